@@ -1,0 +1,69 @@
+# The one door. Needs make, Python 3.11 or newer and a package index; `make doctor` says what else would help.
+
+PYTHON ?= python3
+OUT ?= plan.json
+STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help up down status preview plan test test-unit check lock doctor fmt schema clean
+
+RUN := $(PYTHON) -m tools.bootstrap
+LOCAL := $(RUN) --group local --group image --cli --
+DEV := $(RUN) --group dev --
+
+# $(call timed,what it does,command): says both and how long it took, and keeps the exit code.
+define timed
+@printf '==> %s\n' '$(1)'; started=$$(date +%s); code=0; $(2) || code=$$?; \
+printf '<== %s: %s, %s s\n' '$(1)' "$$([ $$code -eq 0 ] && echo done || echo "failed with exit code $$code")" \
+"$$(($$(date +%s) - started))"; exit $$code
+endef
+
+# Expands to nothing when STACK names exactly one environment that has a file, and ends make with a message otherwise.
+need_stack = $(if $(filter 1,$(words $(STACK))),$(if $(filter $(STACK),$(STACKS)),,$(call no_stack)),$(call no_stack))
+no_stack = $(error STACK='$(STACK)' names no environment. There are: $(or $(STACKS),none). Write for example: \
+make $@ STACK=$(or $(lastword $(filter-out local,$(STACKS))),dev))
+
+help: ## List these targets
+	@printf 'make TARGET [STACK=%s] [OUT=plan.json] [PYTHON=python3]\n\n' '$(subst $(eval) ,|,$(STACKS))'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: ## Set up what is missing, then bring environment `local` up: deploy, train, serve, ask
+	$(call timed,up local,$(LOCAL) sandbox up)
+
+down: ## Remove all of environment `local`
+	$(call timed,down local,$(LOCAL) sandbox down)
+
+status: ## Say what of environment `local` is running
+	$(call timed,status of local,$(LOCAL) sandbox status)
+
+preview: ## Plan of an environment on the sandbox, judged by the policies; needs STACK, no credentials
+	$(need_stack)$(call timed,preview $(STACK),$(LOCAL) sandbox preview --stack $(STACK))
+
+plan: export PLAN_OUT = $(OUT)
+plan: ## Deployment of an environment from a throw-away sandbox, as `pulumi stack export` writes it; needs STACK, OUT
+	$(need_stack)$(call timed,plan $(STACK),$(LOCAL) sandbox plan --stack $(STACK) --out "$$PLAN_OUT")
+
+test: ## All tests: unit, engine, loop
+	$(call timed,test,$(RUN) --group dev --group image --cli -- tools.suite test)
+
+test-unit: ## Unit tests only; no Pulumi CLI needed
+	$(call timed,test-unit,$(RUN) --group dev --group image -- tools.suite test unit)
+
+check: ## Format, lint, types, import contracts, schema, locks
+	$(call timed,check,$(DEV) tools.suite check)
+
+lock: ## Resolve requirements/*.in into hash-pinned locks; UPGRADE=1 takes newer versions
+	$(call timed,lock,$(PYTHON) -m tools.locks $(if $(UPGRADE),--upgrade))
+
+doctor: ## Report every prerequisite, its version and the remedy
+	@$(PYTHON) -m tools.doctor
+
+fmt: ## Format the code and fix what the linter can fix
+	$(call timed,fmt,$(DEV) ruff format . && $(DEV) ruff check --fix .)
+
+schema: ## Write the JSON schema of the stack files, for editors
+	$(call timed,schema,$(DEV) settings.schema)
+
+clean: ## Remove tool caches and environments of older locks; ALL=1: all of set-up as well; never state
+	$(call timed,clean,$(PYTHON) -m tools.clean $(if $(ALL),--all))

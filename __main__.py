@@ -1,0 +1,120 @@
+"""The data flow of one environment: settings → components → exports."""
+
+import pulumi
+import pulumi_aws as aws
+
+from components.addons import Addons, AddonsArgs
+from components.cluster import Cluster, ClusterArgs
+from components.endpoints import Endpoints, EndpointsArgs
+from components.labels import Labels
+from components.network import Network, NetworkArgs
+from components.node_pools import NodePools, NodePoolsArgs
+from components.pod_network import PodNetwork, PodNetworkArgs
+from components.registry import ModelRegistry, ModelRegistryArgs
+from components.store import ArtifactStore, ArtifactStoreArgs
+from components.training import Training, TrainingArgs
+from components.workspaces import Workspaces, WorkspacesArgs
+from settings.load import load_settings
+
+settings = load_settings()
+environment = settings.environment
+labels = Labels(environment)
+protect = environment.protect_data
+
+aws_provider = aws.Provider(
+    "aws",
+    region=environment.region,
+    allowed_account_ids=[environment.account_id],
+    default_tags=aws.ProviderDefaultTagsArgs(tags=labels.tags),
+)
+on_aws = pulumi.ResourceOptions(providers=[aws_provider])
+
+store = ArtifactStore(
+    "store",
+    ArtifactStoreArgs(labels=labels, spec=settings.store, models=settings.models, protect=protect),
+    opts=on_aws,
+)
+key_arn = store.handle.key_arn
+
+network = Network(
+    "network",
+    NetworkArgs(labels=labels, spec=settings.network, key_arn=key_arn, protect=protect),
+    opts=on_aws,
+)
+endpoints = Endpoints(
+    "endpoints",
+    EndpointsArgs(labels=labels, spec=settings.network, network=network.handle),
+    opts=on_aws,
+)
+cluster = Cluster(
+    "cluster",
+    ClusterArgs(labels=labels, spec=settings.cluster, network=network.handle, key_arn=key_arn, protect=protect),
+    opts=on_aws,
+)
+pod_network = PodNetwork(
+    "pod-network",
+    PodNetworkArgs(labels=labels, versions=settings.cluster.addons, cluster=cluster.handle),
+    opts=on_aws,
+)
+pools = NodePools(
+    "pools",
+    NodePoolsArgs(
+        labels=labels,
+        pools=settings.node_pools,
+        cluster=cluster.handle,
+        network=network.handle,
+        key_arn=key_arn,
+        after=(*pod_network.handle.ready, *network.handle.ready, *endpoints.handle.ready),
+    ),
+    opts=on_aws,
+)
+Addons(
+    "addons",
+    AddonsArgs(versions=settings.cluster.addons, cluster=cluster.handle, pools=pools.handle),
+    opts=on_aws,
+)
+Workspaces(
+    "workspaces",
+    WorkspacesArgs(
+        namespaces=settings.namespaces,
+        kubernetes_version=settings.cluster.version,
+        pod_network=pod_network.handle,
+    ),
+    opts=pulumi.ResourceOptions(providers=[cluster.handle.kubernetes]),
+)
+training = Training(
+    "training",
+    TrainingArgs(
+        labels=labels,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        endpoints=endpoints.handle,
+    ),
+    opts=on_aws,
+)
+registry = ModelRegistry(
+    "registry",
+    ModelRegistryArgs(
+        labels=labels,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        endpoints=endpoints.handle,
+    ),
+    opts=on_aws,
+)
+
+pulumi.export("accountId", environment.account_id)
+pulumi.export("region", environment.region)
+pulumi.export("clusterName", cluster.handle.name)
+pulumi.export("clusterEndpoint", cluster.handle.endpoint)
+pulumi.export("kubeconfig", cluster.handle.kubeconfig)
+pulumi.export("dataBucket", store.handle.data_bucket)
+pulumi.export("modelsBucket", store.handle.models_bucket)
+pulumi.export("keyArn", key_arn)
+pulumi.export("modelEcrRepo", store.handle.repositories)
+pulumi.export("trainingRoleArn", training.handle.role_arn)
+pulumi.export("modelPackageGroups", registry.handle.package_groups)
+pulumi.export("sageMakerModelArn", registry.handle.model_arns)
+pulumi.export("settingsDigest", settings.digest)

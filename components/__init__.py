@@ -1,0 +1,1 @@
+"""What exists in the cloud: one file, one `Args`, one `ComponentResource`; typed handles flow between them."""

@@ -1,0 +1,231 @@
+"""Cluster: the EKS control plane and who may use it.
+
+Creates: the encrypted log group of the control plane; the control plane by `pulumi_eks.Cluster`; the security group of
+nodes and the rules between nodes and control plane; the IAM identity provider for service accounts; an access entry
+with cluster administration per administrator role; a Kubernetes provider.
+Does not create: nodes, add-ons, an aws-auth ConfigMap, access for whoever created the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_eks as eks
+import pulumi_kubernetes as kubernetes
+
+from components import iam
+from components.handles import ClusterHandle, NetworkHandle
+from components.kubeconfig import exec_kubeconfig
+from components.labels import KARPENTER_DISCOVERY, Labels
+
+if TYPE_CHECKING:
+    from settings.model import ClusterSpec
+
+HTTPS = 443
+CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+CONTROL_PLANE_TO_NODE = {"aggregated-api": 6443, "webhook": 8443, "controller-webhook": 9443, "kubelet": 10250}
+"""TCP ports on which the API server calls what runs on nodes: metrics APIs, admission webhooks, kubelet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterArgs:
+    """Arguments of `Cluster`."""
+
+    labels: Labels
+    """Names and tags."""
+    spec: ClusterSpec
+    """Version, endpoints, logs, administrators."""
+    network: NetworkHandle
+    """VPC and subnets; the control plane's interfaces live in the private ones."""
+    key_arn: pulumi.Input[str]
+    """Key for Kubernetes secrets and control-plane logs."""
+    protect: bool
+    """Whether the control plane and its identity provider refuse deletion."""
+
+
+class Cluster(pulumi.ComponentResource):
+    """EKS control plane; see the module for what is created."""
+
+    handle: ClusterHandle
+    """What joins the cluster or lives in it uses this."""
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:cluster:Cluster", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._guarded = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        control_plane = self._create_control_plane()
+        cluster_name = control_plane.eks_cluster.name
+        node_group = self._create_node_security_group(control_plane.cluster_security_group_id)
+        identity = aws.iam.OpenIdConnectProvider(
+            f"{name}-identity",
+            url=control_plane.oidc_provider_url,
+            client_id_lists=["sts.amazonaws.com"],
+            tags=args.labels.named("identity"),
+            opts=self._guarded,
+        )
+        access = self._admit_administrators(cluster_name)
+        kubeconfig = pulumi.Output.secret(
+            pulumi.Output.all(
+                args.labels.cluster,
+                args.labels.environment.region,
+                control_plane.eks_cluster.endpoint,
+                control_plane.eks_cluster.certificate_authority.data,
+            ).apply(lambda parts: exec_kubeconfig(*parts))
+        )
+        provider = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=kubeconfig,
+            # Keeps the provider, and with it everything in the cluster, when the kubeconfig changes.
+            cluster_identifier=args.labels.cluster,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=access),
+        )
+        self.handle = ClusterHandle(
+            name=cluster_name,
+            endpoint=control_plane.eks_cluster.endpoint,
+            kubeconfig=kubeconfig,
+            oidc_provider_arn=identity.arn,
+            oidc_issuer=control_plane.oidc_issuer,
+            node_security_group=node_group,
+            kubernetes=provider,
+        )
+        self.register_outputs({"name": self.handle.name, "endpoint": self.handle.endpoint, "kubeconfig": kubeconfig})
+
+    def _create_control_plane(self) -> eks.Cluster:
+        labels, spec = self._args.labels, self._args.spec
+        # EKS would create this group itself, unencrypted and without an end.
+        logs = aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=labels.cluster_log_group,
+            kms_key_id=self._args.key_arn,
+            retention_in_days=spec.log_retention_days,
+            opts=self._child,
+        )
+        cidrs = [str(cidr) for cidr in spec.public_endpoint_cidrs]
+        return eks.Cluster(
+            f"{self._name}-control-plane",
+            name=labels.cluster,
+            version=spec.version,
+            vpc_id=self._args.network.vpc_id,
+            private_subnet_ids=self._args.network.private_subnet_ids,
+            kubernetes_service_ip_address_range=str(spec.service_cidr),
+            endpoint_private_access=True,
+            endpoint_public_access=spec.public_endpoint,
+            public_access_cidrs=cidrs if spec.public_endpoint else None,
+            authentication_mode=eks.AuthenticationMode.API,
+            encryption_config_key_arn=self._args.key_arn,
+            enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
+            deletion_protection=spec.deletion_protection,
+            cluster_tags=dict(labels.tags),
+            # The component insists on an answer when the AWS provider is explicit; this adds neither profile nor role.
+            provider_credential_opts=eks.KubeconfigOptionsArgs(),
+            # Only the control plane comes from the component: it looks the versions of its add-ons up at every run, its
+            # identity provider dials the issuer, its security groups let everything out.
+            bootstrap_self_managed_addons=False,
+            use_default_vpc_cni=True,
+            kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
+            coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
+            create_oidc_provider=False,
+            skip_default_node_group=True,
+            create_instance_role=False,
+            skip_default_security_groups=True,
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=self._args.protect, depends_on=[logs], transforms=[no_access_for_creator]
+            ),
+        )
+
+    def _create_node_security_group(self, control_plane_group: pulumi.Output[str]) -> pulumi.Output[str]:
+        name, labels = self._name, self._args.labels
+        nodes = aws.ec2.SecurityGroup(
+            f"{name}-nodes",
+            description="Nodes and pods",
+            vpc_id=self._args.network.vpc_id,
+            tags=labels.named(
+                "nodes", **{KARPENTER_DISCOVERY: labels.cluster, f"kubernetes.io/cluster/{labels.cluster}": "owned"}
+            ),
+            opts=self._child,
+        )
+        for role, port in CONTROL_PLANE_TO_NODE.items():
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-nodes-from-control-plane-{role}",
+                description=f"Control plane to nodes: {role}",
+                security_group_id=nodes.id,
+                referenced_security_group_id=control_plane_group,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                opts=self._child,
+            )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-nodes-from-nodes",
+            description="Pods to pods; network policies narrow this",
+            security_group_id=nodes.id,
+            referenced_security_group_id=nodes.id,
+            ip_protocol="-1",
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-nodes-to-nodes",
+            description="Pods to pods; network policies narrow this",
+            security_group_id=nodes.id,
+            referenced_security_group_id=nodes.id,
+            ip_protocol="-1",
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-nodes-to-https",
+            description="Registries, AWS services, control plane",
+            security_group_id=nodes.id,
+            cidr_ipv4="0.0.0.0/0",
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-control-plane-from-nodes",
+            description="Nodes and pods to the API server",
+            security_group_id=control_plane_group,
+            referenced_security_group_id=nodes.id,
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            opts=self._child,
+        )
+        return nodes.id
+
+    def _admit_administrators(self, cluster_name: pulumi.Output[str]) -> list[pulumi.Resource]:
+        account = iam.Account.of(self._args.labels.environment)
+        policy = account.aws_managed("eks", "cluster-access-policy/AmazonEKSClusterAdminPolicy")
+        associations: list[pulumi.Resource] = []
+        for role_arn in self._args.spec.admin_role_arns:
+            role = role_arn.rsplit("/", maxsplit=1)[-1]
+            entry = aws.eks.AccessEntry(
+                f"{self._name}-admin-{role}",
+                cluster_name=cluster_name,
+                principal_arn=role_arn,
+                type="STANDARD",
+                opts=self._child,
+            )
+            association = aws.eks.AccessPolicyAssociation(
+                f"{self._name}-admin-{role}",
+                cluster_name=cluster_name,
+                principal_arn=entry.principal_arn,
+                policy_arn=policy,
+                access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+                opts=self._child,
+            )
+            associations.append(association)
+        return associations
+
+
+def no_access_for_creator(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    """Take back the administration that `pulumi_eks` gives to whoever creates the cluster; access entries decide."""
+    if args.type_ != "aws:eks/cluster:Cluster":
+        return None
+    access = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
+    return pulumi.ResourceTransformResult(props={**args.props, "accessConfig": access}, opts=args.opts)

@@ -1,0 +1,122 @@
+"""What flows between components: the contract of each with those that come after it.
+
+A handle is frozen and holds Outputs, which are passed on and never inspected. `ready` lists what must have finished
+before a consumer starts; waiting for a component alone would not wait for its children.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pulumi
+    import pulumi_kubernetes as kubernetes
+
+Ready = tuple["pulumi.Resource", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHandle:
+    """Key, buckets and image repositories."""
+
+    key_arn: pulumi.Output[str]
+    """Customer managed key of the environment."""
+    data_bucket: pulumi.Output[str]
+    """Name of the bucket that data sets arrive in."""
+    models_bucket: pulumi.Output[str]
+    """Name of the bucket that training writes models to."""
+    repositories: Mapping[str, pulumi.Output[str]]
+    """Image repository URL by model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkHandle:
+    """VPC and subnets."""
+
+    vpc_id: pulumi.Output[str]
+    private_subnets: Mapping[str, pulumi.Output[str]]
+    """Subnet id by zone: nodes, pods, SageMaker."""
+    public_subnets: Mapping[str, pulumi.Output[str]]
+    """Subnet id by zone: load balancers."""
+    private_route_tables: Mapping[str, pulumi.Output[str]]
+    """Route table id by zone."""
+    ready: Ready
+    """Routes of the private subnets: with them a node reaches registries and AWS."""
+
+    @property
+    def private_subnet_ids(self) -> list[pulumi.Output[str]]:
+        """Private subnets in the order of the zones."""
+        return list(self.private_subnets.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsHandle:
+    """Private ways to AWS services."""
+
+    security_group: pulumi.Output[str]
+    """Security group of the interface endpoints; answers HTTPS from inside the VPC."""
+    s3_prefix_list: pulumi.Output[str]
+    """Managed prefix list of S3, for security group rules that let traffic go to the gateway endpoint."""
+    ready: Ready
+    """Every endpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterHandle:
+    """A control plane that authorised roles can use."""
+
+    name: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    """URL of the API server."""
+    kubeconfig: pulumi.Output[str]
+    """Secret JSON; asks `aws eks get-token` for a token at every use and holds none."""
+    oidc_provider_arn: pulumi.Output[str]
+    """IAM identity provider of the cluster's service accounts."""
+    oidc_issuer: pulumi.Output[str]
+    """Issuer of service account tokens, without `https://`."""
+    node_security_group: pulumi.Output[str]
+    """Security group for every node."""
+    kubernetes: kubernetes.Provider
+    """Provider for what lives in the cluster; exists only after the administrators have access."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodNetworkHandle:
+    """Add-ons that a node needs before it can become ready."""
+
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePoolsHandle:
+    """Managed node groups."""
+
+    node_role_arn: pulumi.Output[str]
+    """Role of every node."""
+    names: Mapping[str, pulumi.Output[str]]
+    """Node group name by pool."""
+    system_ready: Ready
+    """Node groups with the role `system`: Deployment-shaped add-ons find a node after these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingHandle:
+    """What starts training jobs needs this."""
+
+    role_arn: pulumi.Output[str]
+    """Execution role of training jobs."""
+    security_group: pulumi.Output[str]
+    """Security group of training jobs inside the VPC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryHandle:
+    """Where model versions are registered."""
+
+    package_groups: Mapping[str, pulumi.Output[str]]
+    """Model package group name by model."""
+    model_arns: Mapping[str, pulumi.Output[str]]
+    """SageMaker model ARN by model, for models with an approved version."""

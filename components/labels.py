@@ -1,0 +1,138 @@
+"""Physical names and tags: how everything that others must know by name is called.
+
+A name is fixed by the environment alone, so that every ARN in a policy document is known before anything exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from settings.model import EnvironmentSpec
+
+PROJECT: Final = "slipway"
+"""First part of every physical name and value of the `Project` tag."""
+
+DATA: Final = "data"
+"""Kind of the bucket that data sets arrive in."""
+MODELS: Final = "models"
+"""Kind of the bucket that training writes models to."""
+LOGS: Final = "logs"
+"""Kind of the bucket that receives access logs."""
+
+KARPENTER_DISCOVERY: Final = "karpenter.sh/discovery"
+"""Tag by which Karpenter finds subnets and the node security group; its value is the cluster's name."""
+POOL_LABEL: Final = "slipway.dev/pool"
+"""Node label (and EC2 tag) with the pool's name; add-ons select the system pool by it."""
+ROLE_LABEL: Final = "slipway.dev/role"
+"""Node label with the pool's role: `system`, `cpu` or `gpu`."""
+CAPACITY_LABEL: Final = "slipway.dev/capacity"
+"""Node label with the purchase option: `on-demand` or `spot`; also the key of the taint on spot nodes."""
+
+MAX_BUCKET_NAME: Final = 63
+"""S3 user guide, "General purpose bucket naming rules"."""
+MAX_ROLE_NAME: Final = 64
+"""IAM user guide, "IAM and AWS STS quotas"."""
+MAX_SAGEMAKER_NAME: Final = 63
+"""SageMaker API reference, `ModelName` and `ModelPackageGroupName`."""
+MAX_NODE_GROUP_NAME: Final = 63
+"""EKS API reference, `CreateNodegroup`."""
+MAX_CLUSTER_NAME: Final = 100
+"""EKS API reference, `CreateCluster`."""
+
+_FINGERPRINT_DIGITS: Final = 8
+
+
+def fitted(name: str, limit: int) -> str:
+    """Return `name` unchanged.
+
+    Raises:
+        ValueError: if the name is longer than the service's limit.
+    """
+    if len(name) > limit:
+        raise ValueError(
+            f"{name!r} has {len(name)} characters, the service allows {limit}; shorten the name in settings"
+        )
+    return name
+
+
+def fingerprint(*parts: str | Sequence[str]) -> str:
+    """Eight hexadecimal digits that change when any of `parts` does; the same in every process."""
+    canonical = json.dumps([part if isinstance(part, str) else list(part) for part in parts], separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Names and tags of one environment."""
+
+    environment: EnvironmentSpec
+
+    @property
+    def cluster(self) -> str:
+        """Name of the EKS cluster; also the value of Karpenter's discovery tag."""
+        return fitted(f"{PROJECT}-{self.environment.name}", MAX_CLUSTER_NAME)
+
+    @property
+    def key_alias(self) -> str:
+        """Alias of the environment's KMS key."""
+        return f"alias/{PROJECT}-{self.environment.name}"
+
+    @property
+    def cluster_log_group(self) -> str:
+        """The log group that EKS writes control-plane logs to; EKS fixes the form of this name."""
+        return f"/aws/eks/{self.cluster}/cluster"
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The required tags; the provider's default tags, repeated where AWS does not propagate them."""
+        return {
+            "Project": PROJECT,
+            "Environment": self.environment.name,
+            "Owner": self.environment.owner,
+            "CostCenter": self.environment.cost_center,
+            "DataClassification": self.environment.data_classification.value,
+        }
+
+    def named(self, thing: str, **tags: str) -> dict[str, str]:
+        """Tags of one resource beyond the required ones: what the console shows as its name, and `tags`."""
+        return {"Name": f"{PROJECT}-{self.environment.name}-{thing}", **tags}
+
+    def role(self, duty: str) -> str:
+        """Name of the IAM role of one duty."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{duty}", MAX_ROLE_NAME)
+
+    def bucket(self, kind: str) -> str:
+        """Name of a bucket; account and region make it unique among all of S3."""
+        environment = self.environment
+        return fitted(
+            f"{PROJECT}-{environment.name}-{environment.account_id}-{environment.region}-{kind}", MAX_BUCKET_NAME
+        )
+
+    def repository(self, model: str) -> str:
+        """Name of a model's image repository; its longest form is far below the 256 characters of ECR."""
+        return f"{PROJECT}-{self.environment.name}/{model}"
+
+    def log_group(self, thing: str) -> str:
+        """Name of a log group of ours."""
+        return f"/{PROJECT}/{self.environment.name}/{thing}"
+
+    def package_group(self, model: str) -> str:
+        """Name of a model's package group."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{model}", MAX_SAGEMAKER_NAME)
+
+    def model(self, model: str, version: int) -> str:
+        """Name of the SageMaker model of one approved version."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{model}-v{version}", MAX_SAGEMAKER_NAME)
+
+    def node_group(self, pool: str, *immutable: str | Sequence[str]) -> str:
+        """Name of a node group, different for every combination of inputs that EKS cannot change in place.
+
+        A replacement then exists beside the old group until its nodes have joined.
+        """
+        return fitted(f"{pool}-{fingerprint(pool, *immutable)}", MAX_NODE_GROUP_NAME)

@@ -1,0 +1,148 @@
+"""Model registry: where versions of a model are registered, and the approved one as SageMaker deploys it.
+
+Creates: one model package group per model; the execution role and security group of served models; one SageMaker model
+per approved version, from the image with that digest, isolated from the network.
+Does not create: model packages (training does), endpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+from components import iam
+from components.handles import EndpointsHandle, NetworkHandle, RegistryHandle, StoreHandle
+from components.labels import MODELS, Labels
+
+if TYPE_CHECKING:
+    from settings.model import ApprovedSpec, ModelSpec
+
+HTTPS = 443
+LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints"
+METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRegistryArgs:
+    """Arguments of `ModelRegistry`."""
+
+    labels: Labels
+    """Names and tags."""
+    models: tuple[ModelSpec, ...]
+    """Models; each gets a package group, each approved version a SageMaker model."""
+    store: StoreHandle
+    """Key and image repositories."""
+    network: NetworkHandle
+    """Subnets of served models."""
+    endpoints: EndpointsHandle
+    """The only way out of a served model."""
+
+
+class ModelRegistry(pulumi.ComponentResource):
+    """Package groups and approved models; see the module for what is created."""
+
+    handle: RegistryHandle
+    """What registers or deploys models uses this."""
+
+    def __init__(self, name: str, args: ModelRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:registry:ModelRegistry", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._role, self._grants = self._create_role()
+        self._group = self._create_security_group()
+        groups = {model.name: self._create_package_group(model.name) for model in args.models}
+        approved = {
+            model.name: self._create_model(model.name, model.approved) for model in args.models if model.approved
+        }
+        self.handle = RegistryHandle(
+            package_groups={model: group.model_package_group_name for model, group in groups.items()},
+            model_arns={model: deployed.arn for model, deployed in approved.items()},
+        )
+        self.register_outputs({"package_groups": self.handle.package_groups, "model_arns": self.handle.model_arns})
+
+    def _create_package_group(self, model: str) -> aws.sagemaker.ModelPackageGroup:
+        return aws.sagemaker.ModelPackageGroup(
+            f"{self._name}-{model}",
+            model_package_group_name=self._args.labels.package_group(model),
+            model_package_group_description=f"Versions of {model}",
+            opts=self._child,
+        )
+
+    def _create_role(self) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+        labels, models = self._args.labels, self._args.models
+        account = iam.Account.of(labels.environment)
+        role = aws.iam.Role(
+            f"{self._name}-model-role",
+            name=labels.role("model"),
+            description="Models served by SageMaker",
+            assume_role_policy=iam.service_trust(account, "sagemaker.amazonaws.com"),
+            opts=self._child,
+        )
+        artefacts = [f"{model.name}/" for model in models]
+        repositories = [labels.repository(model.name) for model in models]
+        tags = {"Project": labels.tags["Project"], "Environment": labels.tags["Environment"]}
+        abilities: dict[str, pulumi.Input[str]] = {
+            "read-models": iam.document(*iam.read_objects(account, labels.bucket(MODELS), artefacts)),
+            "pull-images": iam.document(*iam.pull_images(account, repositories)),
+            "write-logs": iam.document(*iam.write_logs(account, f"{LOG_GROUP_PREFIX}/{labels.cluster}-*", create=True)),
+            "put-metrics": iam.document(*iam.put_metrics(METRICS_NAMESPACE)),
+            "attach-to-network": iam.document(*iam.attach_to_network(account, tags)),
+            "use-key": self._args.store.key_arn.apply(iam.use_key),
+        }
+        grants: list[pulumi.Resource] = [
+            aws.iam.RolePolicy(
+                f"{self._name}-model-{ability}", name=ability, role=role.name, policy=policy, opts=self._child
+            )
+            for ability, policy in abilities.items()
+        ]
+        return role, grants
+
+    def _create_security_group(self) -> aws.ec2.SecurityGroup:
+        name, endpoints = f"{self._name}-models", self._args.endpoints
+        group = aws.ec2.SecurityGroup(
+            name,
+            description="Models served by SageMaker",
+            vpc_id=self._args.network.vpc_id,
+            tags=self._args.labels.named("models"),
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-to-endpoints",
+            description="AWS services by interface endpoint",
+            security_group_id=group.id,
+            referenced_security_group_id=endpoints.security_group,
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-to-s3",
+            description="S3 by gateway endpoint",
+            security_group_id=group.id,
+            prefix_list_id=endpoints.s3_prefix_list,
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            opts=self._child,
+        )
+        return group
+
+    def _create_model(self, model: str, approved: ApprovedSpec) -> aws.sagemaker.Model:
+        """The approved version; its name carries the version, so that the next one exists before this one goes."""
+        labels = self._args.labels
+        image = f"{iam.Account.of(labels.environment).registry}/{labels.repository(model)}@{approved.image_digest}"
+        return aws.sagemaker.Model(
+            f"{self._name}-{model}-approved",
+            name=labels.model(model, approved.version),
+            execution_role_arn=self._role.arn,
+            primary_container=aws.sagemaker.ModelPrimaryContainerArgs(image=image, model_data_url=approved.model_data),
+            vpc_config=aws.sagemaker.ModelVpcConfigArgs(
+                subnets=self._args.network.private_subnet_ids, security_group_ids=[self._group.id]
+            ),
+            enable_network_isolation=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._grants),
+        )

@@ -1,0 +1,146 @@
+"""Artifact store: where data, models and images live, and the key that encrypts them.
+
+Creates: one KMS key with rotation and an alias; private buckets for data, models and access logs; one image repository
+per model with immutable tags, scan on push and a lifecycle. The data bucket announces new objects to EventBridge.
+Does not create: repository policies (the account's own identities decide), replication.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+from components import iam
+from components.bucket import PrivateBucket, PrivateBucketArgs
+from components.handles import StoreHandle
+from components.labels import DATA, LOGS, MODELS, Labels
+
+if TYPE_CHECKING:
+    from settings.model import ModelSpec, StoreSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactStoreArgs:
+    """Arguments of `ArtifactStore`."""
+
+    labels: Labels
+    """Names and tags."""
+    spec: StoreSpec
+    """Retention and deletion."""
+    models: tuple[ModelSpec, ...]
+    """Models; each gets an image repository."""
+    protect: bool
+    """Whether key, buckets and repositories refuse deletion."""
+
+
+class ArtifactStore(pulumi.ComponentResource):
+    """Key, buckets and image repositories; see the module for what is created."""
+
+    handle: StoreHandle
+    """What reads or writes data, models or images uses this."""
+
+    def __init__(self, name: str, args: ArtifactStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:store:ArtifactStore", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._guarded = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        self._key = self._create_key()
+        data, models = self._create_buckets()
+        aws.s3.BucketNotification(f"{name}-data-events", bucket=data.bucket.bucket, eventbridge=True, opts=self._child)
+        repositories = {model.name: self._create_repository(model.name) for model in args.models}
+        self.handle = StoreHandle(
+            key_arn=self._key.arn,
+            data_bucket=data.bucket.bucket,
+            models_bucket=models.bucket.bucket,
+            repositories={model: repository.repository_url for model, repository in repositories.items()},
+        )
+        self.register_outputs(
+            {
+                "key_arn": self.handle.key_arn,
+                "data_bucket": self.handle.data_bucket,
+                "models_bucket": self.handle.models_bucket,
+                "repositories": self.handle.repositories,
+            }
+        )
+
+    def _create_key(self) -> aws.kms.Key:
+        labels = self._args.labels
+        log_groups = (labels.log_group(""), labels.cluster_log_group)
+        key = aws.kms.Key(
+            f"{self._name}-key",
+            description=f"Data, models, images, volumes, secrets and logs of {labels.cluster}",
+            enable_key_rotation=True,
+            deletion_window_in_days=self._args.spec.key_deletion_days,
+            policy=iam.key_policy(iam.Account.of(labels.environment), log_groups),
+            tags=labels.named("key"),
+            opts=self._guarded,
+        )
+        aws.kms.Alias(f"{self._name}-key-alias", name=labels.key_alias, target_key_id=key.key_id, opts=self._child)
+        return key
+
+    def _create_buckets(self) -> tuple[PrivateBucket, PrivateBucket]:
+        """The data and the models bucket; both log their access to a third."""
+        labels = self._args.labels
+        sources = [labels.bucket(DATA), labels.bucket(MODELS)]
+        delivery = iam.receive_access_logs(iam.Account.of(labels.environment), labels.bucket(LOGS), sources)
+        logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, (delivery,), None)
+        return (
+            self._create_bucket(DATA, self._key.arn, None, (), logs),
+            self._create_bucket(MODELS, self._key.arn, None, (), logs),
+        )
+
+    def _create_bucket(
+        self,
+        kind: str,
+        key_arn: pulumi.Input[str] | None,
+        expire_days: int | None,
+        grants: tuple[iam.Statement, ...],
+        log_to: PrivateBucket | None,
+    ) -> PrivateBucket:
+        args = PrivateBucketArgs(
+            labels=self._args.labels,
+            kind=kind,
+            spec=self._args.spec,
+            key_arn=key_arn,
+            expire_days=expire_days,
+            grants=grants,
+            log_to=log_to,
+            protect=self._args.protect,
+        )
+        return PrivateBucket(f"{self._name}-{kind}", args, self._child)
+
+    def _create_repository(self, model: str) -> aws.ecr.Repository:
+        repository = aws.ecr.Repository(
+            f"{self._name}-{model}",
+            name=self._args.labels.repository(model),
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            encryption_configurations=[
+                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=self._key.arn)
+            ],
+            force_delete=self._args.spec.force_destroy,
+            opts=self._guarded,
+        )
+        aws.ecr.LifecyclePolicy(
+            f"{self._name}-{model}-lifecycle",
+            repository=repository.name,
+            policy=untagged_images_expire(self._args.spec.untagged_image_days),
+            opts=self._child,
+        )
+        return repository
+
+
+def untagged_images_expire(days: int) -> str:
+    """Lifecycle policy that removes images without a tag after `days`; a tagged image may be in service and stays."""
+    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
+    rule = {
+        "rulePriority": 1,
+        "description": f"Untagged images expire after {days} days",
+        "selection": selection,
+        "action": {"type": "expire"},
+    }
+    return json.dumps({"rules": [rule]}, separators=(",", ":"))

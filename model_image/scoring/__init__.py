@@ -1,0 +1,1 @@
+"""The model image: training and serving of one XGBoost model, from one contract."""

@@ -1,0 +1,74 @@
+"""Command line of the image: ``train`` and ``serve``, the arguments with which SageMaker starts a container."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from scoring import settings
+from scoring.errors import ScoringError, UserError, failure_text, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n{self.format_usage()}".rstrip())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give the process's exit code: 0, or the one of the error's owner."""
+    training = False
+    try:
+        command = _parse(arguments)
+        training = command.name == "train"
+        _train() if training else _serve(command)
+    except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
+        return _report(error, training=training)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog="scoring", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True)
+    commands.add_parser("train", help="train a model from the folders under SAGEMAKER_BASE_DIR (default /opt/ml)")
+    serve = commands.add_parser("serve", help="answer /ping and /invocations for one model directory")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=int, help="TCP port; 0 lets the system choose")
+    serve.add_argument("--model-dir", help="model directory, the unpacked model.tar.gz")
+    return parser.parse_args(arguments)
+
+
+def _train() -> None:
+    from scoring import train  # noqa: PLC0415 # serving must not pay for importing training, nor the reverse
+
+    train.run(settings.ContainerPaths.from_environment(), settings.code_version())
+
+
+def _serve(command: argparse.Namespace) -> None:
+    from scoring import server  # noqa: PLC0415 # as above
+
+    server.run(settings.ServerSettings.load(host=command.host, port=command.port, model_dir=command.model_dir))
+
+
+def _report(error: Exception, *, training: bool) -> int:
+    """Say what happened on standard error and, for training, in SageMaker's failure file."""
+    if not isinstance(error, ScoringError):
+        traceback.print_exception(error)
+    text = failure_text(error)
+    sys.stderr.write(text + "\n")
+    if training:
+        failure = settings.ContainerPaths.from_environment().failure
+        try:
+            failure.parent.mkdir(parents=True, exist_ok=True)
+            failure.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            sys.stderr.write(f"{failure} could not be written: {problem}\n")
+    return owner(error).exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The job's input channels: which part files they hold, as ``inputdataconfig.json`` and the data folder say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scoring import document
+from scoring.document import Document, suggestion
+from scoring.errors import UserError, summarize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRAIN = "train"
+VALIDATION = "validation"
+
+ALLOWED = {
+    "TrainingInputMode": ("File", "FastFile"),
+    "ContentType": ("text/csv", "csv", "", None),
+    "CompressionType": ("None", "", None),
+    "RecordWrapperType": ("None", "", None),
+}
+"""Values of a channel's settings that this image can read; a key that is absent is allowed.
+
+Source: Amazon SageMaker API Reference, ``Channel``.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel's part files."""
+
+    name: str
+    files: tuple[Path, ...]
+    """CSV files in the order of their names."""
+    ignored: tuple[str, ...]
+    """Names in the channel's folder that are not CSV files."""
+
+
+def find(config: Path, data: Path) -> dict[str, Channel]:
+    """Find the part files of ``train`` and ``validation``.
+
+    Args:
+        config: ``inputdataconfig.json``.
+        data: Folder that holds one folder per channel.
+
+    Raises:
+        UserError: with every problem of both channels.
+    """
+    configured = document.load(config)
+    problems = [
+        f"channel {name!r} is not configured{suggestion(name, configured.values)}; add it to InputDataConfig"
+        for name in (TRAIN, VALIDATION)
+        if name not in configured.values
+    ]
+    problems += [
+        f"channel {name!r} is not used by this image{suggestion(name, (TRAIN, VALIDATION))}; remove it"
+        for name in configured.values
+        if name not in (TRAIN, VALIDATION)
+    ]
+    for name, settings in configured.values.items():
+        problems += _unreadable(name, Document(f"{configured.source}: {name}", settings))
+    channels = {name: _list(name, data / name) for name in (TRAIN, VALIDATION)}
+    problems += [
+        f"channel {name!r} holds no *.csv file ({data / name})"
+        for name, channel in channels.items()
+        if name in configured.values and not channel.files
+    ]
+    if problems:
+        raise UserError(summarize(problems))
+    return channels
+
+
+def _unreadable(name: str, settings: Document) -> list[str]:
+    return [
+        f"channel {name!r}: {key} is {settings.values[key]!r}; this image reads {allowed[0]}"
+        for key, allowed in ALLOWED.items()
+        if key in settings.values and settings.values[key] not in allowed
+    ]
+
+
+def _list(name: str, folder: Path) -> Channel:
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = tuple(entry for entry in entries if entry.is_file() and entry.suffix == ".csv")
+    return Channel(name, files, tuple(entry.name for entry in entries if entry not in files))

@@ -1,0 +1,149 @@
+"""Columns to what XGBoost takes: the schema of the training data, float32 matrices and 0/1 labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scoring.contract import Feature, Kind, Schema
+from scoring.document import suggestion
+from scoring.encoding import number, text_encoder, to_float32
+from scoring.errors import UserError, summarize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scoring.dataset import Column, Table
+
+MAX_CATEGORIES = 10_000
+"""More distinct texts than this make an identifier, from which nothing can be learnt."""
+
+MOSTLY_NUMERIC = 0.5
+"""Share of numeric cells from which a categorical column is worth a warning."""
+
+
+def infer_schema(train: Table, label: str) -> Schema:
+    """Derive the model's features: all columns but the label, categorical if any non-blank cell is not a number.
+
+    Raises:
+        UserError: no such label column, no feature, or a column with too many categories.
+    """
+    if label not in train.columns:
+        raise UserError(f"channel {train.channel!r} has no label column {label!r}{suggestion(label, train.columns)}")
+    features = tuple(_feature(column) for name, column in train.columns.items() if name != label)
+    if not features:
+        raise UserError(f"channel {train.channel!r} has no column besides the label {label!r}")
+    problems = [
+        f"column {feature.name!r} has {len(feature.categories)} different texts, at most {MAX_CATEGORIES} are allowed; "
+        "leave it out if it is an identifier"
+        for feature in features
+        if len(feature.categories) > MAX_CATEGORIES
+    ]
+    if problems:
+        raise UserError(summarize(problems))
+    return Schema(label, features)
+
+
+def _feature(column: Column) -> Feature:
+    if all(_is_number(text) for text in column.texts):
+        return Feature(column.name)
+    return Feature(column.name, Kind.CATEGORICAL, tuple(sorted(text for text in column.texts if text.strip())))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number(text)
+    except ValueError:
+        return False
+    return True
+
+
+def warnings(train: Table, schema: Schema) -> list[str]:
+    """Point out columns of numbers that a few texts have made categorical, with the first such text."""
+    found: list[str] = []
+    for feature in schema.features:
+        if feature.kind is not Kind.CATEGORICAL:
+            continue
+        column = train.columns[feature.name]
+        numeric = np.array([_is_number(text) and bool(text.strip()) for text in column.texts])
+        if numeric[column.codes].mean() > MOSTLY_NUMERIC:
+            odd = next(code for code, text in enumerate(column.texts) if text.strip() and not numeric[code])
+            place = train.where(column.first_row(odd))
+            found.append(f"{place}: {column.texts[odd]!r} makes {feature.name!r} categorical, most of it is numbers")
+    return found
+
+
+def check_columns(table: Table, schema: Schema) -> None:
+    """Check that a channel has the columns of the schema, in any order.
+
+    Raises:
+        UserError: naming every missing and every additional column.
+    """
+    expected = (*schema.names, schema.label)
+    problems = [f"channel {table.channel!r} lacks column {name!r}" for name in expected if name not in table.columns]
+    problems += [
+        f"channel {table.channel!r} has column {name!r}, training data has not"
+        for name in table.columns
+        if name not in expected
+    ]
+    if problems:
+        raise UserError(summarize(problems))
+
+
+def matrix(table: Table, schema: Schema) -> NDArray[np.float32]:
+    """Give the features, shape (rows, features), row-major; missing is NaN.
+
+    Raises:
+        UserError: a numeric feature holds a text, or a value beyond float32; with file, line and column.
+    """
+    values = np.empty((table.rows, schema.width), dtype=np.float32)
+    problems: list[str] = []
+    for place, feature in enumerate(schema.features):
+        column = table.columns[feature.name]
+        encoded, bad = _encode(column, feature)
+        problems += [
+            f"{table.where(column.first_row(code))}, column {feature.name!r}: {column.texts[code]!r} {why}"
+            for code, why in bad.items()
+        ]
+        values[:, place] = encoded[column.codes]
+    if problems:
+        raise UserError(summarize(problems))
+    return values
+
+
+def _encode(column: Column, feature: Feature) -> tuple[NDArray[np.float32], dict[int, str]]:
+    encode, bad = text_encoder(feature), dict[int, str]()
+    values = np.zeros(len(column.texts))
+    for code, text in enumerate(column.texts):
+        try:
+            values[code] = encode(text)
+        except ValueError:
+            bad[code] = "is not a number"
+    encoded = to_float32(values)
+    return encoded, bad | {int(code): "is beyond the range of float32" for code in np.flatnonzero(np.isinf(encoded))}
+
+
+def labels(table: Table, label: str) -> NDArray[np.float32]:
+    """Give the labels, shape (rows,), each 0 or 1.
+
+    Raises:
+        UserError: a label is something else, with file and line, or only one class occurs.
+    """
+    column = table.columns[label]
+    values = np.array([_label(text) for text in column.texts], dtype=np.float32)
+    problems = [
+        f"{place}, column {label!r}: expected 0 or 1, found {column.texts[code]!r}"
+        for code in np.flatnonzero(np.isnan(values))
+        for place in (table.where(column.first_row(int(code))),)
+    ]
+    if not problems and len(np.unique(values)) == 1:
+        problems = [f"channel {table.channel!r}: every label is {values[0]:g}; both 0 and 1 must occur"]
+    if problems:
+        raise UserError(summarize(problems))
+    return values[column.codes]
+
+
+def _label(text: str) -> float:
+    value = number(text) if _is_number(text) else np.nan
+    return value if value in (0.0, 1.0) else np.nan

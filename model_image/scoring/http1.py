@@ -1,0 +1,372 @@
+"""One HTTP/1.1 connection: framing, limits, deadlines, and answers in the order of the requests.
+
+The parser is llhttp, by httptools; it refuses ambiguous framing (both length and chunks, two lengths, bare line
+feeds). Source: RFC 9112 (message syntax, pipelining, closing) and RFC 9110 (100-continue, status codes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import functools
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, cast
+
+import httptools
+
+from scoring.errors import Fault, RequestError
+from scoring.messages import Request, Response, Writer, error_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scoring.messages import Respond
+    from scoring.settings import ServerSettings
+
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is read and dropped after our last answer: closing earlier could reset the
+connection and destroy the answer on its way (RFC 9112, section 9.6)."""
+
+SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding"))
+READ_HEADERS = SINGLE_HEADERS | {b"accept", b"transfer-encoding"}
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+logger = logging.getLogger(__name__)
+
+
+class Application(Protocol):
+    """What answers requests."""
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Answer a request by one call of ``respond``, now or later."""
+        ...
+
+    def answered(self, target: bytes, status: int, seconds: float) -> None:
+        """Note that an answer was sent."""
+        ...
+
+
+class Endpoint:
+    """What the connections of one server share."""
+
+    def __init__(self, application: Application, settings: ServerSettings, clock: Callable[[], float]) -> None:
+        """Start without connections; ``clock`` gives seconds and never goes back."""
+        self.application = application
+        self.settings = settings
+        self.clock = clock
+        self.writer = Writer()
+        self.connections: set[Connection] = set()
+        self.all_closed = asyncio.Event()
+        """Set when the last connection ends."""
+        self.draining = False
+        """Every connection is closed after its next answer."""
+        self.buffered_bytes = 0
+        """Bytes of bodies that are not complete."""
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; tell whether it is within the limit."""
+        self.connections.add(connection)
+        self.all_closed.clear()
+        return len(self.connections) <= self.settings.max_connections
+
+    def release(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.all_closed.set()
+
+    def sweep(self) -> None:
+        """Enforce the deadlines of all connections; to be called about once a second."""
+        self.writer.forget()
+        now = self.clock()
+        for connection in tuple(self.connections):
+            connection.enforce_deadlines(now)
+
+    def close_idle(self) -> None:
+        """Close connections that wait for a request."""
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+
+
+class _Phase(enum.Enum):
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+
+
+class _Exchange:
+    """A request's place in the order of answers."""
+
+    __slots__ = ("keep_alive", "legacy", "method", "response", "started", "target", "wants_continue")
+
+    def __init__(self, target: bytes, started: float) -> None:
+        self.method = b""
+        self.target = target
+        self.started = started
+        self.keep_alive = True
+        self.legacy = False
+        self.wants_continue = False
+        self.response: Response | None = None
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests from one client and writes their answers in order."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Prepare for a transport."""
+        self._endpoint = endpoint
+        self._settings = endpoint.settings
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._exchanges: deque[_Exchange] = deque()
+        self._phase = _Phase.IDLE
+        self._finished = False  # no further request is read
+        self._paused = False
+        self._read_deadline = 0.0
+        self._write_deadline: float | None = None
+        self._begin(b"", 0.0)
+
+    def _begin(self, target: bytes, started: float) -> None:
+        self._current = _Exchange(target, started)
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    # transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, or refuse it if there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._read_deadline = self._endpoint.clock() + self._settings.header_timeout_s
+        if not self._endpoint.admit(self):
+            self._refuse(Fault.OVERLOADED, "too many connections; try again later")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; answers that come later are dropped."""
+        if exc is not None:
+            logger.debug("connection lost: %s", exc)
+        self._transport = None
+        self._finished = True
+        self._endpoint.release(self)
+        self._release_body()
+        self._exchanges.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        if self._finished:
+            return
+        head_began_before = self._phase is _Phase.HEAD
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._finished = True  # the request was answered as if it had not asked to change the protocol
+        except httptools.HttpParserCallbackError:
+            logger.exception("defect while reading a request")
+            self._refuse(Fault.INTERNAL, "the server failed to read the request")
+        except httptools.HttpParserError as error:
+            self._refuse(Fault.BAD_REQUEST, f"not valid HTTP/1.1: {error}")
+        if head_began_before and self._phase is _Phase.HEAD:
+            # the parser reports a header only when it is complete, so an endless one is counted here
+            self._count_header(len(data))
+
+    def eof_received(self) -> bool:
+        """Keep the connection for writing while answers are due to a client that stopped sending."""
+        self._finished = True
+        if self._exchanges:
+            self._exchanges[-1].keep_alive = False
+        return bool(self._exchanges)
+
+    def pause_writing(self) -> None:
+        """Stop reading from a client that does not read."""
+        self._write_deadline = self._endpoint.clock() + self._settings.write_timeout_s
+        self._update_reading()
+
+    def resume_writing(self) -> None:
+        """Go on when the client has read."""
+        self._write_deadline = None
+        self._update_reading()
+
+    def _update_reading(self) -> None:
+        pause = self._write_deadline is not None or len(self._exchanges) >= self._settings.max_pipelined
+        if pause != self._paused and self._transport is not None:
+            self._paused = pause
+            (self._transport.pause_reading if pause else self._transport.resume_reading)()
+
+    # parser
+
+    def on_message_begin(self) -> None:
+        """Start the time for the head of a request."""
+        if self._finished:
+            return
+        now = self._endpoint.clock()
+        self._phase = _Phase.HEAD
+        self._read_deadline = now + self._settings.header_timeout_s
+        self._begin(b"", now)
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the request target."""
+        self._current.target += url
+        self._count_header(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the headers that matter."""
+        self._count_header(len(name) + len(value))
+        name = name.lower()
+        if name in READ_HEADERS and self._phase is _Phase.HEAD:  # not in the trailer of a chunked body
+            if name in self._headers and name in SINGLE_HEADERS:
+                self._refuse(Fault.BAD_REQUEST, f"header {name.decode()} appears twice")
+            self._headers[name] = b"%b,%b" % (self._headers[name], value) if name in self._headers else value
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > self._settings.max_header_bytes:
+            limit = self._settings.max_header_bytes
+            self._refuse(Fault.HEADERS_TOO_LARGE, f"request line and headers exceed {limit} bytes")
+
+    def on_headers_complete(self) -> None:
+        """Refuse what the head alone shows to be wrong, before the body is read."""
+        if self._finished:
+            return
+        exchange, headers = self._current, self._headers
+        exchange.method = self._parser.get_method()
+        exchange.legacy = self._parser.get_http_version() == "1.0"
+        self._phase = _Phase.BODY
+        self._read_deadline = self._endpoint.clock() + self._settings.body_timeout_s
+        problem = self._head_problem(exchange, headers)
+        if problem:
+            self._refuse(*problem)
+        elif b"expect" in headers and not exchange.legacy:
+            exchange.wants_continue = True
+            if not self._exchanges:
+                self._write_continue(exchange)
+
+    def _head_problem(self, exchange: _Exchange, headers: dict[bytes, bytes]) -> tuple[Fault, str] | None:
+        length, limit = headers.get(b"content-length"), self._settings.max_body_bytes
+        if not exchange.legacy and b"host" not in headers:
+            return Fault.BAD_REQUEST, "the Host header is missing"
+        if length is not None and int(length) > limit:
+            return Fault.BODY_TOO_LARGE, f"the body has {int(length)} bytes, at most {limit} are allowed"
+        if exchange.method == b"POST" and length is None and b"transfer-encoding" not in headers:
+            return Fault.LENGTH_REQUIRED, "a POST needs a Content-Length or a chunked body"
+        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+            return Fault.EXPECTATION, "the only known expectation is 100-continue"
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            return Fault.MEDIA_TYPE, "compressed bodies are not accepted"
+        return None
+
+    def on_body(self, body: bytes) -> None:
+        """Collect a part of the body, within the limits of the request and of the server."""
+        if self._finished:
+            return
+        self._body.append(body)
+        self._body_bytes += len(body)
+        self._endpoint.buffered_bytes += len(body)
+        if self._body_bytes > self._settings.max_body_bytes:
+            self._refuse(Fault.BODY_TOO_LARGE, f"the body exceeds {self._settings.max_body_bytes} bytes")
+        elif self._endpoint.buffered_bytes > self._settings.max_buffered_bytes:
+            self._refuse(Fault.OVERLOADED, "too many bodies are being received; try again later")
+
+    def on_message_complete(self) -> None:
+        """Hand a complete request to the application."""
+        if self._finished:
+            return
+        exchange, headers = self._current, self._headers
+        exchange.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        exchange.wants_continue = False
+        self._finished = not exchange.keep_alive
+        self._phase = _Phase.IDLE
+        self._read_deadline = self._endpoint.clock() + self._settings.keep_alive_s
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._release_body()
+        self._exchanges.append(exchange)
+        content_type, accept = headers.get(b"content-type", b""), headers.get(b"accept", b"")
+        request = Request(exchange.method, exchange.target, content_type, accept, body, exchange.started)
+        self._endpoint.application.handle(request, functools.partial(self._respond, exchange))
+        if len(self._exchanges) >= self._settings.max_pipelined:
+            self._update_reading()
+
+    def _release_body(self) -> None:
+        self._endpoint.buffered_bytes -= self._body_bytes
+        self._body, self._body_bytes = [], 0
+
+    # answers
+
+    def _respond(self, exchange: _Exchange, response: Response) -> None:
+        exchange.response = response
+        if self._exchanges and self._exchanges[0] is exchange:
+            self._flush()
+
+    def _refuse(self, fault: Fault, message: str) -> None:
+        """Answer what is being read with an error, and read nothing more."""
+        if self._finished:
+            return
+        exchange = self._current if self._phase is not _Phase.IDLE else _Exchange(b"", self._endpoint.clock())
+        self._finished = True
+        self._phase = _Phase.IDLE
+        self._release_body()
+        exchange.keep_alive = False
+        self._exchanges.append(exchange)
+        headers = b"Retry-After: %d\r\n" % self._settings.retry_after_s if fault is Fault.OVERLOADED else b""
+        self._respond(exchange, error_response(RequestError(fault, message), headers))
+
+    def _flush(self) -> None:
+        """Write the answers that are due, in order."""
+        if self._transport is None:
+            return
+        endpoint, ready = self._endpoint, list[bytes]()
+        now, closing = endpoint.clock(), False
+        while self._exchanges and (response := self._exchanges[0].response):
+            exchange = self._exchanges.popleft()
+            closing = not self._exchanges and (not exchange.keep_alive or endpoint.draining)
+            connection = (
+                b"Connection: close\r\n" if closing else b"Connection: keep-alive\r\n" if exchange.legacy else b""
+            )
+            without_body = exchange.method == b"HEAD"
+            ready.append(endpoint.writer.render(response, without_body=without_body, connection=connection))
+            endpoint.application.answered(exchange.target, response.status, now - exchange.started)
+        self._transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+        if closing:
+            self._close()
+        elif not self._exchanges and self._current.wants_continue:
+            self._write_continue(self._current)
+        if self._paused:
+            self._update_reading()
+
+    def _write_continue(self, exchange: _Exchange) -> None:
+        exchange.wants_continue = False
+        if self._transport is not None:
+            self._transport.write(CONTINUE)
+
+    def _close(self) -> None:
+        """End our direction, and leave the client some time to end its own."""
+        self._finished = True
+        self._phase = _Phase.IDLE
+        self._read_deadline = self._endpoint.clock() + LINGER_SECONDS
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    # deadlines
+
+    def enforce_deadlines(self, now: float) -> None:
+        """End the connection, or the request that is being read, if its time is over."""
+        if self._transport is None:
+            return
+        if self._write_deadline is not None and now > self._write_deadline:
+            self._transport.abort()
+        elif now > self._read_deadline and not self._exchanges:
+            if self._finished:
+                self._transport.abort()
+            elif self._phase is _Phase.IDLE:
+                self._close()
+            else:
+                self._refuse(Fault.TIMEOUT, "the request did not arrive in time")
+        elif now > self._read_deadline and self._phase is not _Phase.IDLE:
+            self._refuse(Fault.TIMEOUT, "the request did not arrive in time")
+
+    def close_if_idle(self) -> None:
+        """Close the connection if it waits for a request."""
+        if self._phase is _Phase.IDLE and not self._exchanges and not self._finished:
+            self._close()

@@ -1,0 +1,148 @@
+"""SageMaker's ``hyperparameters.json``, a map of strings, to typed and checked values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from scoring.contract import OBJECTIVES
+from scoring.document import suggestion
+from scoring.errors import UserError, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TUNER_NAMES = frozenset({"_tuning_objective_metric"})
+"""Names that a SageMaker tuning job adds by itself; they do not change training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """Settings of one training run; the ranges are XGBoost's own, see its parameter reference."""
+
+    label: str
+    """Name of the column to predict."""
+    objective: str = "binary:logistic"
+    """Learning objective."""
+    num_round: int = 200
+    """Most boosting rounds; early stopping may keep fewer."""
+    early_stopping_rounds: int = 20
+    """Rounds without a better validation log loss after which training stops; 0 never stops early."""
+    max_depth: int = 6
+    """Deepest level of a tree."""
+    eta: float = 0.1
+    """Learning rate."""
+    subsample: float = 1.0
+    """Share of rows drawn for each tree."""
+    colsample_bytree: float = 1.0
+    """Share of columns drawn for each tree."""
+    min_child_weight: float = 1.0
+    """Least sum of instance weight in a leaf."""
+    reg_lambda: float = 1.0
+    """L2 penalty on leaf weights."""
+    max_bin: int = 256
+    """Most histogram bins per feature."""
+    seed: int = 0
+    """Seed of every random choice; the same seed, data and thread count give the same model bytes."""
+    nthread: int = 0
+    """Threads; 0 takes every core that this process may use."""
+
+    def xgboost_params(self) -> dict[str, str | int | float]:
+        """Give the parameters for XGBoost; rounds, early stopping and threads are the caller's."""
+        own = ("objective", "max_depth", "eta", "subsample", "colsample_bytree", "min_child_weight", "reg_lambda")
+        return {name: getattr(self, name) for name in (*own, "max_bin", "seed")} | {"tree_method": "hist"}
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text) if "_" not in text else None
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _real(low: float, high: float = math.inf, *, low_allowed: bool = True) -> Callable[[str], float]:
+    limits = f"{'at least' if low_allowed else 'above'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text) if "_" not in text else math.nan
+        except ValueError:
+            value = math.nan
+        inside = math.isfinite(value) and low <= value <= high and (low_allowed or value > low)
+        if not inside:
+            raise ValueError(f"expected a number {limits}")
+        return value
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"expected one of: {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected the name of a column")
+    return text
+
+
+PARSERS: dict[str, Callable[[str], str | int | float]] = {
+    "label": _name,
+    "objective": _choice(*OBJECTIVES),
+    "num_round": _integer(1, 10_000),
+    "early_stopping_rounds": _integer(0, 10_000),
+    "max_depth": _integer(1, 32),
+    "eta": _real(0, 1, low_allowed=False),
+    "subsample": _real(0, 1, low_allowed=False),
+    "colsample_bytree": _real(0, 1, low_allowed=False),
+    "min_child_weight": _real(0),
+    "reg_lambda": _real(0),
+    "max_bin": _integer(2, 65_536),
+    "seed": _integer(0, 2**31 - 1),
+    "nthread": _integer(0, 1024),
+}
+"""One parser per field of `Hyperparameters`."""
+
+
+def parse(values: Mapping[str, object]) -> Hyperparameters:
+    """Check and type hyperparameters; a name that is left out takes its default, ``label`` has none.
+
+    Raises:
+        UserError: with every problem, one a line.
+    """
+    problems: list[str] = []
+    parsed: dict[str, str | int | float] = {}
+    for name, value in values.items():
+        if name in TUNER_NAMES:
+            continue
+        if name not in PARSERS:
+            problems.append(f"hyperparameter {name!r} is unknown{suggestion(name, PARSERS)}")
+        elif not isinstance(value, str):
+            problems.append(f"hyperparameter {name!r} must be a string, as SageMaker sends it; found {value!r}")
+        else:
+            try:
+                parsed[name] = PARSERS[name](value)
+            except ValueError as error:
+                problems.append(f"hyperparameter {name!r} is {value!r}; {error}")
+    if "label" not in values:
+        problems.append("hyperparameter 'label' is missing; write the name of the column to predict")
+    if problems:
+        raise UserError(summarize(problems))
+    return Hyperparameters(**parsed)  # pyright: ignore[reportArgumentType] # each parser returns its field's type; a test compares them
+
+
+def as_mapping(hyperparameters: Hyperparameters) -> dict[str, str | int | float]:
+    """Give the values by name, as the manifest records them."""
+    return {item.name: getattr(hyperparameters, item.name) for item in fields(hyperparameters)}

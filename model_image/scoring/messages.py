@@ -1,0 +1,84 @@
+"""HTTP messages as values: what a connection hands to the application, and what it gets back."""
+
+from __future__ import annotations
+
+import email.utils
+import http
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scoring.errors import RequestError
+
+    Respond = Callable[["Response"], None]
+
+JSON = b"application/json"
+CSV = b"text/csv"
+
+REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+
+
+class Request(NamedTuple):
+    """A complete request."""
+
+    method: bytes
+    target: bytes
+    """As in the request line, with query and, in absolute form, scheme and authority."""
+    content_type: bytes
+    accept: bytes
+    body: bytes
+    started: float
+    """Loop time of its first byte, in seconds."""
+
+
+class Response(NamedTuple):
+    """An answer; framing and connection headers are the connection's."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: bytes = b""
+    """Further header lines, each with its CRLF."""
+
+
+def error_response(error: RequestError, headers: bytes = b"") -> Response:
+    """Give the answer to a request that cannot be served: a stable code, a sentence, row and column if known."""
+    detail: dict[str, str | int] = {"code": error.fault.code, "message": str(error)}
+    detail |= {"row": error.row} if error.row is not None else {}
+    detail |= {"column": error.column} if error.column is not None else {}
+    return Response(error.fault.status.value, orjson.dumps({"error": detail}), JSON, headers)
+
+
+class Writer:
+    """Renders answers for HTTP/1.1; the parts that repeat are kept until the second changes."""
+
+    def __init__(self) -> None:
+        """Start without a kept part."""
+        self._prefixes: dict[tuple[int, bytes, bytes], bytes] = {}
+
+    def forget(self) -> None:
+        """Drop what is kept; to be called about once a second, because the ``Date`` header is part of it."""
+        self._prefixes.clear()
+
+    def render(self, response: Response, *, without_body: bool, connection: bytes) -> bytes:
+        """Give the bytes of an answer.
+
+        Args:
+            response: The answer.
+            without_body: Leave the body out, as for HEAD; its length is still told.
+            connection: The ``Connection`` header line with its CRLF, or nothing.
+        """
+        key = (response.status, response.content_type, connection)
+        prefix = self._prefixes.get(key) or self._prefix(key)
+        body = b"" if without_body else response.body
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (prefix, response.headers, len(response.body), body)
+
+    def _prefix(self, key: tuple[int, bytes, bytes]) -> bytes:
+        status, content_type, connection = key
+        date = email.utils.formatdate(usegmt=True).encode()
+        line = b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: %b\r\n%b"
+        self._prefixes[key] = line % (status, REASONS[status], date, content_type, connection)
+        return self._prefixes[key]

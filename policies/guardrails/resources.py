@@ -1,0 +1,142 @@
+"""What a rule sees of the program: one resource, or the whole stack with its references resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from guardrails.view import Known, Missing, Unknown, Value, value_of
+
+STACK_TOKEN = "pulumi:pulumi:Stack"  # noqa: S105 - a type token
+"""Type of the root resource, which every deployment registers first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One registered resource: inputs for resource rules, outputs for stack rules."""
+
+    token: str
+    """The type, such as `aws:s3/bucket:Bucket`."""
+    urn: str
+    name: str
+    properties: Value
+    provider: Value = field(default_factory=lambda: Missing("provider"))
+    """The properties of the provider that will make the resource."""
+    parent: str | None = None
+    """URN of the parent."""
+    dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """For each property that the program gave: URNs of the resources that its value came from."""
+
+    def get(self, path: str) -> Value:
+        """The property at a path (see `Value`)."""
+        return self.properties.get(path)
+
+    def select(self, path: str) -> tuple[Value, ...]:
+        """All properties at a path with `[*]` (see `Value`)."""
+        return self.properties.select(path)
+
+    def given(self, name: str) -> Value:
+        """An output property that the provider may also compute: unknown and not written by the program is missing."""
+        value = self.properties.get(name)
+        if isinstance(value, Unknown) and self.dependencies and name not in self.dependencies:
+            return Missing(value.path)
+        return value
+
+    def tag(self, key: str) -> Value:
+        """A tag from the merged tags, the resource's own, or the provider's defaults (JSON text on the wire); a known one wins."""
+        defaults = self.provider.get("defaultTags").json().get("tags").json()
+        readings = [tags.child(key) for tags in (self.get("tagsAll"), self.get("tags"), defaults)]
+        known = [each for each in readings if isinstance(each, Known)]
+        unknown = [each for each in readings if isinstance(each, Unknown)]
+        return (known or unknown or [self.get("tags").child(key)])[0]
+
+
+def resource(token: str, properties: object, *, name: str = "subject", urn: str | None = None) -> Resource:
+    """A resource from raw properties, for callers outside an engine."""
+    return Resource(
+        token=token,
+        urn=urn or f"urn:pulumi:stack::project::{token}::{name}",
+        name=name,
+        properties=value_of(properties),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The side resources of a resource."""
+
+    sure: tuple[Resource, ...]
+    """Those that certainly name it."""
+    maybe: tuple[Resource, ...]
+    """Those whose reference is not known yet and may name it."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All resources of a deployment."""
+
+    resources: tuple[Resource, ...]
+
+    def of(self, *tokens: str) -> tuple[Resource, ...]:
+        """The resources of these types."""
+        return tuple(each for each in self.resources if each.token in tokens)
+
+    def attached(self, target: Resource, token: str, reference: str) -> Attached:
+        """The resources of type `token` whose property `reference` names `target`.
+
+        Edges of the dependency graph decide where they leave one candidate, because a preview has the edge before it has the
+        value; then the name, id or ARN. An edge to a component stands for the resources below it.
+        """
+        answers = [(side, self._names(side.given(reference), side, reference, target)) for side in self.of(token)]
+        return Attached(
+            sure=tuple(side for side, answer in answers if answer),
+            maybe=tuple(side for side, answer in answers if answer is None),
+        )
+
+    @cached_property
+    def _by_urn(self) -> dict[str, Resource]:
+        return {each.urn: each for each in self.resources}
+
+    @cached_property
+    def _children(self) -> dict[str, list[Resource]]:
+        children: dict[str, list[Resource]] = {}
+        for each in self.resources:
+            if each.parent is not None:
+                children.setdefault(each.parent, []).append(each)
+        return children
+
+    def _names(self, value: Value, side: Resource, reference: str, target: Resource) -> bool | None:
+        candidates = self._candidates(side.dependencies.get(reference, ()), target.token)
+        known = value.text()
+        if known is not None:
+            named = [each for each in self.of(target.token) if known in identities(each)]
+            if named:
+                return target in named
+            return candidates == [target] and not identities(target)
+        if isinstance(value, Unknown):
+            if candidates:
+                return None if len(candidates) > 1 and target in candidates else candidates == [target]
+            return None
+        return False
+
+    def _candidates(self, urns: tuple[str, ...], token: str) -> list[Resource]:
+        """The resources of a type that some URNs name directly, or else as the components that hold them."""
+        found = [self._by_urn[urn] for urn in urns if urn in self._by_urn]
+        direct = [each for each in found if each.token == token]
+        if direct:
+            return direct
+        below = [
+            each for start in found if start.token != STACK_TOKEN for each in self._below(start) if each.token == token
+        ]
+        return list({each.urn: each for each in below}.values())
+
+    def _below(self, start: Resource) -> list[Resource]:
+        children = self._children.get(start.urn, [])
+        return [each for child in children for each in (child, *self._below(child))]
+
+
+def identities(target: Resource) -> frozenset[str]:
+    """The known strings by which other resources may name this one: name, id, ARN, URL."""
+    values = [target.get(name) for name in ("bucket", "name", "id", "arn")]
+    return frozenset(text for value in values if isinstance(value, Known) and (text := value.text()) is not None)

@@ -1,0 +1,219 @@
+"""The commands of `python -m sandbox`."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.registry import RULES
+from settings.check import check_file
+
+from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
+from sandbox.loop import run as loop
+from sandbox.recovery import recover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sandbox.console import Console
+    from settings.model import Settings
+
+LOCAL: Final = "local"
+IMAGE_PYTHON_VARIABLE: Final = "SLIPWAY_IMAGE_PYTHON"
+
+
+class CommandError(Exception):
+    """The command stops here; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One verb of the command line."""
+
+    run: Callable[..., None]
+    flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+def state_folder(stack: str) -> Path:
+    """Returns where an environment's sandbox lives."""
+    return ROOT / ".slipway" / stack
+
+
+def policy_pack(stack: str) -> PolicyPack:
+    """Returns the pack with the levels of an environment."""
+    return PolicyPack(ROOT / "policies", ROOT / "policies" / "config" / f"{stack}.json")
+
+
+def up(console: Console) -> None:
+    """Bring environment `local` up: deploy, train, register, serve, ask."""
+    settings = _checked_settings(LOCAL)
+    with _only_run(state_folder(LOCAL)):
+        engine = _open(console, LOCAL)
+        outcome = _plan(console, engine)
+        if not outcome.unchanged:
+            with console.step("Deploy environment local") as step:
+                outcome = engine.up(policy_pack(LOCAL), step.note)
+                step.summary = _describe(outcome.changes)
+        outputs = {name: output.value for name, output in engine.outputs().items()}
+        reports = [loop.bring_up(spec, console) for spec in _loops(settings, outputs)]
+        console.table("Environment local is up", _summary(engine, outcome, reports))
+
+
+def down(console: Console) -> None:
+    """Remove all of environment `local`."""
+    folder = state_folder(LOCAL)
+    if not folder.exists():
+        console.info("environment local is not up: nothing to remove")
+        return
+    with _only_run(folder):
+        loop.tear_down(folder, console)
+        engine = _open(console, LOCAL)
+        with console.step("Destroy environment local") as step:
+            step.summary = _describe(engine.destroy(step.note).changes)
+        left = engine.world().all()
+        if left:
+            names = "\n".join(f"  {record.type} {record.id}" for record in left)
+            raise CommandError(f"the engine left {len(left)} resources behind:\n{names}")
+        shutil.rmtree(folder)
+
+
+def status(console: Console) -> None:
+    """Say what of environment `local` is running."""
+    folder = state_folder(LOCAL)
+    if not folder.exists():
+        console.info("environment local is not up")
+        return
+    console.table("Environment local", {"State": str(folder), **loop.status(folder)})
+
+
+def preview(console: Console, stack: str) -> None:
+    """Plan an environment on the sandbox, judged by the policies."""
+    _checked_settings(stack)
+    with _only_run(state_folder(stack)):
+        engine = _open(console, stack)
+        outcome = _plan(console, engine)
+        console.info(outcome.stdout.rstrip())
+        console.info(f"{_describe(outcome.changes)}; {_verdict(outcome)}")
+
+
+def plan(console: Console, stack: str, out: str) -> None:
+    """Write the deployment that an environment would have, as `pulumi stack export` does."""
+    _checked_settings(stack)
+    target = Path(out)
+    if not target.parent.is_dir():
+        raise CommandError(f"{out}: the folder {target.parent} does not exist; create it or name another file")
+    with tempfile.TemporaryDirectory(prefix="slipway-plan-") as folder:
+        engine = Engine(Path(folder), stack)
+        with console.step(f"Bring {stack} up in a throw-away sandbox") as step:
+            outcome = engine.up(policy_pack(stack), step.note)
+            step.summary = f"{_describe(outcome.changes)}; {_verdict(outcome)}"
+        _refuse_violations(stack, outcome)
+        exported = engine.export()
+        text = json.dumps({"version": exported.version, "deployment": exported.deployment}, indent=2) + "\n"
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    unfinished.replace(target)
+    console.info(f"wrote {target}: {len(exported.deployment['resources'])} resources")
+
+
+def _checked_settings(stack: str) -> Settings:
+    settings, problems = check_file(ROOT / f"Pulumi.{stack}.yaml")
+    if settings is None:
+        raise CommandError(problems)
+    return settings
+
+
+@contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """Keeps a second command off the same folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"another command works on environment {folder.name}; wait for it to end") from None
+        yield
+
+
+def _open(console: Console, stack: str) -> Engine:
+    engine = Engine(state_folder(stack), stack)
+    found = recover(engine)
+    if found.needed:
+        console.info(
+            f"recovered from a run that was killed: {found.locks_broken} stale locks broken, "
+            f"{len(found.adopted)} unfinished creations adopted, {len(found.dropped)} other unfinished operations settled"
+        )
+    return engine
+
+
+def _plan(console: Console, engine: Engine) -> Outcome:
+    with console.step(f"Plan environment {engine.stack} with {len(RULES)} policies") as step:
+        outcome = engine.preview(policy_pack(engine.stack), step.note)
+        step.summary = f"{_describe(outcome.changes)}; {_verdict(outcome)}"
+    _refuse_violations(engine.stack, outcome)
+    for found in outcome.violations:
+        console.info(f"  advice  {found.policy}  {found.urn.rsplit('::', 1)[-1]}: {found.message}")
+    return outcome
+
+
+def _refuse_violations(stack: str, outcome: Outcome) -> None:
+    if not outcome.mandatory:
+        return
+    found = "\n".join(f"  {v.policy}  {v.urn}\n    {v.message}" for v in outcome.mandatory)
+    raise CommandError(f"environment {stack} breaks {len(outcome.mandatory)} mandatory policies:\n{found}")
+
+
+def _loops(settings: Settings, outputs: dict[str, Any]) -> Iterator[loop.LoopSpec]:
+    python = Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
+    for model in settings.models:
+        yield loop.LoopSpec(
+            account_id=outputs["accountId"],
+            region=outputs["region"],
+            data_bucket=outputs["dataBucket"],
+            models_bucket=outputs["modelsBucket"],
+            repository_url=outputs["modelEcrRepo"][model.name],
+            training_role_arn=outputs["trainingRoleArn"],
+            package_group=outputs["modelPackageGroups"][model.name],
+            model=model,
+            state_dir=state_folder(LOCAL),
+            image_python=python,
+        )
+
+
+def _describe(changes: dict[str, int]) -> str:
+    words = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "same": "unchanged"}
+    return ", ".join(f"{count} {words.get(name, name)}" for name, count in changes.items()) or "nothing to do"
+
+
+def _verdict(outcome: Outcome) -> str:
+    advice = len(outcome.violations) - len(outcome.mandatory)
+    return f"{len(RULES)} policies, {len(outcome.mandatory)} violations, {advice} pieces of advice"
+
+
+def _summary(engine: Engine, outcome: Outcome, reports: list[loop.LoopReport]) -> dict[str, str]:
+    rows = {
+        "Resources": f"{len(engine.world().all())} in the sandbox ({_describe(outcome.changes)})",
+        "Policies": _verdict(outcome),
+    }
+    for report in reports:
+        rows |= report.rows()
+    return {**rows, "State": str(engine.folder), "Remove": "make down"}
+
+
+_STACK: Final = {"stack": {"required": True, "help": "environment, the <name> of Pulumi.<name>.yaml"}}
+COMMANDS: Final[dict[str, Command]] = {
+    "up": Command(up),
+    "down": Command(down),
+    "status": Command(status),
+    "preview": Command(preview, _STACK),
+    "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
+}

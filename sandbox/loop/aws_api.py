@@ -1,0 +1,296 @@
+"""AWS APIs on loopback: moto for S3, ECR, IAM, KMS, STS and the model registry, and training jobs that really run.
+
+`python -m sandbox.loop.aws_api --state-dir DIR --port N …` serves until SIGTERM. moto alone calls a training job completed at once,
+takes a second job of the same name and cannot stop one; this process answers those operations itself and keeps moto's own records
+in step, so that every other operation (Search, ListTrainingJobs, ListTags, …) agrees. State is in memory: it ends with the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from sandbox.loop.container import ModelImage, request_from
+from sandbox.loop.jobs import STATUS_MESSAGES, STOP_GRACE_SECONDS, Job, JobRunner
+from sandbox.loop.loopback import Clients
+from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from moto.sagemaker.models import FakeTrainingJob
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+
+RECORD = "aws-api.json"
+"""Name of the process record below the state folder."""
+
+HEALTH_PATH = "/_slipway/health"
+"""Answers the fingerprint that this process was started with."""
+
+KEY_ALIAS = "alias/slipway-models"
+"""Alias of the KMS key that stands for the environment's own."""
+
+ENDED = frozenset({"Completed", "Failed", "Stopped"})
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
+    """A request that SageMaker would refuse."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What exists in the account before anyone asks for anything."""
+
+    account_id: str
+    region: str
+    partition: str
+    role_arns: tuple[str, ...]
+
+    def create(self) -> None:
+        """Make the roles and the key in moto's memory."""
+        from moto.iam.models import iam_backends  # noqa: PLC0415 - moto takes a second to import and reads its environment then
+        from moto.kms.models import kms_backends  # noqa: PLC0415
+
+        for arn in self.role_arns:
+            path, _, name = arn.partition(":role")[2].rpartition("/")
+            iam_backends[self.account_id][self.partition].create_role(
+                role_name=name,
+                assume_role_policy_document=json.dumps({"Version": "2012-10-17", "Statement": []}),
+                path=f"{path}/",
+                permissions_boundary="",
+                description="",
+                tags=[],
+                max_session_duration="3600",
+            )
+        keys = kms_backends[self.account_id][self.region]
+        key = keys.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "key of the models", None)
+        keys.add_alias(key.id, KEY_ALIAS)
+
+    def check(self, request: CreateTrainingJobRequestTypeDef) -> None:
+        """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
+        if request["RoleArn"] not in self.role_arns:
+            raise Refusal("ValidationException", f"Could not assume role {request['RoleArn']}: it does not exist")
+        image = request["AlgorithmSpecification"].get("TrainingImage", "")
+        if not self._image_exists(image):
+            raise Refusal("ValidationException", f"Could not find image {image} in ECR of {self.account_id}")
+        key = request["OutputDataConfig"].get("KmsKeyId", "")
+        if not key:
+            raise Refusal("ValidationException", "OutputDataConfig.KmsKeyId is missing: artefacts must be encrypted")
+        if not self._key_exists(key):
+            raise Refusal("ValidationException", f"KMS key {key} does not exist")
+        if request["ResourceConfig"].get("InstanceCount", 1) > 1:
+            raise Refusal("ResourceLimitExceeded", "this environment has one training host: set InstanceCount to 1")
+
+    def _image_exists(self, uri: str) -> bool:
+        from moto.ecr.models import ecr_backends  # noqa: PLC0415
+
+        repository, _, digest = uri.partition("@")
+        found = ecr_backends[self.account_id][self.region].repositories.get(repository.partition("/")[2])
+        return found is not None and any(image.image_digest == digest for image in found.images)
+
+    def _key_exists(self, key: str) -> bool:
+        from moto.kms.models import kms_backends  # noqa: PLC0415
+
+        keys = kms_backends[self.account_id][self.region]
+        name = key.rpartition(":")[2]
+        return name in keys.keys if not name.startswith("alias/") else keys.get_key_id_from_alias(name) is not None
+
+
+class TrainingApi:
+    """WSGI application: training jobs in front, moto behind."""
+
+    def __init__(self, moto: WSGIApplication, environment: Environment, runner: JobRunner, fingerprint: str) -> None:
+        self._moto = moto
+        self._environment = environment
+        self._runner = runner
+        self._fingerprint = fingerprint
+        self._lock = threading.RLock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ.get("PATH_INFO") == HEALTH_PATH:
+            return _answer(start_response, HTTPStatus.OK, {"fingerprint": self._fingerprint})
+        service, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).partition(".")
+        if service != "SageMaker" or not operation.endswith(("TrainingJob", "TrainingJobs")):
+            return self._moto(environ, start_response)
+        with self._lock:  # a job is never seen between moto's record of it and ours
+            try:
+                return self._training_job(operation, environ, start_response)
+            except Refusal as refusal:
+                body = {"__type": refusal.code, "message": str(refusal)}
+                return _answer(start_response, HTTPStatus.BAD_REQUEST, body)
+
+    def publish(self, job: Job) -> None:
+        """Bring moto's record of a job up to date."""
+        with self._lock:
+            record = self._records().get(job.name)
+            if record is not None:
+                _mirror(job, record)
+
+    def _training_job(self, operation: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if operation == "StopTrainingJob":
+            self._stop(json.loads(_body(environ))["TrainingJobName"])
+            return _answer(start_response, HTTPStatus.OK, {})
+        if operation != "CreateTrainingJob":
+            return self._moto(environ, start_response)
+        request = request_from(_body(environ))
+        name = request["TrainingJobName"]
+        if name in self._records():
+            raise Refusal("ResourceInUse", f"Training job names must be unique within an account and region: {name}")
+        self._environment.check(request)
+        answer = list(self._moto(environ, start_response))
+        record = self._records().get(name)
+        if record is not None:
+            self._runner.submit(request, record.arn)
+        return answer
+
+    def _stop(self, name: str) -> None:
+        job = self._runner.get(name)
+        if job is None:
+            raise Refusal("ValidationException", "Requested resource not found.")
+        if job.status in ENDED or job.stop_asked:
+            raise Refusal("ValidationException", f"The request was rejected because the training job is in status {job.status}.")
+        self._runner.stop(job)
+
+    def _records(self) -> dict[str, FakeTrainingJob]:
+        from moto.sagemaker.models import sagemaker_backends  # noqa: PLC0415
+
+        return sagemaker_backends[self._environment.account_id][self._environment.region].training_jobs
+
+
+def _mirror(job: Job, record: FakeTrainingJob) -> None:
+    """Copy a job into moto's record; moto leaves out of its answer what is None."""
+    last = job.transitions[-1][1]
+    seconds = None if job.started is None else int(((job.ended or last) - job.started).total_seconds())
+    values = {
+        "training_job_status": job.status,
+        "secondary_status": job.secondary,
+        "secondary_status_transitions": [
+            {"Status": name, "StartTime": begun, "StatusMessage": STATUS_MESSAGES[name]} | ({"EndTime": over} if over else {})
+            for name, begun, over in job.transitions
+        ],
+        "failure_reason": job.failure if job.status == "Failed" else None,
+        "model_artifacts": {"S3ModelArtifacts": job.artefact} if job.artefact else None,
+        "final_metric_data_list": [
+            {"MetricName": name, "Value": value, "Timestamp": when} for name, (value, when) in job.metrics.items()
+        ],
+        "algorithm_specification": job.request["AlgorithmSpecification"],
+        "creation_time": job.created,
+        "last_modified_time": last,
+        "training_start_time": job.started,
+        "training_end_time": job.ended,
+        "training_time_in_seconds": seconds if job.ended else None,
+        "billable_time_in_seconds": seconds if job.ended else None,
+    }
+    for name, value in values.items():
+        setattr(record, name, value)
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """The request's body, put back for whoever reads it next."""
+    from io import BytesIO  # noqa: PLC0415
+
+    content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = BytesIO(content)
+    return content
+
+
+def _answer(start_response: StartResponse, status: HTTPStatus, body: object) -> Iterable[bytes]:
+    content = json.dumps(body).encode()
+    headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(content)))]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [content]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.loop.aws_api", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True, help="folder for the process record, job folders and logs")
+    parser.add_argument("--port", type=int, required=True, help="TCP port on loopback")
+    parser.add_argument("--account-id", required=True, help="account of everything that is served")
+    parser.add_argument("--region", required=True, help="region of everything that is served")
+    parser.add_argument("--role-arn", action="append", required=True, help="role that exists; may be repeated")
+    parser.add_argument("--image-python", type=Path, required=True, help="interpreter of the model image")
+    parser.add_argument("--image-source", type=Path, required=True, help="folder that holds the package `scoring`")
+    parser.add_argument("--image-variable", action="append", default=[], help="NAME=VALUE that the image sets itself")
+    parser.add_argument("--fingerprint", default="", help="answered by the health check")
+    parser.add_argument("--stop-grace-seconds", type=float, default=STOP_GRACE_SECONDS, help="between SIGTERM and SIGKILL")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    options = _options(arguments)
+    record = options.state_dir / RECORD
+    other = running(record)
+    if other is not None and other.pid != os.getpid():
+        sys.stderr.write(f"already running: process {other.pid} on port {other.port}\n")
+        return
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["MOTO_ACCOUNT_ID"] = options.account_id
+    jobs = options.state_dir / "jobs"
+    for left_over in jobs.glob("*/trainer.json"):
+        end(left_over, grace_seconds=1.0)
+    environment = Environment(
+        account_id=options.account_id,
+        region=options.region,
+        partition=options.role_arn[0].split(":")[1],
+        role_arns=tuple(options.role_arn),
+    )
+    serve(options, environment, jobs, record)
+
+
+def serve(options: argparse.Namespace, environment: Environment, jobs: Path, record: Path) -> None:
+    """Bind, record the process, answer requests."""
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - after the environment is set
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    endpoint = f"http://{LOOPBACK}:{options.port}"
+
+    def s3() -> S3Client:
+        return Clients(endpoint, environment.region).s3
+
+    def publish(job: Job) -> None:
+        api.publish(job)
+
+    runner = JobRunner(
+        image=ModelImage(python=options.image_python, source=options.image_source),
+        image_variables=dict(pair.split("=", 1) for pair in options.image_variable),
+        folder=jobs,
+        s3=s3,
+        publish=publish,
+        grace_seconds=options.stop_grace_seconds,
+    )
+    api = TrainingApi(DomainDispatcherApplication(create_backend_app), environment, runner, options.fingerprint)
+    environment.create()
+    signal.signal(signal.SIGTERM, _leave)
+    server = make_server(LOOPBACK, options.port, api, threaded=True, request_handler=MotoRequestHandler)
+    write_record(record, this_process(port=options.port, fingerprint=options.fingerprint))
+    with server:
+        server.serve_forever()
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    """End at once: nothing is on disk that needs care, and trainers die with this process."""
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Runs training jobs: takes the request that SageMaker would take and does what SageMaker would do with it, on this machine.
+
+Statuses, secondary statuses and failure texts follow the Amazon SageMaker API Reference (DescribeTrainingJob). One job runs at a time;
+the others wait in `Starting`. What is not imitated: instances (one host, this one) and network isolation (the trainer gets an
+environment without credentials or endpoints, but the machine's network).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sandbox.loop.container import ChannelError, Container, ModelImage, split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+
+STOP_GRACE_SECONDS = 120.0
+"""Between SIGTERM and SIGKILL; SageMaker's own figure (StopTrainingJob)."""
+
+STATUS_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+@dataclass(slots=True)
+class Job:
+    """One training job as `DescribeTrainingJob` shows it; only its own worker and `JobRunner.stop` change it."""
+
+    request: CreateTrainingJobRequestTypeDef
+    arn: str
+    status: str = "InProgress"
+    secondary: str = "Starting"
+    failure: str | None = None
+    artefact: str | None = None
+    metrics: dict[str, tuple[float, datetime]] = field(default_factory=dict[str, tuple[float, datetime]])
+    transitions: list[tuple[str, datetime, datetime | None]] = field(
+        default_factory=list[tuple[str, datetime, datetime | None]]
+    )
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime | None = None
+    ended: datetime | None = None
+    stop_asked: bool = False
+    wake: threading.Event = field(default_factory=threading.Event)
+    """Set when the guard of the running trainer has something to look at: a stop request or the end."""
+
+    @property
+    def name(self) -> str:
+        """Name of the job."""
+        return self.request["TrainingJobName"]
+
+    def enter(self, secondary: str, status: str | None = None) -> None:
+        """Move to the next secondary status, and to a status if one is given."""
+        now = datetime.now(UTC)
+        if self.transitions:
+            name, begun, _ = self.transitions[-1]
+            self.transitions[-1] = (name, begun, now)
+        self.transitions.append((secondary, now, None if status is None else now))
+        self.secondary = secondary
+        if secondary == "Training":
+            self.started = now
+        if status is not None:
+            self.status, self.ended = status, now
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Finds the metrics of a job in its log."""
+
+    patterns: dict[str, re.Pattern[str]]
+
+    @classmethod
+    def of(cls, request: CreateTrainingJobRequestTypeDef) -> _Watch:
+        """Compile the request's metric definitions."""
+        definitions = request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        return cls({definition["Name"]: re.compile(definition["Regex"]) for definition in definitions})
+
+    def found(self, line: str) -> dict[str, float]:
+        """Numbers that the line tells; what is no number is skipped, as SageMaker skips it."""
+        values: dict[str, float] = {}
+        for name, pattern in self.patterns.items():
+            with contextlib.suppress(AttributeError, IndexError, ValueError):
+                values[name] = float(pattern.search(line)[1])  # pyright: ignore[reportOptionalSubscript] # no match is suppressed
+        return values
+
+
+class JobRunner:
+    """Executes jobs one after the other; every change of a job is handed to `publish`."""
+
+    def __init__(
+        self,
+        *,
+        image: ModelImage,
+        image_variables: dict[str, str],
+        folder: Path,
+        s3: Callable[[], S3Client],
+        publish: Callable[[Job], None],
+        grace_seconds: float = STOP_GRACE_SECONDS,
+    ) -> None:
+        self._image = image
+        self._image_variables = image_variables
+        self._folder = folder
+        self._s3 = s3
+        self._publish = publish
+        self._grace_seconds = grace_seconds
+        self._slot = threading.Semaphore()
+        self._jobs: dict[str, Job] = {}
+
+    def submit(self, request: CreateTrainingJobRequestTypeDef, arn: str) -> Job:
+        """Accept a job; it is `InProgress` when this returns. The caller has checked that the name is new."""
+        job = Job(request, arn)
+        job.enter("Starting")
+        self._jobs[job.name] = job
+        self._publish(job)
+        threading.Thread(target=self._work, args=(job,), name=f"job-{job.name}", daemon=True).start()
+        return job
+
+    def get(self, name: str) -> Job | None:
+        """The job of that name."""
+        return self._jobs.get(name)
+
+    def stop(self, job: Job) -> None:
+        """Ask a running job to stop; it becomes `Stopping` now and `Stopped` when the trainer has ended."""
+        job.stop_asked, job.status = True, "Stopping"
+        job.enter("Stopping")
+        self._publish(job)
+        job.wake.set()
+
+    def log_path(self, name: str) -> Path:
+        """Where the output of a job's container goes."""
+        return self._folder / name / "container.log"
+
+    def _work(self, job: Job) -> None:
+        with self._slot:
+            try:
+                self._execute(job)
+            except ChannelError as error:
+                self._finish(job, "Failed", f"ClientError: {error}")
+            except re.error as error:
+                self._finish(job, "Failed", f"ClientError: a metric definition is no regular expression: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever breaks here is the platform's fault and the job's status says so
+                self._finish(job, "Failed", f"InternalServerError: {type(error).__name__}: {error}")
+
+    def _execute(self, job: Job) -> None:
+        request, s3 = job.request, self._s3()
+        container = Container(self._folder / job.name / "opt-ml")
+        container.prepare(request)
+        if not job.stop_asked:
+            self._enter(job, "Downloading")
+            for channel in request.get("InputDataConfig", []):
+                container.download(s3, channel)
+            checkpoints = request.get("CheckpointConfig")
+            if checkpoints is not None:
+                container.restore_checkpoints(s3, checkpoints["S3Uri"])
+        verdict = "Stopped" if job.stop_asked else self._train(job, container)
+        if verdict == "Completed":
+            self._enter(job, "Uploading")
+        if checkpoints := request.get("CheckpointConfig"):
+            self._upload(s3, job, container.checkpoints.rglob("*"), container.checkpoints, f"{checkpoints['S3Uri']}/")
+        if verdict != "Failed":
+            self._save(s3, job, container)
+        self._finish(job, verdict, None if verdict != "Failed" else self._reason(job, container))
+        shutil.rmtree(container.base, ignore_errors=True)
+
+    def _train(self, job: Job, container: Container) -> str:
+        """Run the trainer to its end: `Completed`, `Failed`, `Stopped` or `MaxRuntimeExceeded`."""
+        self._enter(job, "Training")
+        watch = _Watch.of(job.request)
+        variables = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn, **self._image_variables}
+        variables |= dict(job.request.get("Environment", {}))
+        log = self.log_path(job.name)
+        process = container.start(self._image, variables, log.with_name("trainer.json"))
+        limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        guard = _Guard(process, job, limit, self._grace_seconds)
+        guard.start()
+        with process, log.open("w", encoding="utf-8") as file:
+            for line in process.stdout or ():
+                file.write(line)
+                file.flush()
+                if found := watch.found(line):
+                    now = datetime.now(UTC)
+                    job.metrics |= {name: (value, now) for name, value in found.items()}
+                    self._publish(job)
+        guard.finish()
+        job.failure = None if process.returncode == 0 else f"exit code: {process.returncode}"
+        return guard.verdict or ("Completed" if process.returncode == 0 else "Failed")
+
+    @staticmethod
+    def _reason(job: Job, container: Container) -> str:
+        said = container.failure() or "the container wrote no reason to output/failure; see its log"
+        return f"AlgorithmError: {said}, {job.failure}"
+
+    def _save(self, s3: S3Client, job: Job, container: Container) -> None:
+        """Upload `model.tar.gz`, and `output.tar.gz` if there is output data, to where SageMaker puts them."""
+        output = job.request["OutputDataConfig"]
+        target = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output/"
+        archives = (container.archive(container.model, "model.tar.gz"), container.archive(container.output_data, "output.tar.gz"))
+        self._upload(s3, job, [archive for archive in archives if archive is not None], container.base, target)
+        job.artefact = f"{target}model.tar.gz" if archives[0] is not None else None
+
+    @staticmethod
+    def _upload(s3: S3Client, job: Job, paths: Iterable[Path], base: Path, target: str) -> None:
+        bucket, prefix = split_uri(target)
+        key_id = job.request["OutputDataConfig"].get("KmsKeyId", "")
+        for path in sorted(paths):
+            if path.is_file():
+                s3.put_object(
+                    Bucket=bucket,
+                    Key=prefix + path.relative_to(base).as_posix(),
+                    Body=path.read_bytes(),
+                    ServerSideEncryption="aws:kms",
+                    SSEKMSKeyId=key_id,
+                )
+
+    def _enter(self, job: Job, secondary: str) -> None:
+        if not job.stop_asked:
+            job.enter(secondary)
+            self._publish(job)
+
+    def _finish(self, job: Job, verdict: str, failure: str | None) -> None:
+        job.failure = failure
+        job.enter(verdict, "Stopped" if verdict == "MaxRuntimeExceeded" else verdict)
+        self._publish(job)
+
+
+class _Guard(threading.Thread):
+    """Ends a trainer that was asked to stop, or ran too long: SIGTERM, then SIGKILL to its process group."""
+
+    def __init__(self, process: subprocess.Popen[str], job: Job, limit_seconds: float, grace_seconds: float) -> None:
+        super().__init__(name=f"guard-{job.name}", daemon=True)
+        self._process, self._job = process, job
+        self._limit_seconds, self._grace_seconds = limit_seconds, grace_seconds
+        self.verdict: str | None = None
+        """Why the trainer was ended; None when it ended by itself."""
+
+    def run(self) -> None:
+        """Wait for a reason to end the trainer, or for its end."""
+        woken = self._job.wake.wait(self._limit_seconds)
+        if self._process.poll() is not None or (woken and not self._job.stop_asked):
+            return
+        self.verdict = "Stopped" if woken else "MaxRuntimeExceeded"
+        self._process.terminate()
+        try:
+            self._process.wait(self._grace_seconds)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def finish(self) -> None:
+        """The trainer has ended: let the guard go and wait for its verdict."""
+        self._job.wake.set()
+        self.join()

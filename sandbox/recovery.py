@@ -1,0 +1,129 @@
+"""Making a killed run whole again.
+
+An engine that was killed leaves its lock, and forgets what its providers were creating at that moment: the file backend keeps the
+lock, and `refresh` drops a pending creation although the resource exists. Recovery breaks a lock only when its owner is gone, finds
+each pending creation among what exists, and writes it into the state with its id; then a refresh and an update converge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pulumi import automation
+
+from sandbox.engine import PROJECT, EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.engine import Engine
+    from sandbox.world import World
+
+_CREATING: Final = "creating"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery found and did."""
+
+    locks_broken: int
+    adopted: tuple[str, ...]
+    """URNs of pending creations that exist and are in the state now."""
+    dropped: tuple[str, ...]
+    """URNs of pending operations that left nothing to adopt."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything was wrong."""
+        return bool(self.locks_broken or self.adopted or self.dropped)
+
+
+def recover(engine: Engine) -> Recovery:
+    """Breaks stale locks and settles pending operations.
+
+    Raises:
+        EngineError: another run holds the stack.
+    """
+    broken = _break_stale_locks(engine.backend / ".pulumi" / "locks" / "organization" / PROJECT / engine.stack)
+    if not _has_pending_operations(engine.state_file):
+        return Recovery(broken, (), ())
+    _back_up(engine.state_file)
+    exported = engine.export()
+    adopted, dropped = _settle(exported.deployment, engine.world())
+    engine.import_(automation.Deployment(version=exported.version, deployment=exported.deployment))
+    engine.refresh()
+    return Recovery(broken, tuple(adopted), tuple(dropped))
+
+
+def _break_stale_locks(folder: Path) -> int:
+    locks = sorted(folder.glob("*.json")) if folder.exists() else []
+    for lock in locks:
+        owner = _owner(lock)
+        if owner is not None and _is_alive(owner):
+            raise EngineError(
+                f"another run (process {owner['pid']} of {owner['username']}) holds this stack; wait for it to end"
+            )
+        lock.unlink(missing_ok=True)
+    return len(locks)
+
+
+def _owner(lock: Path) -> dict[str, Any] | None:
+    """Returns what the engine wrote of itself; a half-written lock has no owner."""
+    try:
+        return json.loads(lock.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_alive(owner: dict[str, Any]) -> bool:
+    """Tells whether the owner still runs; a process that started after the lock was taken only inherited its number."""
+    if owner.get("hostname") != socket.gethostname():
+        return True
+    pid = int(owner["pid"])
+    try:
+        started = os.stat(f"/proc/{pid}").st_mtime if os.path.isdir("/proc/self") else None
+        os.kill(pid, 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except PermissionError:
+        return True
+    taken = datetime.fromisoformat(owner["timestamp"]).timestamp()
+    return started is None or started <= taken + 1
+
+
+def _has_pending_operations(state: Path) -> bool:
+    if not state.exists():
+        return False
+    latest: dict[str, Any] = json.loads(state.read_text()).get("checkpoint", {}).get("latest") or {}
+    return bool(latest.get("pending_operations"))
+
+
+def _back_up(state: Path) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    shutil.copy2(state, state.with_suffix(f".{stamp}.before-recovery.json"))
+
+
+def _settle(deployment: dict[str, Any], world: World) -> tuple[list[str], list[str]]:
+    """Moves pending creations that exist into the resources, and forgets the other pending operations."""
+    resources: list[dict[str, Any]] = deployment.setdefault("resources", [])
+    known = {(resource["type"], resource.get("id")) for resource in resources}
+    adopted: list[str] = []
+    dropped: list[str] = []
+    for operation in deployment.pop("pending_operations", None) or []:
+        pending: dict[str, Any] = operation["resource"]
+        urn = pending["urn"]
+        strays = [record for record in world.by_urn(urn) if (record.type, record.id) not in known]
+        if operation["type"] != _CREATING or not strays:
+            dropped.append(urn)
+            continue
+        record = strays[-1]
+        resources.append({**pending, "id": record.id, "outputs": record.outputs})
+        known.add((record.type, record.id))
+        adopted.append(urn)
+    return adopted, dropped

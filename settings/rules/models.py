@@ -1,0 +1,142 @@
+"""Models and the namespaces that they run in."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from settings.instances import TRAINING_TYPES, near
+from settings.model import Settings
+from settings.problems import Finding, join, repeated
+from settings.rules.environment import Rule
+
+ModelRule = Callable[[Settings, int], Iterator[Finding]]
+"""A rule on the model at an index."""
+
+_RESERVED: Final = "default"
+_RESERVED_PREFIX: Final = "kube-"
+
+
+def model_names_differ(settings: Settings) -> Iterator[Finding]:
+    """A model's name is the name of its package group, repository and pipeline."""
+    names = [model.name for model in settings.models]
+    for index, first in repeated(names).items():
+        yield Finding(
+            path=("models", index, "name"),
+            found=f"{names[index]} again (first in models[{first}])",
+            allowed="a name that no other model has",
+            remedy="rename one of the two",
+        )
+
+
+def dataset_prefixes_are_apart(settings: Settings) -> Iterator[Finding]:
+    """An object below two prefixes would retrain two models."""
+    prefixes = [model.dataset_prefix for model in settings.models]
+    for index, prefix in enumerate(prefixes):
+        for first, other in enumerate(prefixes[:index]):
+            if prefix.startswith(other) or other.startswith(prefix):
+                yield Finding(
+                    path=("models", index, "datasetPrefix"),
+                    found=prefix,
+                    allowed=f"a prefix apart from {other} (models[{first}])",
+                    remedy="give each model a prefix of its own, such as its name and a slash",
+                )
+
+
+def namespaces_differ(settings: Settings) -> Iterator[Finding]:
+    """A cluster has one namespace of a name."""
+    names = [namespace.name for namespace in settings.namespaces]
+    for index, first in repeated(names).items():
+        yield Finding(
+            path=("namespaces", index, "name"),
+            found=f"{names[index]} again (first in namespaces[{first}])",
+            allowed="a name that no other namespace has",
+            remedy="rename one of the two, or remove it",
+        )
+
+
+def namespaces_are_not_reserved(settings: Settings) -> Iterator[Finding]:
+    """Kubernetes keeps `default` and the prefix `kube-` for itself ("Namespaces" of its documentation)."""
+    for index, namespace in enumerate(settings.namespaces):
+        if namespace.name == _RESERVED or namespace.name.startswith(_RESERVED_PREFIX):
+            yield Finding(
+                path=("namespaces", index, "name"),
+                found=namespace.name,
+                allowed=f"any name but {_RESERVED} and those that begin with {_RESERVED_PREFIX}",
+                remedy=f"write {namespace.workload_type}, or another name of your own",
+            )
+
+
+def training_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
+    """SageMaker refuses an unknown type when the training job starts, long after the stack is up."""
+    name = settings.models[index].training.instance_type
+    if name not in TRAINING_TYPES:
+        choices = near(name, TRAINING_TYPES)
+        yield Finding(
+            path=("models", index, "training", "instanceType"),
+            found=name,
+            allowed="a SageMaker training type of settings/instances.py",
+            remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5, ml.c6i or ml.g5",
+        )
+
+
+def spot_training_has_time_to_wait(settings: Settings, index: int) -> Iterator[Finding]:
+    """With spot, the wait counts from the start and includes the run (SageMaker API, StoppingCondition)."""
+    training = settings.models[index].training
+    wait, run = training.max_wait_seconds, training.max_runtime_seconds
+    path = ("models", index, "training", "maxWaitSeconds")
+    if training.spot and (wait is None or wait < run):
+        yield Finding(
+            path=path,
+            found="null" if wait is None else str(wait),
+            allowed=f"at least maxRuntimeSeconds ({run}) while spot is true",
+            remedy=f"write {run} plus the seconds to wait for capacity, or set spot to false",
+        )
+    if not training.spot and wait is not None:
+        yield Finding(
+            path=path,
+            found=str(wait),
+            allowed="null while spot is false",
+            remedy="write null, or set spot to true",
+        )
+
+
+def early_stopping_can_happen(settings: Settings, index: int) -> Iterator[Finding]:
+    """Patience as long as the training never runs out."""
+    hyperparameters = settings.models[index].training.hyperparameters
+    if hyperparameters.early_stopping_rounds >= hyperparameters.num_round:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "early_stopping_rounds"),
+            found=str(hyperparameters.early_stopping_rounds),
+            allowed=f"less than num_round ({hyperparameters.num_round})",
+            remedy="lower early_stopping_rounds, to a tenth of num_round for example, or raise num_round",
+        )
+
+
+def approved_model_is_in_this_environment(settings: Settings, index: int) -> Iterator[Finding]:
+    """Serving pods may read the models bucket of their own environment and no other."""
+    model, environment = settings.models[index], settings.environment
+    if model.approved is None:
+        return
+    bucket = f"slipway-{environment.name}-{environment.account_id}-{environment.region}-models"
+    address = model.approved.model_data
+    found, _, key = address.removeprefix("s3://").partition("/")
+    if found != bucket:
+        yield Finding(
+            path=("models", index, "approved", "modelData"),
+            found=address,
+            allowed=f"an object of s3://{bucket}/",
+            remedy=f"copy the model there and write s3://{bucket}/{key}",
+        )
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    model_names_differ,
+    dataset_prefixes_are_apart,
+    namespaces_differ,
+    namespaces_are_not_reserved,
+)
+MODEL_RULES: Final[tuple[ModelRule, ...]] = (
+    training_type_exists,
+    spot_training_has_time_to_wait,
+    early_stopping_can_happen,
+    approved_model_is_in_this_environment,
+)

@@ -1,0 +1,99 @@
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.environments import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+STACKS = {path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")}
+PROGRAM = '#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\nexit "${FAKE_CODE:-0}"\n'
+
+
+def make(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | environ
+    return subprocess.run(["make", *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> str:
+    """A `python3` that prints its arguments, each in brackets."""
+    path = tmp_path / "python"
+    path.write_text(PROGRAM, encoding="utf-8")
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+def test_make_alone_lists_every_target() -> None:
+    assert {"up", "down", "preview", "plan", "test", "check", "lock", "doctor", "clean"} <= TARGETS
+    listed = set(re.findall(r"^  ([a-z][a-z-]*)  +\S", make().stdout, re.MULTILINE))
+    assert listed == TARGETS
+
+
+@pytest.mark.parametrize("stack", ["", "nope", "dev prod", "dev; echo injected"])
+@pytest.mark.parametrize("target", ["preview", "plan"])
+def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(python: str, target: str, stack: str) -> None:
+    assert len(STACKS) >= 2
+    done = make(target, python, f"STACK={stack}")
+    assert done.returncode == 2
+    assert done.stdout == "", "nothing was run"
+    message = re.search(
+        r"STACK='(.*)' names no environment\. There are: (.*)\. Write for example: (.*)\.  Stop", done.stderr
+    )
+    assert message is not None
+    assert message[1] == stack
+    assert set(message[2].split()) == STACKS
+    assert message[3].startswith(f"make {target} STACK=")
+    assert message[3].rsplit("=", 1)[1] in STACKS
+
+
+def test_stack_and_file_reach_the_program_as_they_are(python: str) -> None:
+    done = make("plan", python, "STACK=prod", "OUT=my plan $$(id).json")
+    words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
+    assert words[words.index("--") :] == ["--", "sandbox", "plan", "--stack", "prod", "--out", "my plan $(id).json"]
+
+
+def test_every_target_says_what_it_does_how_long_it_took_and_keeps_the_exit_code(python: str) -> None:
+    done = make("down", python)
+    assert done.returncode == 0
+    assert re.search(r"^==> down local$", done.stdout, re.MULTILINE)
+    assert re.search(r"^<== down local: done, \d+ s$", done.stdout, re.MULTILINE)
+    failed = make("down", python, FAKE_CODE="3")
+    assert failed.returncode == 2
+    assert re.search(r"^<== down local: failed with exit code 3, \d+ s$", failed.stdout, re.MULTILINE)
+
+
+def test_ci_runs_the_tests_then_the_checks_and_stops_at_a_failure(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    (tmp_path / "Makefile").write_text("test check test-kube:\n\t@echo ran $@; test $@ != $(FAIL)\n", encoding="utf-8")
+    bare = tmp_path / "Makefile"
+
+    def ci(fail: str) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            ["bash", ".ci/run"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "FAIL": fail},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, re.findall(r"^ran (.*)$", done.stdout, re.MULTILINE)
+
+    assert ci("nothing") == (0, ["test", "check"])
+    bare.write_text(bare.read_text(encoding="utf-8") + "test-kube: test-more\ntest-more:\n", encoding="utf-8")
+    assert ci("nothing") == (0, ["test", "check", "test-kube"])
+    assert ci("test")[0] != 0
+    assert ci("test")[1] == ["test"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`?make ([a-z][a-z-]*)", readme))
+    assert {"up", "test", "down"} <= named
+    assert named <= TARGETS

@@ -1,0 +1,158 @@
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tools import suite
+from tools.artefacts import MARKER, Cache
+from tools.clean import clean
+from tools.commands import Commands, SetupError, answer
+from tools.environments import ROOT, Environments
+from tools.progress import Board, elapsed
+from tools.suite import Part
+
+
+def parts(*codes: tuple[str, str]) -> Callable[[], list[Part]]:
+    return lambda: [Part(name, ("-c", code)) for name, code in codes]
+
+
+def test_a_failing_part_stops_no_other_and_fails_the_suite(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chosen = parts(("one", "print('ran one')"), ("two", "raise SystemExit(7)"), ("three", "print('ran three')"))
+    monkeypatch.setattr(suite, "SUITES", {"test": chosen})
+    assert suite.main(["test"]) == 1
+    said = capfd.readouterr().out
+    assert "ran one" in said
+    assert "ran three" in said
+    assert re.search(r"✗ two +\d.* s +\(exit code 7\)", said)
+    assert re.search(r"✓ three +\d.* s$", said, re.MULTILINE)
+    assert suite.main(["test", "three"]) == 0
+    assert "ran one" not in capfd.readouterr().out
+
+
+def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        suite.main(["test", "unti"])
+    assert "has no part unti; it has unit, engine, loop" in capsys.readouterr().err
+
+
+def test_every_test_belongs_to_exactly_one_part() -> None:
+    expressions = [part.command[part.command.index("-m", 2) + 1] for part in suite.parts_of_test()]
+    for engine in (False, True):
+        for loop in (False, True):
+            marks = {"engine": engine, "loop": loop}
+            taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own three
+            assert len(taken) == 1, marks
+
+
+def test_a_string_lost_after_an_assignment_is_found_and_documentation_is_not(tmp_path: Path) -> None:
+    part = next(part for part in suite.parts_of_check() if part.name == "lost strings")
+    options = [word for word in part.words() if not (ROOT / word).exists() or word.startswith(os.sep)]
+    fine = 'class A:\n    x: int\n    """What x is."""\n\n\nY = 1\n"""What Y is."""\n'
+    lost = 'def f() -> str:\n    text = "first "\n    "second"\n    return text\n'
+    (tmp_path / "fine.py").write_text(fine, encoding="utf-8")
+    (tmp_path / "lost.py").write_text(lost, encoding="utf-8")
+    done = subprocess.run([*options, "fine.py", "lost.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert re.findall(r"^(\S+\.py):(\d+):.*W0105", done.stdout, re.MULTILINE) == [("lost.py", "3")]
+
+
+def test_the_checked_paths_are_those_of_the_type_checker() -> None:
+    paths = suite.python_paths()
+    assert {"tools", "tests"} <= set(paths)
+    assert all((ROOT / path).exists() for path in paths)
+
+
+def test_cleaning_removes_tool_caches_and_old_environments_and_keeps_the_rest(cache: Cache, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    kept = [".slipway/state", ".venv/lib/__pycache__", "tools"]
+    gone = [".ruff_cache", "tools/__pycache__"]
+    for name in [*kept, *gone]:
+        (checkout / name).mkdir(parents=True)
+    environments = Environments(cache, Commands())
+    current = cache.path(environments.artefact("image"))
+    old, cli = cache.root / "env-image-000000000000", cache.root / "pulumi-3.0.0"
+    for folder in (current, old, cli):
+        folder.mkdir(parents=True)
+        (folder / MARKER).touch()
+    clean(checkout, cache, everything=False)
+    assert not any((checkout / name).exists() for name in gone)
+    assert all((checkout / name).exists() for name in kept)
+    assert (current.exists(), old.exists(), cli.exists()) == (True, False, True)
+    clean(checkout, cache, everything=True)
+    assert not cache.root.exists()
+    assert all((checkout / name).exists() for name in kept), "state and a folder of the user's own stay"
+
+
+def test_a_long_step_is_reported_in_plain_lines_where_there_is_no_terminal() -> None:
+    screen = io.StringIO()
+    board = Board(screen, plain_seconds=0.02)
+    with board.step("building") as step:
+        step.detail = "package 7"
+        deadline = time.monotonic() + 10
+        while "building: package 7 (" not in screen.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    lines = screen.getvalue().splitlines()
+    assert lines[0] == "  … building"
+    assert re.fullmatch(r"  … building: package 7 \(0\.\d s\)", lines[1])
+    assert re.fullmatch(r"  ✓ building \(0\.\d s\)", lines[-1])
+    assert "\x1b" not in screen.getvalue()
+
+
+def test_a_step_that_fails_is_marked() -> None:
+    screen = io.StringIO()
+    with pytest.raises(SetupError), Board(screen).step("building"):
+        raise SetupError("no")
+    assert "✗ building" in screen.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_one_live_line_that_is_no_wider_than_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    screen = Terminal()
+    board = Board(screen)
+    with board.step("a" * 30), board.step("b" * 30):
+        deadline = time.monotonic() + 10
+        while "… aaa" not in screen.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        shown = screen.getvalue()
+    assert "\n" not in shown
+    frames = shown.split("\r\x1b[2K")[1:]
+    assert frames
+    assert all(len(frame) <= 39 for frame in frames)
+    assert screen.getvalue().count("\n") == 2
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (187, "3 min 07 s")])
+def test_durations_are_words(seconds: float, words: str) -> None:
+    assert elapsed(seconds) == words
+
+
+def test_a_tool_that_fails_hangs_or_is_absent_gives_no_answer(tmp_path: Path) -> None:
+    assert answer([sys.executable, "-c", "print(' yes ')"]) == "yes"
+    assert answer([sys.executable, "-c", "raise SystemExit(1)"]) is None
+    assert answer(["/bin/sleep", "30"], seconds=0.1) is None
+    assert answer([tmp_path / "absent"]) is None
+
+
+def test_a_stopped_runner_starts_nothing_more(tmp_path: Path) -> None:
+    commands = Commands()
+    commands.stop()
+    with pytest.raises(SetupError, match=r"^interrupted$"):
+        commands.run(["/bin/echo"], log=tmp_path / "log", on_line=print)
+
+
+def test_a_program_that_cannot_start_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"`/no/such/uv sync` could not be started"):
+        Commands().run(["/no/such/uv", "sync"], log=tmp_path / "log", on_line=print)

@@ -1,0 +1,119 @@
+"""The parts of `make test` and `make check`, one after the other, each with its time; a failing part stops no other.
+
+python -m tools.suite test          # unit, engine, loop
+python -m tools.suite test unit
+python -m tools.suite check
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.environments import ROOT
+from tools.progress import elapsed
+
+UNIT_WORKERS = "2"
+QUIET_PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+"""Keeps the wrapper from asking the network whether a newer pyright exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One command of a suite."""
+
+    name: str
+    command: tuple[str, ...]
+    """Options of the interpreter, or a script of the environment followed by its arguments."""
+
+    def words(self) -> list[str]:
+        """The command as it is started."""
+        return [sys.executable, *self.command] if self.command[0].startswith("-") else self._script()
+
+    def _script(self) -> list[str]:
+        return [str(Path(sys.executable).parent / self.command[0]), *self.command[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a part ended."""
+
+    name: str
+    code: int
+    seconds: float
+
+
+def python_paths(root: Path = ROOT) -> list[str]:
+    """Existing files and folders of ours that hold Python, as pyright's `include` in pyproject.toml lists them."""
+    include = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]["include"]
+    return [path for path in include if (root / path).exists()]
+
+
+def parts_of_test() -> list[Part]:
+    """The unit part needs nothing but Python; the engine part a Pulumi CLI; the loop part trains and serves."""
+    pytest = ("-m", "pytest")
+    return [
+        Part("unit", (*pytest, "-m", "not engine and not loop", "-n", UNIT_WORKERS)),
+        Part("engine", (*pytest, "-m", "engine")),
+        Part("loop", (*pytest, "-m", "loop and not engine")),
+    ]
+
+
+def parts_of_check() -> list[Part]:
+    """Everything that can be said about the code without running it."""
+    return [
+        Part("format", ("-m", "ruff", "format", "--check", ".")),
+        Part("lint", ("-m", "ruff", "check", ".")),
+        Part("types", ("-m", "pyright")),
+        Part("imports", ("lint-imports",)),
+        Part("lost strings", ("-m", "pylint", "--disable=all", "--enable=W0105", "--score=n", *python_paths())),
+        Part("settings schema", ("-m", "settings.schema", "--check")),
+        Part("requirement locks", ("-m", "tools.locks", "--check")),
+    ]
+
+
+SUITES: Mapping[str, Callable[[], list[Part]]] = {"test": parts_of_test, "check": parts_of_check}
+
+
+def run(part: Part) -> Outcome:
+    """Run one part in the checkout; its output goes straight through."""
+    sys.stdout.write(f"\n── {part.name}\n")
+    sys.stdout.flush()
+    started = time.monotonic()
+    done = subprocess.run(part.words(), cwd=ROOT, env=os.environ | QUIET_PYRIGHT, check=False)  # noqa: S603 - no shell
+    return Outcome(part.name, done.returncode, time.monotonic() - started)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """A line per part, failed ones marked."""
+    width = max(len(outcome.name) for outcome in outcomes)
+    lines = (
+        f"  {'✗' if outcome.code else '✓'} {outcome.name:<{width}}  {elapsed(outcome.seconds)}"
+        + (f"  (exit code {outcome.code})" if outcome.code else "")
+        for outcome in outcomes
+    )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a suite, or the named parts of it; 1 when any part failed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.suite")
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="only these; default: all")
+    parsed = parser.parse_args(arguments)
+    parts = SUITES[parsed.suite]()
+    names = [part.name for part in parts]
+    if unknown := set(parsed.parts) - set(names):
+        parser.error(f"{parsed.suite} has no part {', '.join(sorted(unknown))}; it has {', '.join(names)}")
+    outcomes = [run(part) for part in parts if not parsed.parts or part.name in parsed.parts]
+    sys.stdout.write(f"\n{summary(outcomes)}\n")
+    return 1 if any(outcome.code for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
