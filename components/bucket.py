@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
+from components import iam, resource_policies
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -76,8 +76,8 @@ class PrivateBucket(pulumi.ComponentResource):
         self.policy = aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=self.bucket.bucket,
-            policy=iam.bucket_policy(
-                *iam.tls_only(iam.Account.of(args.labels.environment), physical_name), *args.grants
+            policy=resource_policies.bucket_policy(
+                *resource_policies.tls_only(iam.Account.of(args.labels.environment), physical_name), *args.grants
             ),
             opts=self._child,
         )

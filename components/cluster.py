@@ -17,6 +17,7 @@ import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
 
 from components import iam
+from components.firewall import ANYWHERE, HTTPS, Traffic, let_in, let_out
 from components.handles import ClusterHandle, NetworkHandle
 from components.kubeconfig import exec_kubeconfig
 from components.labels import KARPENTER_DISCOVERY, Labels
@@ -24,7 +25,6 @@ from components.labels import KARPENTER_DISCOVERY, Labels
 if TYPE_CHECKING:
     from settings.model import ClusterSpec
 
-HTTPS = 443
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 CONTROL_PLANE_TO_NODE = {"aggregated-api": 6443, "webhook": 8443, "controller-webhook": 9443, "kubelet": 10250}
 """TCP ports on which the API server calls what runs on nodes: metrics APIs, admission webhooks, kubelet."""
@@ -57,7 +57,7 @@ class Cluster(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self._guarded = pulumi.ResourceOptions(parent=self, protect=args.protect)
-        control_plane = self._create_control_plane()
+        control_plane = self._create_control_plane(self._create_log_group())
         cluster_name = control_plane.eks_cluster.name
         node_group = self._create_node_security_group(control_plane.cluster_security_group_id)
         identity = aws.iam.OpenIdConnectProvider(
@@ -68,14 +68,7 @@ class Cluster(pulumi.ComponentResource):
             opts=self._guarded,
         )
         access = self._admit_administrators(cluster_name)
-        kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(
-                args.labels.cluster,
-                args.labels.environment.region,
-                control_plane.eks_cluster.endpoint,
-                control_plane.eks_cluster.certificate_authority.data,
-            ).apply(lambda parts: exec_kubeconfig(*parts))
-        )
+        kubeconfig = self._write_kubeconfig(control_plane)
         provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=kubeconfig,
@@ -94,16 +87,27 @@ class Cluster(pulumi.ComponentResource):
         )
         self.register_outputs({"name": self.handle.name, "endpoint": self.handle.endpoint, "kubeconfig": kubeconfig})
 
-    def _create_control_plane(self) -> eks.Cluster:
-        labels, spec = self._args.labels, self._args.spec
+    def _write_kubeconfig(self, control_plane: eks.Cluster) -> pulumi.Output[str]:
+        parts = pulumi.Output.all(
+            self._args.labels.cluster,
+            self._args.labels.environment.region,
+            control_plane.eks_cluster.endpoint,
+            control_plane.eks_cluster.certificate_authority.data,
+        )
+        return pulumi.Output.secret(parts.apply(lambda known: exec_kubeconfig(*known)))
+
+    def _create_log_group(self) -> aws.cloudwatch.LogGroup:
         # EKS would create this group itself, unencrypted and without an end.
-        logs = aws.cloudwatch.LogGroup(
+        return aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
-            name=labels.cluster_log_group,
+            name=self._args.labels.cluster_log_group,
             kms_key_id=self._args.key_arn,
-            retention_in_days=spec.log_retention_days,
+            retention_in_days=self._args.spec.log_retention_days,
             opts=self._child,
         )
+
+    def _create_control_plane(self, logs: aws.cloudwatch.LogGroup) -> eks.Cluster:
+        labels, spec = self._args.labels, self._args.spec
         cidrs = [str(cidr) for cidr in spec.public_endpoint_cidrs]
         return eks.Cluster(
             f"{self._name}-control-plane",
@@ -150,52 +154,15 @@ class Cluster(pulumi.ComponentResource):
             opts=self._child,
         )
         for role, port in CONTROL_PLANE_TO_NODE.items():
-            aws.vpc.SecurityGroupIngressRule(
-                f"{name}-nodes-from-control-plane-{role}",
-                description=f"Control plane to nodes: {role}",
-                security_group_id=nodes.id,
-                referenced_security_group_id=control_plane_group,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
-                opts=self._child,
-            )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-nodes-from-nodes",
-            description="Pods to pods; network policies narrow this",
-            security_group_id=nodes.id,
-            referenced_security_group_id=nodes.id,
-            ip_protocol="-1",
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-nodes-to-nodes",
-            description="Pods to pods; network policies narrow this",
-            security_group_id=nodes.id,
-            referenced_security_group_id=nodes.id,
-            ip_protocol="-1",
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-nodes-to-https",
-            description="Registries, AWS services, control plane",
-            security_group_id=nodes.id,
-            cidr_ipv4="0.0.0.0/0",
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-control-plane-from-nodes",
-            description="Nodes and pods to the API server",
-            security_group_id=control_plane_group,
-            referenced_security_group_id=nodes.id,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
+            call = Traffic(description=f"Control plane to nodes: {role}", port=port, group=control_plane_group)
+            let_in(f"{name}-nodes-from-control-plane-{role}", nodes.id, call, self._child)
+        pods = Traffic(description="Pods to pods; network policies narrow this", port=None, group=nodes.id)
+        out = Traffic(description="Registries, AWS services, control plane", port=HTTPS, cidr=ANYWHERE)
+        api = Traffic(description="Nodes and pods to the API server", port=HTTPS, group=nodes.id)
+        let_in(f"{name}-nodes-from-nodes", nodes.id, pods, self._child)
+        let_out(f"{name}-nodes-to-nodes", nodes.id, pods, self._child)
+        let_out(f"{name}-nodes-to-https", nodes.id, out, self._child)
+        let_in(f"{name}-control-plane-from-nodes", control_plane_group, api, self._child)
         return nodes.id
 
     def _admit_administrators(self, cluster_name: pulumi.Output[str]) -> list[pulumi.Resource]:

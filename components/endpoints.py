@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
+from components.firewall import HTTPS, Traffic, let_in
 from components.handles import EndpointsHandle, NetworkHandle
 
 if TYPE_CHECKING:
     from components.labels import Labels
     from settings.model import NetworkSpec
-
-HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,49 +40,42 @@ class Endpoints(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:endpoints:Endpoints", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        prefix = f"com.amazonaws.{args.labels.environment.region}"
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._services = f"com.amazonaws.{args.labels.environment.region}"
         s3 = aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=args.network.vpc_id,
-            service_name=f"{prefix}.s3",
+            service_name=f"{self._services}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=list(args.network.private_route_tables.values()),
             tags=args.labels.named("s3"),
-            opts=child,
+            opts=self._child,
         )
         group = aws.ec2.SecurityGroup(
             f"{name}-group",
             description="Interface endpoints of AWS services",
             vpc_id=args.network.vpc_id,
             tags=args.labels.named("endpoints"),
-            opts=child,
+            opts=self._child,
         )
-        https = aws.vpc.SecurityGroupIngressRule(
-            f"{name}-https",
-            description="HTTPS from inside the VPC",
-            security_group_id=group.id,
-            cidr_ipv4=str(args.spec.cidr),
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=child,
-        )
-        interfaces = [
-            aws.ec2.VpcEndpoint(
-                f"{name}-{service}",
-                vpc_id=args.network.vpc_id,
-                service_name=f"{prefix}.{service}",
-                vpc_endpoint_type="Interface",
-                private_dns_enabled=True,
-                subnet_ids=args.network.private_subnet_ids,
-                security_group_ids=[group.id],
-                tags=args.labels.named(service),
-                opts=child,
-            )
-            for service in args.spec.interface_endpoints
-        ]
+        inside = Traffic(description="HTTPS from inside the VPC", port=HTTPS, cidr=str(args.spec.cidr))
+        https = let_in(f"{name}-https", group.id, inside, self._child)
+        interfaces = [self._create_interface(service, group.id) for service in args.spec.interface_endpoints]
         self.handle = EndpointsHandle(
             security_group=group.id, s3_prefix_list=s3.prefix_list_id, ready=(s3, https, *interfaces)
         )
         self.register_outputs({"security_group": group.id})
+
+    def _create_interface(self, service: str, group: pulumi.Input[str]) -> aws.ec2.VpcEndpoint:
+        return aws.ec2.VpcEndpoint(
+            f"{self._name}-{service}",
+            vpc_id=self._args.network.vpc_id,
+            service_name=f"{self._services}.{service}",
+            vpc_endpoint_type="Interface",
+            private_dns_enabled=True,
+            subnet_ids=self._args.network.private_subnet_ids,
+            security_group_ids=[group],
+            tags=self._args.labels.named(service),
+            opts=self._child,
+        )

@@ -99,6 +99,11 @@ class Labels:
             "DataClassification": self.environment.data_classification.value,
         }
 
+    @property
+    def ownership(self) -> Mapping[str, str]:
+        """The tags that tell this environment's resources from all others; conditions in policies match them."""
+        return {key: self.tags[key] for key in ("Project", "Environment")}
+
     def named(self, thing: str, **tags: str) -> dict[str, str]:
         """Tags of one resource beyond the required ones: what the console shows as its name, and `tags`."""
         return {"Name": f"{PROJECT}-{self.environment.name}-{thing}", **tags}
@@ -129,6 +134,10 @@ class Labels:
     def model(self, model: str, version: int) -> str:
         """Name of the SageMaker model of one approved version."""
         return fitted(f"{PROJECT}-{self.environment.name}-{model}-v{version}", MAX_SAGEMAKER_NAME)
+
+    def launch_template(self, pool: str) -> str:
+        """Name of a pool's launch template; its longest form is far below the 128 characters of EC2."""
+        return f"{PROJECT}-{self.environment.name}-{pool}"
 
     def node_group(self, pool: str, *immutable: str | Sequence[str]) -> str:
         """Name of a node group, different for every combination of inputs that EKS cannot change in place.

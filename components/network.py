@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
+from components import grants, iam
 from components.address_plan import AddressPlan, plan_addresses
+from components.firewall import ANYWHERE
 from components.handles import NetworkHandle
 from components.labels import KARPENTER_DISCOVERY, Labels
 from settings.model import NatGateways, NetworkSpec
-
-ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ class Network(pulumi.ComponentResource):
             f"{name}-flow-logs-write",
             name="write-flow-logs",
             role=role.name,
-            policy=iam.document(*iam.write_logs(account, group_name, create=False)),
+            policy=iam.document(*grants.write_logs(account, group_name), *grants.find_log_groups(account)),
             opts=self._child,
         )
         aws.ec2.FlowLog(

@@ -159,7 +159,7 @@ class NodePools(pulumi.ComponentResource):
         tags = {**labels.tags, **labels.named(pool.name, **{POOL_LABEL: pool.name})}
         return aws.ec2.LaunchTemplate(
             f"{self._name}-{pool.name}",
-            name=labels.role(pool.name),
+            name=labels.launch_template(pool.name),
             description=f"Nodes of the pool {pool.name}",
             update_default_version=True,
             vpc_security_group_ids=[self._args.cluster.node_security_group],

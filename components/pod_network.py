@@ -19,6 +19,8 @@ from components.handles import ClusterHandle, PodNetworkHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from components.labels import Labels
     from settings.model import AddonVersions
 
@@ -50,44 +52,50 @@ class PodNetwork(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:podnetwork:PodNetwork", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        account = iam.Account.of(args.labels.environment)
-        identity = ServiceAccountRole(
-            f"{name}-cni",
-            ServiceAccountRoleArgs(
-                cluster=args.cluster,
-                role_name=args.labels.role("vpc-cni"),
-                description="VPC CNI: addresses for pods",
-                namespace="kube-system",
-                service_account="aws-node",
-            ),
-            child,
-        )
-        grant = aws.iam.RolePolicyAttachment(
-            f"{name}-cni-addresses",
-            role=identity.role.name,
-            policy_arn=account.aws_managed("iam", "policy/AmazonEKS_CNI_Policy"),
-            opts=child,
-        )
-        cni = aws.eks.Addon(
-            f"{name}-vpc-cni",
-            cluster_name=args.cluster.name,
-            addon_name="vpc-cni",
-            addon_version=args.versions.vpc_cni,
-            service_account_role_arn=identity.role.arn,
-            configuration_values=json.dumps(CNI_CONFIGURATION),
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="OVERWRITE",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grant]),
-        )
-        kube_proxy = aws.eks.Addon(
-            f"{name}-kube-proxy",
-            cluster_name=args.cluster.name,
-            addon_name="kube-proxy",
-            addon_version=args.versions.kube_proxy,
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="OVERWRITE",
-            opts=child,
-        )
+        self._name, self._args = name, args
+        role, grant = self._create_identity()
+        versions = args.versions
+        cni = self._create_addon("vpc-cni", versions.vpc_cni, role=role.arn, after=[grant], values=CNI_CONFIGURATION)
+        kube_proxy = self._create_addon("kube-proxy", versions.kube_proxy)
         self.handle = PodNetworkHandle(ready=(cni, kube_proxy))
-        self.register_outputs({"vpc_cni_version": cni.addon_version})
+        self.register_outputs({"vpc_cni_version": cni.addon_version, "kube_proxy_version": kube_proxy.addon_version})
+
+    def _create_identity(self) -> tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]:
+        """The CNI's own role, so that nodes need no right to change their addresses."""
+        labels, child = self._args.labels, pulumi.ResourceOptions(parent=self)
+        args = ServiceAccountRoleArgs(
+            cluster=self._args.cluster,
+            role_name=labels.role("vpc-cni"),
+            description="VPC CNI: addresses for pods",
+            namespace="kube-system",
+            service_account="aws-node",
+        )
+        identity = ServiceAccountRole(f"{self._name}-cni", args, child)
+        grant = aws.iam.RolePolicyAttachment(
+            f"{self._name}-cni-addresses",
+            role=identity.role.name,
+            policy_arn=iam.Account.of(labels.environment).aws_managed("iam", "policy/AmazonEKS_CNI_Policy"),
+            opts=child,
+        )
+        return identity.role, grant
+
+    def _create_addon(
+        self,
+        addon: str,
+        version: str,
+        *,
+        role: pulumi.Input[str] | None = None,
+        after: Sequence[pulumi.Resource] = (),
+        values: Mapping[str, object] | None = None,
+    ) -> aws.eks.Addon:
+        return aws.eks.Addon(
+            f"{self._name}-{addon}",
+            cluster_name=self._args.cluster.name,
+            addon_name=addon,
+            addon_version=version,
+            service_account_role_arn=role,
+            configuration_values=json.dumps(values) if values else None,
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="OVERWRITE",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
+from components import grants, iam
+from components.firewall import HTTPS, Traffic, let_out
 from components.handles import EndpointsHandle, NetworkHandle, RegistryHandle, StoreHandle
 from components.labels import MODELS, Labels
 
 if TYPE_CHECKING:
     from settings.model import ApprovedSpec, ModelSpec
 
-HTTPS = 443
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints"
+"""Log groups of endpoints, one each; SageMaker fixes their names and creates them."""
 METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
+"""CloudWatch namespace of what a served model publishes; SageMaker fixes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class ModelRegistry(pulumi.ComponentResource):
         super().__init__("slipway:registry:ModelRegistry", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._role, self._grants = self._create_role()
+        self._role, self._attached = self._create_role()
         self._group = self._create_security_group()
         groups = {model.name: self._create_package_group(model.name) for model in args.models}
         approved = {
@@ -72,7 +74,7 @@ class ModelRegistry(pulumi.ComponentResource):
         )
 
     def _create_role(self) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-        labels, models = self._args.labels, self._args.models
+        labels = self._args.labels
         account = iam.Account.of(labels.environment)
         role = aws.iam.Role(
             f"{self._name}-model-role",
@@ -81,24 +83,29 @@ class ModelRegistry(pulumi.ComponentResource):
             assume_role_policy=iam.service_trust(account, "sagemaker.amazonaws.com"),
             opts=self._child,
         )
-        artefacts = [f"{model.name}/" for model in models]
-        repositories = [labels.repository(model.name) for model in models]
-        tags = {"Project": labels.tags["Project"], "Environment": labels.tags["Environment"]}
-        abilities: dict[str, pulumi.Input[str]] = {
-            "read-models": iam.document(*iam.read_objects(account, labels.bucket(MODELS), artefacts)),
-            "pull-images": iam.document(*iam.pull_images(account, repositories)),
-            "write-logs": iam.document(*iam.write_logs(account, f"{LOG_GROUP_PREFIX}/{labels.cluster}-*", create=True)),
-            "put-metrics": iam.document(*iam.put_metrics(METRICS_NAMESPACE)),
-            "attach-to-network": iam.document(*iam.attach_to_network(account, tags)),
-            "use-key": self._args.store.key_arn.apply(iam.use_key),
+        policies = {
+            **grants.inline_policies(self._abilities(account)),
+            "use-key": self._args.store.key_arn.apply(grants.use_key),
         }
-        grants: list[pulumi.Resource] = [
+        attached: list[pulumi.Resource] = [
             aws.iam.RolePolicy(
                 f"{self._name}-model-{ability}", name=ability, role=role.name, policy=policy, opts=self._child
             )
-            for ability, policy in abilities.items()
+            for ability, policy in policies.items()
         ]
-        return role, grants
+        return role, attached
+
+    def _abilities(self, account: iam.Account) -> dict[str, list[iam.Statement]]:
+        """What a served model may do, beside the use of the key."""
+        labels, models = self._args.labels, self._args.models
+        log_groups = f"{LOG_GROUP_PREFIX}/{labels.cluster}-*"
+        return {
+            "read-models": grants.read_objects(account, labels.bucket(MODELS), [f"{model.name}/" for model in models]),
+            "pull-images": grants.pull_images(account, [labels.repository(model.name) for model in models]),
+            "write-logs": grants.create_log_group(account, log_groups) + grants.write_logs(account, log_groups),
+            "put-metrics": grants.put_metrics(METRICS_NAMESPACE),
+            "attach-to-network": grants.attach_to_network(account, labels.ownership),
+        }
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
         name, endpoints = f"{self._name}-models", self._args.endpoints
@@ -109,26 +116,10 @@ class ModelRegistry(pulumi.ComponentResource):
             tags=self._args.labels.named("models"),
             opts=self._child,
         )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-to-endpoints",
-            description="AWS services by interface endpoint",
-            security_group_id=group.id,
-            referenced_security_group_id=endpoints.security_group,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-to-s3",
-            description="S3 by gateway endpoint",
-            security_group_id=group.id,
-            prefix_list_id=endpoints.s3_prefix_list,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
+        services = Traffic(description="AWS services by endpoint", port=HTTPS, group=endpoints.security_group)
+        s3 = Traffic(description="S3 by gateway endpoint", port=HTTPS, prefix_list=endpoints.s3_prefix_list)
+        let_out(f"{name}-to-endpoints", group.id, services, self._child)
+        let_out(f"{name}-to-s3", group.id, s3, self._child)
         return group
 
     def _create_model(self, model: str, approved: ApprovedSpec) -> aws.sagemaker.Model:
@@ -144,5 +135,5 @@ class ModelRegistry(pulumi.ComponentResource):
                 subnets=self._args.network.private_subnet_ids, security_group_ids=[self._group.id]
             ),
             enable_network_isolation=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._grants),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._attached),
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
+from components import iam, resource_policies
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
 from components.labels import DATA, LOGS, MODELS, Labels
@@ -75,7 +75,7 @@ class ArtifactStore(pulumi.ComponentResource):
             description=f"Data, models, images, volumes, secrets and logs of {labels.cluster}",
             enable_key_rotation=True,
             deletion_window_in_days=self._args.spec.key_deletion_days,
-            policy=iam.key_policy(iam.Account.of(labels.environment), log_groups),
+            policy=resource_policies.key_policy(iam.Account.of(labels.environment), log_groups),
             tags=labels.named("key"),
             opts=self._guarded,
         )
@@ -86,7 +86,9 @@ class ArtifactStore(pulumi.ComponentResource):
         """The data and the models bucket; both log their access to a third."""
         labels = self._args.labels
         sources = [labels.bucket(DATA), labels.bucket(MODELS)]
-        delivery = iam.receive_access_logs(iam.Account.of(labels.environment), labels.bucket(LOGS), sources)
+        delivery = resource_policies.receive_access_logs(
+            iam.Account.of(labels.environment), labels.bucket(LOGS), sources
+        )
         logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, (delivery,), None)
         return (
             self._create_bucket(DATA, self._key.arn, None, (), logs),

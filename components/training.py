@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
+from components import grants, iam
+from components.firewall import HTTPS, Traffic, let_in, let_out
 from components.handles import EndpointsHandle, NetworkHandle, StoreHandle, TrainingHandle
 from components.labels import DATA, MODELS, Labels
 
 if TYPE_CHECKING:
     from settings.model import ModelSpec
 
-HTTPS = 443
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 """Log group of every training job of an account; SageMaker fixes its name and creates it."""
 METRICS_NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -60,27 +60,33 @@ class Training(pulumi.ComponentResource):
             assume_role_policy=iam.service_trust(account, "sagemaker.amazonaws.com"),
             opts=self._child,
         )
-        for ability, policy in self._grants(account).items():
+        policies = {
+            **grants.inline_policies(self._abilities(account)),
+            "use-key": args.store.key_arn.apply(grants.use_key),
+        }
+        for ability, policy in policies.items():
             aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
         group = self._create_security_group()
         self.handle = TrainingHandle(role_arn=role.arn, security_group=group.id)
         self.register_outputs({"role_arn": role.arn})
 
-    def _grants(self, account: iam.Account) -> dict[str, pulumi.Input[str]]:
-        """What a job may do, one policy per ability; all but the use of the key are known before anything exists."""
+    def _abilities(self, account: iam.Account) -> dict[str, list[iam.Statement]]:
+        """What a job may do, beside the use of the key."""
         labels, models = self._args.labels, self._args.models
-        datasets = [model.dataset_prefix for model in models]
         artefacts = [f"{model.name}/" for model in models]
-        repositories = [labels.repository(model.name) for model in models]
-        tags = {"Project": labels.tags["Project"], "Environment": labels.tags["Environment"]}
+        bucket = labels.bucket(MODELS)
         return {
-            "read-datasets": iam.document(*iam.read_objects(account, labels.bucket(DATA), datasets)),
-            "write-models": iam.document(*iam.write_objects(account, labels.bucket(MODELS), artefacts)),
-            "pull-images": iam.document(*iam.pull_images(account, repositories)),
-            "write-logs": iam.document(*iam.write_logs(account, LOG_GROUP, create=True)),
-            "put-metrics": iam.document(*iam.put_metrics(METRICS_NAMESPACE)),
-            "attach-to-network": iam.document(*iam.attach_to_network(account, tags)),
-            "use-key": self._args.store.key_arn.apply(iam.use_key),
+            "read-datasets": grants.read_objects(
+                account, labels.bucket(DATA), [model.dataset_prefix for model in models]
+            ),
+            "resume-checkpoints": grants.read_objects(
+                account, bucket, [f"{prefix}checkpoints/" for prefix in artefacts]
+            ),
+            "write-models": grants.write_objects(account, bucket, artefacts),
+            "pull-images": grants.pull_images(account, [labels.repository(model.name) for model in models]),
+            "write-logs": grants.create_log_group(account, LOG_GROUP) + grants.write_logs(account, LOG_GROUP),
+            "put-metrics": grants.put_metrics(METRICS_NAMESPACE),
+            "attach-to-network": grants.attach_to_network(account, labels.ownership),
         }
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
@@ -92,36 +98,11 @@ class Training(pulumi.ComponentResource):
             tags=labels.named("training"),
             opts=self._child,
         )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-jobs-to-endpoints",
-            description="AWS services by interface endpoint",
-            security_group_id=group.id,
-            referenced_security_group_id=endpoints.security_group,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-jobs-to-s3",
-            description="S3 by gateway endpoint",
-            security_group_id=group.id,
-            prefix_list_id=endpoints.s3_prefix_list,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            opts=self._child,
-        )
-        for direction, rule in (
-            ("from", aws.vpc.SecurityGroupIngressRule),
-            ("to", aws.vpc.SecurityGroupEgressRule),
-        ):
-            rule(
-                f"{name}-jobs-{direction}-jobs",
-                description="Hosts of one distributed job",
-                security_group_id=group.id,
-                referenced_security_group_id=group.id,
-                ip_protocol="-1",
-                opts=self._child,
-            )
+        services = Traffic(description="AWS services by endpoint", port=HTTPS, group=endpoints.security_group)
+        s3 = Traffic(description="S3 by gateway endpoint", port=HTTPS, prefix_list=endpoints.s3_prefix_list)
+        hosts = Traffic(description="Hosts of one distributed job", port=None, group=group.id)
+        let_out(f"{name}-jobs-to-endpoints", group.id, services, self._child)
+        let_out(f"{name}-jobs-to-s3", group.id, s3, self._child)
+        let_out(f"{name}-jobs-to-jobs", group.id, hosts, self._child)
+        let_in(f"{name}-jobs-from-jobs", group.id, hosts, self._child)
         return group

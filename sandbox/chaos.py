@@ -26,12 +26,12 @@ class Chaos:
 
     fail_call: int | None = None
     """Number of the call that fails, counted over creates, updates and deletes from the first."""
-    fail_after_effect: bool = False
-    """Whether the failing call has done its work already, as with an answer that is lost on the way."""
     error: str = "ThrottlingException: Rate exceeded"
     """Text of the failure."""
     time_scale: float = 0.0
     """Factor on the published creation times; 0 answers at once."""
+    seconds_per_creation: float = 0.0
+    """Added to the scaled time of every creation."""
 
     @classmethod
     def load(cls, folder: Path) -> Chaos:
@@ -44,21 +44,15 @@ class Chaos:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(json.dumps(asdict(self)))
 
-    def before(self, call: int, seconds: float) -> None:
-        """Waits for the call's scaled time, and fails it when its number has come.
+    def fail(self, call: int) -> None:
+        """Fails the call whose number has come.
 
         Raises:
-            InjectedError: this is the call that was to fail before it did anything.
+            InjectedError: this is the call that was to fail.
         """
-        if call == self.fail_call and not self.fail_after_effect:
+        if call == self.fail_call:
             raise InjectedError(self.error)
-        time.sleep(seconds * self.time_scale)
 
-    def after(self, call: int) -> None:
-        """Fails a call that has already had its effect.
-
-        Raises:
-            InjectedError: this is the call that was to fail after its effect.
-        """
-        if call == self.fail_call and self.fail_after_effect:
-            raise InjectedError(self.error)
+    def wait(self, seconds: float) -> None:
+        """Waits as long as a creation takes, given its published time."""
+        time.sleep(seconds * self.time_scale + self.seconds_per_creation)

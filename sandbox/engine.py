@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 from pulumi import automation
 
+from sandbox import checkpoint
 from sandbox.providers.aws import FOLDER_VARIABLE
 from sandbox.world import World
 
@@ -100,6 +101,7 @@ class Engine:
         self.folder, self.stack = folder, stack
         self._program = program
         self._lay_out(stack_file or ROOT / f"Pulumi.{stack}.yaml")
+        checkpoint.mend(self.state_file)
         self._stack = self._open()
 
     @property

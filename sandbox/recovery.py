@@ -13,19 +13,22 @@ import shutil
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pulumi import automation
 
+from sandbox.checkpoint import has_pending_operations
 from sandbox.engine import PROJECT, EngineError
+from sandbox.loop.processes import start_time
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sandbox.engine import Engine
     from sandbox.world import World
 
 _CREATING: Final = "creating"
+_CLOCK_SECONDS: Final = 2.0
+"""Boot time and clock ticks are rounded; a start this much after the lock still counts as before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def recover(engine: Engine) -> Recovery:
         EngineError: another run holds the stack.
     """
     broken = _break_stale_locks(engine.backend / ".pulumi" / "locks" / "organization" / PROJECT / engine.stack)
-    if not _has_pending_operations(engine.state_file):
+    if not has_pending_operations(engine.state_file):
         return Recovery(broken, (), ())
     _back_up(engine.state_file)
     exported = engine.export()
@@ -85,23 +88,17 @@ def _is_alive(owner: dict[str, Any]) -> bool:
     """Tells whether the owner still runs; a process that started after the lock was taken only inherited its number."""
     if owner.get("hostname") != socket.gethostname():
         return True
-    pid = int(owner["pid"])
-    try:
-        started = os.stat(f"/proc/{pid}").st_mtime if os.path.isdir("/proc/self") else None
-        os.kill(pid, 0)
-    except (ProcessLookupError, FileNotFoundError):
+    started = start_time(int(owner["pid"]))
+    if started is None:
         return False
-    except PermissionError:
-        return True
     taken = datetime.fromisoformat(owner["timestamp"]).timestamp()
-    return started is None or started <= taken + 1
+    return not started.isdecimal() or _boot_time() + int(started) / os.sysconf("SC_CLK_TCK") <= taken + _CLOCK_SECONDS
 
 
-def _has_pending_operations(state: Path) -> bool:
-    if not state.exists():
-        return False
-    latest: dict[str, Any] = json.loads(state.read_text()).get("checkpoint", {}).get("latest") or {}
-    return bool(latest.get("pending_operations"))
+def _boot_time() -> int:
+    """Returns when the system booted, in seconds since the epoch (proc(5), `/proc/stat`)."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
 
 
 def _back_up(state: Path) -> None:

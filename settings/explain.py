@@ -29,6 +29,11 @@ Node = dict[str, Any]
 """A node of a JSON schema."""
 
 _LONGEST_SHOWN: Final = 60
+_PLAIN: Final = re.compile(
+    r"(?!(true|false|null|yes|no|on|off)$)(?![-+.]?\d[\w.+-]*$)[\w/][\w./@:+-]*$", re.ASCII | re.IGNORECASE
+)
+"""Text that no reader of YAML takes for anything else."""
+
 _TRUE_WORDS: Final = frozenset({"true", "yes", "on"})
 _FALSE_WORDS: Final = frozenset({"false", "no", "off"})
 
@@ -39,13 +44,13 @@ def explain(error: ErrorDetails) -> Finding:
     if error["type"] == "extra_forbidden":
         return unknown_key(path)
     if error["type"] == "missing":
-        return Finding(path=path, found="nothing", allowed=allowed(path), remedy=f"add {path[-1]}: {_purpose(path)}")
+        return Finding(path=path, found="nothing", allowed=allowed(path), remedy=f"add {path[-1]} ({_purpose(path)})")
     return Finding(path=path, found=show(error["input"]), allowed=allowed(path), remedy=_remedy(error, node(path)))
 
 
 def unknown_key(path: Path) -> Finding:
     """Return the finding for a key that no section has, with the nearest one that there is."""
-    known = sorted(node(path[:-1]).get("properties", {}), key=str.lower)
+    known = list(node(path[:-1]).get("properties", {}))
     wrong = str(path[-1])
     near = to_camel(wrong) if to_camel(wrong) in known else next(iter(get_close_matches(wrong, known, n=1)), None)
     remedy = f"write {near} instead" if near else "remove it"
@@ -53,12 +58,14 @@ def unknown_key(path: Path) -> Finding:
 
 
 def show(value: object) -> str:
-    """Return `value` as the file would write it: text in quotes, numbers bare, nothing longer than a line."""
+    """Return `value` as the file would write it: in quotes only where it would be no text without them; one line."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return f"a list of {len(cast('list[object]', value))}"
     text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and _PLAIN.match(value):
+        text = value
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
@@ -89,9 +96,8 @@ def _without(here: Node, name: str) -> Node:
 
 
 def _purpose(path: Path) -> str:
-    """Return the first sentence of the field's docstring, as it continues a sentence."""
-    text = re.split(r"[.;:](\s|$)", str(node(path).get("description", "")))[0]
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    """Return the first sentence of the field's docstring."""
+    return re.split(r"[.;:](?:\s|$)", str(node(path).get("description", "")))[0]
 
 
 def allowed(path: Path) -> str:
@@ -105,35 +111,38 @@ def allowed(path: Path) -> str:
 def _words(here: Node) -> str:
     if "enum" in here:
         return join(here["enum"])
+    text = PATTERNS.get(here.get("pattern", ""), "text")
     words = {
-        "integer": "a whole number" + _bounds(here),
-        "number": "a number" + _bounds(here),
+        "integer": f"a whole number{_limits(here, 'minimum', 'maximum')}",
+        "number": f"a number{_limits(here, 'exclusiveMinimum', '')}{_limits(here, 'minimum', 'maximum')}"
+        f"{_limits(here, '', 'exclusiveMaximum')}",
         "boolean": "true or false",
-        "array": "a list" + _length(here, "minItems", "maxItems", "entries"),
+        "array": f"a list{_limits(here, 'minItems', 'maxItems', ' entries')}",
         "object": f"a mapping with the keys {', '.join(here.get('properties', {}))}",
+        "string": f"{text}{_limits(here, 'minLength', 'maxLength', ' characters')}",
     }
-    text = PATTERNS.get(here.get("pattern", ""), "text") + _length(here, "minLength", "maxLength", "characters")
     return words.get(here.get("type", ""), text)
 
 
-def _bounds(here: Node) -> str:
-    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    return " " + " and ".join(f"{text} {_number(here[name])}" for name, text in words.items() if name in here)
+def _limits(here: Node, low: str, high: str, unit: str = "") -> str:
+    """Return the limits that `here` has under the names `low` and `high`, as the end of a phrase."""
+    words = {"exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+    if low in here and high in here:
+        return f", {_number(here[low])} to {_number(here[high])}{unit}"
+    if low in here:
+        return f", {words.get(low, 'at least')} {_number(here[low])}{unit}"
+    return f", {words.get(high, 'at most')} {_number(here[high])}{unit}" if high in here else ""
 
 
 def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else str(value)
 
 
-def _length(here: Node, low: str, high: str, unit: str) -> str:
-    parts = [f"at least {here[low]}"] if low in here else []
-    parts += [f"at most {here[high]}"] if high in here else []
-    return f", {' and '.join(parts)} {unit}" if parts else ""
-
-
 def _remedy(error: ErrorDetails, here: Node) -> str:
     value: object = error["input"]
-    if error["type"] in {"string_type", "string_pattern_mismatch"} and isinstance(value, (int, float)):
+    if value is None:
+        return "write a value"
+    if error["type"] == "string_type" and re.match(here.get("pattern", ""), show(value)):
         return f'put it in quotes: "{show(value)}"'
     if error["type"] == "model_type":
         return f"write its keys, indented, below {error['loc'][-1]}:"
@@ -167,7 +176,7 @@ def _nearest(value: object, here: Node) -> str:
             f"write {next((choice for choice in choices if isinstance(choice, int) and choice >= value), choices[-1])}"
         )
     near = get_close_matches(str(value).lower(), [str(choice) for choice in choices], n=1)
-    return f"write {near[0]}" if near else "write one of them"
+    return f"write {show(near[0])}" if near else "write one of them"
 
 
 def _as_network(value: object, _: Node) -> str:

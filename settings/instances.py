@@ -149,6 +149,9 @@ def accelerator(instance_type: str) -> Accelerator:
 
 
 def near(instance_type: str, known: frozenset[str]) -> tuple[str, ...]:
-    """Return at most three of `known` that `instance_type` may have meant: of its own family if that exists."""
-    siblings = sorted(name for name in known if name.rpartition(".")[0] == instance_type.rpartition(".")[0])
-    return tuple(get_close_matches(instance_type, siblings or sorted(known), n=3, cutoff=0.0 if siblings else 0.6))
+    """Return at most three of `known` that `instance_type` may have meant: of its own family, else of a similar one."""
+    families = sorted({name.rpartition(".")[0] for name in known})
+    wanted = instance_type.rpartition(".")[0]
+    similar = [wanted] if wanted in families else get_close_matches(wanted, families, n=5)
+    choices = sorted(name for name in known if name.rpartition(".")[0] in similar)
+    return tuple(get_close_matches(instance_type, choices, n=3, cutoff=0.0))

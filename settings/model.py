@@ -140,7 +140,7 @@ class PoolRole(StrEnum):
 class EnvironmentSpec(Section):
     """Where the stack lives and who answers for it."""
 
-    name: Name = Field(max_length=12)
+    name: Annotated[str, Field(pattern=NAME, max_length=12)]
     """Name of the environment in physical names and in the `Environment` tag."""
     account_id: AccountId
     """The only AWS account that this stack may touch; the provider refuses any other."""
@@ -341,12 +341,19 @@ class Settings(Section):
     """Everything that one stack file decides."""
 
     environment: EnvironmentSpec
+    """Where the stack lives and who answers for it."""
     network: NetworkSpec
+    """The VPC and its address plan."""
     store: StoreSpec
+    """Encryption key, buckets and image repositories."""
     cluster: ClusterSpec
+    """The EKS control plane."""
     node_pools: tuple[NodePoolSpec, ...] = Field(strict=False, min_length=1)
+    """Managed node groups, exactly one of them for the system."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
+    """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
+    """Models to train and serve; may be empty."""
 
     @property
     def digest(self) -> str:

@@ -32,7 +32,7 @@ def metric_values(evaluation: object) -> dict[str, float]:
     """
     group = _child(evaluation, METRICS_KEY)
     values = {name: _child(entry, "value") for name, entry in _items(group)}
-    return {name: float(value) for name, value in values.items() if _is_number(value)}
+    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
 
 
 def decide(metrics: Mapping[str, float], *, metric: str, minimum: float) -> Decision:
@@ -57,7 +57,3 @@ def _items(value: object) -> list[tuple[str, object]]:
 
 def _child(value: object, key: str) -> object:
     return dict(_items(value)).get(key)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
 """The requests that train and register a model: pure functions from a plan to what boto3 sends.
 
-Sources: Amazon SageMaker API Reference, CreateTrainingJob and CreateModelPackage. Names are functions of what goes into a model, so the
-same input asks for the same job however often, and from wherever, it is asked.
+Sources: Amazon SageMaker API Reference, CreateTrainingJob and CreateModelPackage. Names are functions of what goes
+into a model, so the same input asks for the same job however often, and from wherever, it is asked.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from lifecycle.gate import METRICS_KEY
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mypy_boto3_sagemaker.literals import (
+        ProductionVariantInstanceTypeType,
+        TrainingInstanceTypeType,
+        TransformInstanceTypeType,
+    )
     from mypy_boto3_sagemaker.type_defs import (
         ChannelTypeDef,
         CreateModelPackageInputTypeDef,
@@ -36,7 +39,7 @@ CLIENT_TOKEN_LIMIT = 36
 CSV, JSON = "text/csv", "application/json"
 
 TRAINING_JOB_PROPERTY = "training-job"
-"""Customer metadata of a model package: the training job that it came from. A version cannot carry tags; its group does."""
+"""Customer metadata of a model package: its training job. (A version cannot carry tags, only its group can.)"""
 
 MODEL_DIGEST_PROPERTY = "model-sha256"
 """Customer metadata of a model package: SHA-256 of `model.tar.gz`."""
@@ -110,7 +113,7 @@ class TrainingPlan:
         return hashlib.sha256(content).hexdigest()[:FINGERPRINT_LENGTH]
 
     def job_name(self, attempt: int) -> str:
-        """Name of the n-th attempt, counted from 1. SageMaker never frees a name, so a failed attempt needs the next."""
+        """Name of the n-th attempt, from 1. SageMaker never frees a name, so after a failure comes the next."""
         suffix = f"-{self.fingerprint}-{attempt}"
         return self.model[: JOB_NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 
@@ -125,9 +128,10 @@ def _code_digest(image_uri: str) -> str:
 def training_job_request(plan: TrainingPlan, attempt: int = 1) -> CreateTrainingJobRequestTypeDef:
     """Build the `CreateTrainingJob` request of a plan.
 
-    The container has no network (artefacts and data move outside of it), volumes and artefacts are encrypted with the plan's key,
-    hosts encrypt what they say to each other, and the job always ends by itself. A spot job keeps its checkpoints under the
-    fingerprint rather than the job name, so the next attempt continues where an interrupted one stopped.
+    The container has no network (artefacts and data move outside of it), volumes and artefacts are encrypted with the
+    plan's key, hosts encrypt what they say to each other, and the job always ends by itself. A spot job keeps its
+    checkpoints under the fingerprint rather than the job name, so the next attempt continues where an interrupted one
+    stopped.
 
     Raises:
         ValueError: The image is not named by digest.
@@ -146,7 +150,7 @@ def training_job_request(plan: TrainingPlan, attempt: int = 1) -> CreateTraining
         "InputDataConfig": [_channel(name, uri) for name, uri in plan.channels.items()],
         "OutputDataConfig": {"S3OutputPath": f"{plan.output_uri}/jobs", "KmsKeyId": plan.kms_key},
         "ResourceConfig": {
-            "InstanceType": capacity.instance_type,  # pyright: ignore[reportArgumentType] # SageMaker knows more types than the stubs
+            "InstanceType": cast("TrainingInstanceTypeType", capacity.instance_type),
             "InstanceCount": capacity.instance_count,
             "VolumeSizeInGB": capacity.volume_gib,
             "VolumeKmsKeyId": plan.kms_key,
@@ -231,8 +235,10 @@ def model_package_request(
             "Containers": [{"Image": trained.image_uri, "ModelDataUrl": trained.artefact_uri}],
             "SupportedContentTypes": [CSV, JSON],
             "SupportedResponseMIMETypes": [CSV, JSON],
-            "SupportedRealtimeInferenceInstanceTypes": list(instance_types),  # pyright: ignore[reportReturnType] # as above
-            "SupportedTransformInstanceTypes": list(instance_types),  # pyright: ignore[reportReturnType] # as above
+            "SupportedRealtimeInferenceInstanceTypes": cast(
+                "list[ProductionVariantInstanceTypeType]", list(instance_types)
+            ),
+            "SupportedTransformInstanceTypes": cast("list[TransformInstanceTypeType]", list(instance_types)),
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": JSON, "S3Uri": trained.evaluation_uri}}},
         "ModelApprovalStatus": "PendingManualApproval",
@@ -245,8 +251,3 @@ def model_package_request(
 def evaluation_uri(artefact_uri: str) -> str:
     """Where the evaluation goes: beside the artefact."""
     return f"{artefact_uri.rpartition('/')[0]}/evaluation.json"
-
-
-def metrics_document(metrics: Mapping[str, float]) -> dict[str, dict[str, dict[str, float]]]:
-    """Evaluation document of plain metrics, in the registry's schema."""
-    return {METRICS_KEY: {name: {"value": value} for name, value in metrics.items()}}

@@ -80,7 +80,7 @@ class Decoder:
         if not isinstance(document, dict):
             raise RequestError(Fault.MALFORMED_BODY, 'expected an object: {"instances": [[...], ...]}')
         document = cast("dict[str, object]", document)
-        for name in document.keys() - {"instances"}:
+        for name in sorted(document.keys() - {"instances"}):
             raise RequestError(Fault.MALFORMED_BODY, f"unknown key {name!r}{suggestion(name, ['instances'])}")
         instances = document.get("instances")
         if not isinstance(instances, list):
@@ -170,7 +170,7 @@ class Decoder:
             name = str(error.args[0])
             message = f"row {place}: feature {name!r} is missing; write null if its value is unknown"
             raise RequestError(Fault.FEATURE_COUNT, message, row=place, column=name) from None
-        for name in row.keys() - set(self._schema.names) if len(row) > self._width else ():
+        for name in sorted(row.keys() - set(self._schema.names)) if len(row) > self._width else ():
             message = f"row {place}: unknown feature {name!r}{suggestion(name, self._schema.names)}"
             raise RequestError(Fault.UNKNOWN_FEATURE, message, row=place, column=name)
         return values

@@ -61,13 +61,13 @@ def accuracy(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) 
 def precision(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
     """Share of true ones among predicted ones; 0 if none is predicted."""
     predicted = probabilities >= THRESHOLD
-    return float(np.mean(labels[predicted] == 1)) if predicted.any() else 0.0
+    return float(np.equal(labels[predicted], 1).mean()) if predicted.any() else 0.0
 
 
 def recall(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
     """Share of predicted ones among true ones; 0 if there is none."""
     ones = labels == 1
-    return float(np.mean(probabilities[ones] >= THRESHOLD)) if ones.any() else 0.0
+    return float(np.greater_equal(probabilities[ones], THRESHOLD).mean()) if ones.any() else 0.0
 
 
 METRICS: dict[str, Metric] = {

@@ -11,83 +11,24 @@ import enum
 import functools
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from scoring.errors import Fault, RequestError
-from scoring.messages import Request, Response, Writer, error_response
+from scoring.headers import Headers
+from scoring.messages import Request, Response, error_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scoring.messages import Respond
-    from scoring.settings import ServerSettings
+    from scoring.endpoint import Endpoint
 
 LINGER_SECONDS = 2.0
 """How long what a client still sends is read and dropped after our last answer: closing earlier could reset the
 connection and destroy the answer on its way (RFC 9112, section 9.6)."""
 
-SINGLE_HEADERS = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding"))
-READ_HEADERS = SINGLE_HEADERS | {b"accept", b"transfer-encoding"}
-
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 logger = logging.getLogger(__name__)
-
-
-class Application(Protocol):
-    """What answers requests."""
-
-    def handle(self, request: Request, respond: Respond) -> None:
-        """Answer a request by one call of ``respond``, now or later."""
-        ...
-
-    def answered(self, target: bytes, status: int, seconds: float) -> None:
-        """Note that an answer was sent."""
-        ...
-
-
-class Endpoint:
-    """What the connections of one server share."""
-
-    def __init__(self, application: Application, settings: ServerSettings, clock: Callable[[], float]) -> None:
-        """Start without connections; ``clock`` gives seconds and never goes back."""
-        self.application = application
-        self.settings = settings
-        self.clock = clock
-        self.writer = Writer()
-        self.connections: set[Connection] = set()
-        self.all_closed = asyncio.Event()
-        """Set when the last connection ends."""
-        self.draining = False
-        """Every connection is closed after its next answer."""
-        self.buffered_bytes = 0
-        """Bytes of bodies that are not complete."""
-
-    def admit(self, connection: Connection) -> bool:
-        """Count a new connection; tell whether it is within the limit."""
-        self.connections.add(connection)
-        self.all_closed.clear()
-        return len(self.connections) <= self.settings.max_connections
-
-    def release(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        self.connections.discard(connection)
-        if not self.connections:
-            self.all_closed.set()
-
-    def sweep(self) -> None:
-        """Enforce the deadlines of all connections; to be called about once a second."""
-        self.writer.forget()
-        now = self.clock()
-        for connection in tuple(self.connections):
-            connection.enforce_deadlines(now)
-
-    def close_idle(self) -> None:
-        """Close connections that wait for a request."""
-        for connection in tuple(self.connections):
-            connection.close_if_idle()
 
 
 class _Phase(enum.Enum):
@@ -130,7 +71,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, target: bytes, started: float) -> None:
         self._current = _Exchange(target, started)
-        self._headers: dict[bytes, bytes] = {}
+        self._headers = Headers()
         self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -214,11 +155,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the headers that matter."""
         self._count_header(len(name) + len(value))
-        name = name.lower()
-        if name in READ_HEADERS and self._phase is _Phase.HEAD:  # not in the trailer of a chunked body
-            if name in self._headers and name in SINGLE_HEADERS:
-                self._refuse(Fault.BAD_REQUEST, f"header {name.decode()} appears twice")
-            self._headers[name] = b"%b,%b" % (self._headers[name], value) if name in self._headers else value
+        if self._phase is _Phase.HEAD and not self._headers.add(name, value):  # not in a chunked body's trailer
+            self._refuse(Fault.BAD_REQUEST, f"header {name.decode('latin-1')} appears twice")
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
@@ -235,27 +173,13 @@ class Connection(asyncio.Protocol):
         exchange.legacy = self._parser.get_http_version() == "1.0"
         self._phase = _Phase.BODY
         self._read_deadline = self._endpoint.clock() + self._settings.body_timeout_s
-        problem = self._head_problem(exchange, headers)
+        problem = headers.problem(exchange.method, legacy=exchange.legacy, max_body_bytes=self._settings.max_body_bytes)
         if problem:
             self._refuse(*problem)
         elif b"expect" in headers and not exchange.legacy:
             exchange.wants_continue = True
             if not self._exchanges:
                 self._write_continue(exchange)
-
-    def _head_problem(self, exchange: _Exchange, headers: dict[bytes, bytes]) -> tuple[Fault, str] | None:
-        length, limit = headers.get(b"content-length"), self._settings.max_body_bytes
-        if not exchange.legacy and b"host" not in headers:
-            return Fault.BAD_REQUEST, "the Host header is missing"
-        if length is not None and int(length) > limit:
-            return Fault.BODY_TOO_LARGE, f"the body has {int(length)} bytes, at most {limit} are allowed"
-        if exchange.method == b"POST" and length is None and b"transfer-encoding" not in headers:
-            return Fault.LENGTH_REQUIRED, "a POST needs a Content-Length or a chunked body"
-        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
-            return Fault.EXPECTATION, "the only known expectation is 100-continue"
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            return Fault.MEDIA_TYPE, "compressed bodies are not accepted"
-        return None
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body, within the limits of the request and of the server."""

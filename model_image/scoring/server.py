@@ -19,8 +19,10 @@ from scoring import artifact
 from scoring.application import ModelApplication
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
+from scoring.endpoint import Endpoint
 from scoring.errors import PlatformError
-from scoring.http1 import Connection, Endpoint
+from scoring.http1 import Connection
+from scoring.log import say
 from scoring.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ async def _serve(settings: ServerSettings, found: Artifact, predictor: Predictor
         raise PlatformError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
     sweeper = asyncio.create_task(_sweep(endpoint))
     host, port = listener.sockets[0].getsockname()[:2]
-    print(f"serving model {found.version} on http://{host}:{port}", flush=True)  # noqa: T201 # whoever started us with port 0 reads it here
+    say(f"serving model {found.version} on http://{host}:{port}")
     await stop.wait()
     application.draining = endpoint.draining = True
     await _drain(endpoint, listener, settings, hurry)
@@ -86,7 +88,7 @@ async def _sweep(endpoint: Endpoint) -> None:
 
 async def _drain(endpoint: Endpoint, listener: asyncio.Server, settings: ServerSettings, hurry: asyncio.Event) -> None:
     """Let balancers notice, refuse new connections, then let the last answers leave."""
-    print(f"draining for {settings.drain_s:g} s", flush=True)  # noqa: T201 # part of the log of the container
+    say(f"draining for {settings.drain_s:g} s")
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(hurry.wait(), settings.drain_s)
     listener.close()
@@ -94,4 +96,4 @@ async def _drain(endpoint: Endpoint, listener: asyncio.Server, settings: ServerS
     if endpoint.connections:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(endpoint.all_closed.wait(), settings.grace_s)
-    print("stopped", flush=True)  # noqa: T201 # as above
+    say("stopped")

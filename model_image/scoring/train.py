@@ -12,7 +12,8 @@ from xgboost.callback import EarlyStopping, TrainingCallback
 
 from scoring import artifact, channels, dataset, document, evaluate, features, hyperparameters
 from scoring.contract import XGBOOST_VERSION
-from scoring.errors import AlgorithmError, PlatformError
+from scoring.errors import AlgorithmError, PlatformError, UserError
+from scoring.log import say
 from scoring.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ PROGRESS_SECONDS = 2.0
 """A progress line appears at least every so many rounds, or seconds, whichever comes first."""
 
 
-def say(line: str) -> None:
-    """Print one line at once, so that the job's log follows the run."""
-    print(line, flush=True)  # noqa: T201 # standard output is the log that SageMaker collects and searches for metrics
-
-
 def run(paths: ContainerPaths, code_version: str | None) -> None:
     """Train one model.
 
@@ -50,6 +46,7 @@ def run(paths: ContainerPaths, code_version: str | None) -> None:
         PlatformError: the job was told to stop.
     """
     signal.signal(signal.SIGTERM, _stopped)
+    paths.failure.unlink(missing_ok=True)
     started = time.monotonic()
     settings = hyperparameters.parse(document.load(paths.hyperparameters).values)
     found = channels.find(paths.channels, paths.data)
@@ -73,7 +70,10 @@ def run(paths: ContainerPaths, code_version: str | None) -> None:
         metrics=metrics,
     )
     artifact.write(paths.model, model, schema, evaluation, provenance)
-    written = artifact.read(paths.model)
+    try:
+        written = artifact.read(paths.model)
+    except UserError as error:
+        raise AlgorithmError(f"the model that was just written is refused: {error}") from error
     paths.output_data.mkdir(parents=True, exist_ok=True)
     (paths.output_data / artifact.EVALUATION).write_bytes(document.dump(evaluation))
     say(" ".join(f"final-{name}={value:.4f}" for name, value in metrics.items()))

@@ -1,1 +1,1 @@
-"""The rules of `guardrails` under Pulumi's policy engine (CrossGuard): the only code of the pack that imports `pulumi_policy`."""
+"""The rules of `guardrails` under Pulumi's policy engine (CrossGuard): the only code of the pack that knows Pulumi."""

@@ -1,11 +1,10 @@
 """Rules as CrossGuard policies.
 
-The policy SDK gives a policy one level, and ends it at the first unknown value that it touches. So the rules read below the SDK's
-proxies, and what must not block (undetermined, exempted) goes to two advisory policies at the end of the list, which print it with
-the resource's URN. An analyze request runs all policies one after another in one thread, which makes the hand-over safe.
+The policy SDK gives a policy one level, and ends it at the first unknown value that it touches. So the rules read
+below the SDK's proxies, and what must not block (undetermined, exempted) goes to two advisory policies at the end of
+the list, which print it with the resource's URN. An analyze request runs all policies one after another in one
+thread, which makes the hand-over safe.
 """
-
-from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -35,7 +34,6 @@ from guardrails.resources import Resource, Stack
 from guardrails.rule import AnyRule, ResourceRule, StackRule
 from guardrails.view import Missing, Value, value_of
 
-
 PACK_NAME = "slipway-guardrails"
 """The pack's name in reports."""
 
@@ -57,10 +55,13 @@ class _Notes(threading.local):
 def policies(rules: Iterable[AnyRule]) -> list[Policy]:
     """One policy per rule, and the two reports."""
     notes = _Notes()
-    made: list[Policy] = []
-    for rule in rules:
-        made.append(_resource_policy(rule, notes) if isinstance(rule, ResourceRule) else _stack_policy(rule, notes))
-    return [*made, *_reports(notes)]
+    return [
+        *(
+            _resource_policy(rule, notes) if isinstance(rule, ResourceRule) else _stack_policy(rule, notes)
+            for rule in rules
+        ),
+        *_reports(notes),
+    ]
 
 
 def _resource_policy(rule: ResourceRule[object], notes: _Notes) -> Policy:
@@ -137,7 +138,7 @@ class _Description(TypedDict):
 
 
 def _description(rule: AnyRule) -> _Description:
-    """What the two kinds of policy have in common. CrossGuard knows one framework per policy, so all of them are tags too."""
+    """What both kinds of policy have. CrossGuard knows one framework per policy, so all of them are tags too."""
     framework, _, requirement = rule.frameworks[0].partition(":")
     return _Description(
         name=rule.name,

@@ -3,8 +3,6 @@
 There the SDK checks no unknowns and wraps secrets; everything that the remedy does not set must go back as it came.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import cast
 
@@ -14,7 +12,7 @@ Properties = Mapping[str, object]
 
 
 def apply(changes: Mapping[tuple[str, ...], object], properties: Properties) -> dict[str, object]:
-    """The properties with some values set by path of keys; secrets stay secret, maps on the way are made where missing."""
+    """The properties with some values set by path of keys; secrets stay secret, missing maps are made."""
     changed = dict(_target(properties))
     for path, value in changes.items():
         _set(changed, path, value)

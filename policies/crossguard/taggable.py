@@ -1,10 +1,8 @@
 """`python -m crossguard.taggable` (in `policies/`): write `guardrails/taggable.txt` from the installed AWS SDK.
 
-A type is taggable when its resource has an input `tags` and the output `tagsAll` that the provider merges its default tags into.
-The SDK's source is read as text, because importing its 1,600 modules takes far longer.
+A type is taggable when its resource has an input `tags` and the output `tagsAll` that the provider merges its default
+tags into. The SDK's source is read as text, because importing its 1,600 modules takes far longer.
 """
-
-from __future__ import annotations
 
 import re
 from importlib.util import find_spec

@@ -1,10 +1,8 @@
 """IAM policy documents, read from JSON text or from maps, with every one-or-many place as a list.
 
-Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". Element names, actions, operators and condition keys are
+Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". Element names, actions, operators and keys are
 compared without case, as IAM does; wildcards are `*` and `?`.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable

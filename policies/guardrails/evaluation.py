@@ -3,9 +3,7 @@
 Pure, so that the CrossGuard adapter, tests and other gates judge in the same way.
 """
 
-from __future__ import annotations
-
-import datetime
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -58,7 +56,7 @@ NOT_APPLICABLE = Verdict(applicable=False)
 class Clock:
     """Where today comes from."""
 
-    today: Callable[[], datetime.date] = field(default=lambda: datetime.datetime.now(tz=datetime.UTC).date())
+    today: Callable[[], dt.date] = field(default=lambda: dt.datetime.now(tz=dt.UTC).date())
 
 
 _CLOCK = Clock()
@@ -91,7 +89,7 @@ def changes_of(rule: ResourceRule[object], subject: Resource, settings: Settings
         return {}
     try:
         return rule.remedy(subject, settings.facts)
-    except Exception:  # noqa: BLE001 - an escaped exception aborts the deployment; unremedied, the resource is judged as it is
+    except Exception:  # noqa: BLE001 - one that escapes aborts the deployment; what is not remedied is judged as it is
         return {}
 
 
@@ -113,7 +111,7 @@ def _judge(
             else:
                 text = f"{message.text} Exempted until {cover.expires} by {cover.owner}: {cover.reason}"
                 exempted.append(Message(text, message.urn, message.path))
-    except Exception as error:  # noqa: BLE001 - an exception that escapes a policy aborts the whole deployment and silences all other rules
+    except Exception as error:  # noqa: BLE001 - one that escapes aborts the deployment and silences all other rules
         violations.append(_crashed(rule, subject, error))
     return Verdict(violations=tuple(violations), undetermined=tuple(undetermined), exempted=tuple(exempted))
 

@@ -1,14 +1,12 @@
 """Exemptions: findings that somebody accepted, for a stated reason and until a stated day.
 
 They stand in the pack configuration under the rule that they exempt from:
-`{"urn": "urn:pulumi:prod::*::aws:ec2/launchTemplate:LaunchTemplate::agents", "reason": …, "owner": …, "expires": "2027-01-31"}`.
-An exempted finding is still shown, as advice. An exemption that says too little, has expired or covers everything is itself a
-violation, and exempts nothing.
+`{"urn": "urn:pulumi:prod::*::agents", "reason": …, "owner": …, "expires": "2027-01-31"}`.
+An exempted finding is still shown, as advice. An exemption that says too little, has expired or covers everything is
+itself a violation, and exempts nothing.
 """
 
-from __future__ import annotations
-
-import datetime
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -51,7 +49,7 @@ class Exemption:
         """Whether the resource is meant."""
         return fnmatchcase(urn, self.urn)
 
-    def problems(self, today: datetime.date) -> tuple[str, ...]:
+    def problems(self, today: dt.date) -> tuple[str, ...]:
         """Why the exemption is not valid today; empty when it is."""
         return tuple(
             problem
@@ -84,14 +82,14 @@ def read(raw: object, problems: list[str]) -> tuple[Exemption, ...]:
     return tuple(exemptions)
 
 
-def valid(exemptions: Iterable[Exemption], today: datetime.date) -> tuple[Exemption, ...]:
+def valid(exemptions: Iterable[Exemption], today: dt.date) -> tuple[Exemption, ...]:
     """Those that may be applied today."""
     return tuple(exemption for exemption in exemptions if not exemption.problems(today))
 
 
-def _problem_with_day(day: str, today: datetime.date) -> str | None:
+def _problem_with_day(day: str, today: dt.date) -> str | None:
     try:
-        last = datetime.date.fromisoformat(day)
+        last = dt.date.fromisoformat(day)
     except ValueError:
         return f"expires {day!r} is not a day; write YYYY-MM-DD"
     return f"expired on {day}; mend the resource or renew the exemption" if last < today else None

@@ -1,11 +1,10 @@
 """What an organisation decides about a rule: one frozen dataclass per rule, read from the pack configuration.
 
-A field's type, default and description (the text of its `Annotated` type) are the only declaration: the JSON schema that the engine
-shows and checks, and the reader below, both come from it, so code defaults and schema defaults cannot differ. Field types:
-`bool`, `int`, `str`, `tuple[str, ...]`, `Mapping[str, str]` and `Mapping[str, tuple[str, ...]]`; names are camelCase in JSON.
+A field's type, default and description (the text of its `Annotated` type) are the only declaration: the JSON schema
+that the engine shows and checks, and the reader below, both come from it, so code defaults and schema defaults cannot
+differ. Field types: `bool`, `int`, `str`, `tuple[str, ...]`, `Mapping[str, str]` and `Mapping[str, tuple[str, ...]]`;
+names are camelCase in JSON.
 """
-
-from __future__ import annotations
 
 import dataclasses
 import re

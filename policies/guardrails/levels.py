@@ -3,8 +3,6 @@
 Facts and exemptions stay as they are. A test fails while a file differs from what this writes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How much of the public internet a list of CIDR blocks covers."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterable
 
@@ -34,7 +32,7 @@ def public(networks: Iterable[Network]) -> list[Network]:
 def reach_the_world(networks: Iterable[Network]) -> bool:
     """Whether the blocks together cover more public addresses than one IPv4 /8 or one IPv6 /16.
 
-    No organisation holds that much, so the list means "anyone", in one block (`0.0.0.0/0`) or in pieces (`0.0.0.0/1` and
+    No organisation holds that much, so the list means "anyone", in one block (`0.0.0.0/0`) or in pieces (`0.0.0.0/1`,
     `128.0.0.0/1`).
     """
     covered = {4: 0, 6: 0}

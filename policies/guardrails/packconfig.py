@@ -1,10 +1,8 @@
-"""The pack configuration of one environment: `policies/config/<environment>.json`, in the format of `--policy-pack-config`.
+"""The pack configuration of one environment: `policies/config/<environment>.json`, as `--policy-pack-config` takes it.
 
-Each key is a rule's name, or one of the two reports (`REPORTS`); the value is a level, or an object with `enforcementLevel`, the
-rule's facts and `exemptions`.
+Each key is a rule's name, or one of the two reports (`REPORTS`); the value is a level, or an object with
+`enforcementLevel`, the rule's facts and `exemptions`.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
@@ -55,7 +53,7 @@ def schema_of(rule: AnyRule) -> dict[str, dict[str, object]]:
 
 
 def configure(rules: Iterable[AnyRule], config: Mapping[str, object]) -> dict[str, Configured]:
-    """Every rule, with its level and settings, by name. A rule that the configuration does not name has its level for production.
+    """Every rule, with its level and settings, by name; one that the configuration does not name is as in production.
 
     Raises:
         ConfigError: unknown rules, levels or properties; all are listed.
@@ -65,7 +63,7 @@ def configure(rules: Iterable[AnyRule], config: Mapping[str, object]) -> dict[st
     problems += [f"{name}: no such rule" for name in config if name not in known and name not in REPORTS]
     configured: dict[str, Configured] = {}
     for name, rule in known.items():
-        level, properties = _split(config.get(name, {}))
+        level, properties = split(config.get(name, {}))
         found: list[str] = []
         if level is not None and level not in list(Level):
             found.append(f"enforcementLevel: found {level!r}, want one of {', '.join(Level)}")
@@ -103,7 +101,8 @@ def _settings(rule: AnyRule, properties: Mapping[str, object], problems: list[st
     )
 
 
-def _split(entry: object) -> tuple[object, dict[str, object]]:
+def split(entry: object) -> tuple[object, dict[str, object]]:
+    """The level (`None` when it is not written) and the properties of one entry of a configuration."""
     if not isinstance(entry, Mapping):
         return entry, {}
     properties = dict(cast("Mapping[str, object]", entry))

@@ -1,12 +1,11 @@
 """All rules, found in the modules of `guardrails.rules`."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from typing import cast
 
 from guardrails import rules as rule_modules
 from guardrails.rule import AnyRule, ResourceRule, StackRule
@@ -18,7 +17,7 @@ def collect(candidates: Iterable[object]) -> tuple[AnyRule, ...]:
     Raises:
         ValueError: two rules share a name, or an id and a kind; all such clashes are named.
     """
-    found = [each for each in candidates if isinstance(each, ResourceRule | StackRule)]
+    found = [cast("AnyRule", each) for each in candidates if isinstance(each, ResourceRule | StackRule)]
     clashes = [
         *(f"name {name}" for name, count in Counter(rule.name for rule in found).items() if count > 1),
         *(

@@ -1,7 +1,5 @@
 """What a rule sees of the program: one resource, or the whole stack with its references resolved."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +42,10 @@ class Resource:
         return value
 
     def tag(self, key: str) -> Value:
-        """A tag from the merged tags, the resource's own, or the provider's defaults (JSON text on the wire); a known one wins."""
+        """A tag from the merged tags, the resource's own, or the provider's defaults; a known one wins.
+
+        The provider's defaults are JSON text on the wire.
+        """
         defaults = self.provider.get("defaultTags").json().get("tags").json()
         readings = [tags.child(key) for tags in (self.get("tagsAll"), self.get("tags"), defaults)]
         known = [each for each in readings if isinstance(each, Known)]
@@ -85,8 +86,8 @@ class Stack:
     def attached(self, target: Resource, token: str, reference: str) -> Attached:
         """The resources of type `token` whose property `reference` names `target`.
 
-        Edges of the dependency graph decide where they leave one candidate, because a preview has the edge before it has the
-        value; then the name, id or ARN. An edge to a component stands for the resources below it.
+        Edges of the dependency graph decide where they leave one candidate, because a preview has the edge before it
+        has the value; then the name, id or ARN. An edge to a component stands for the resources below it.
         """
         answers = [(side, self._names(side.given(reference), side, reference, target)) for side in self.of(token)]
         return Attached(

@@ -1,7 +1,5 @@
 """What a rule is, and what it may say about a resource."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -122,7 +120,7 @@ class ResourceRule(_Rule[F]):
 
     check: Callable[[Resource, F], Iterable[Finding]]
     remedy: Callable[[Resource, F], Mapping[tuple[str, ...], object]] | None = None
-    """Properties to set (by path of keys) that make the resource pass without replacing it; empty when there is nothing to do."""
+    """What to set, by path of keys, so that the resource passes without being replaced; empty for nothing."""
     kind: Kind = field(default=Kind.RESOURCE, init=False)
 
 

@@ -1,14 +1,12 @@
 """Tri-state reading of resource properties: a value is known, missing, or not known yet.
 
-A preview holds placeholders for everything that only the cloud can tell. Rules read through `Value`, which never raises on a
-placeholder, so that "not known" becomes a verdict of its own instead of a silent pass or a crash.
+A preview holds placeholders for everything that only the cloud can tell. Rules read through `Value`, which never
+raises on a placeholder, so that "not known" becomes a verdict of its own instead of a silent pass or a crash.
 
-Accepted raw shapes: plain dicts and lists, the read-only proxies of the CrossGuard SDK (their `__target` item is the wrapped
-container), secret and output envelopes of the Pulumi wire format, the SDK's `Secret` objects, and JSON text (`Value.json`). `None` and the empty string
-count as missing, because provider checks write them for unset properties.
+Accepted raw shapes: plain dicts and lists, the read-only proxies of the CrossGuard SDK (their `__target` item is the
+wrapped container), secret and output envelopes of the Pulumi wire format, the SDK's `Secret` objects, and JSON text
+(`Value.json`). `None` and the empty string count as missing, because provider checks write them for unset properties.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -43,21 +41,21 @@ _STEP = re.compile(r"""\.?(?:(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<star>\*
 class Value:
     """A place in a resource's properties.
 
-    Paths: `vpcConfig.publicAccessCidrs[0]`, `annotations["eks.amazonaws.com/role-arn"]`, and `rules[*].bucketKeyEnabled`
+    Paths: `vpcConfig.publicAccessCidrs[0]`, `annotations["eks.amazonaws.com/role-arn"]`, `rules[*].bucketKeyEnabled`
     for every element (a lone map where a list may stand counts as a list of one).
     """
 
     path: str
     """Where the value was read, from the resource's properties down; empty for the properties themselves."""
 
-    def get(self, path: str) -> Value:
+    def get(self, path: str) -> "Value":
         """The value at a path without `[*]`; a step into nothing is missing, a step into the unknown is unknown."""
-        value: Value = self
+        value = self
         for step in _steps(path):
             value = value.child(step)
         return value
 
-    def select(self, path: str) -> tuple[Value, ...]:
+    def select(self, path: str) -> "tuple[Value, ...]":
         """All values at a path that may hold `[*]`. An unknown list gives one unknown value, a missing list none."""
         found: tuple[Value, ...] = (self,)
         for step in _steps(path):
@@ -66,19 +64,19 @@ class Value:
             )
         return found
 
-    def child(self, step: str | int | None) -> Value:
+    def child(self, step: str | int | None) -> "Value":
         """The value one step down."""
         return Missing(_join(self.path, step))
 
-    def elements(self) -> tuple[Value, ...]:
+    def elements(self) -> "tuple[Value, ...]":
         """The members of a list, or the value itself as the only member; none when missing."""
         return ()
 
-    def items(self) -> tuple[tuple[str, Value], ...]:
-        """Keys and values of a map, without the engine's own `__…` keys; an unknown map gives one unknown value under `*`."""
+    def items(self) -> "tuple[tuple[str, Value], ...]":
+        """Keys and values of a map, without the engine's `__…` keys; an unknown map gives one unknown under `*`."""
         return ()
 
-    def json(self) -> Value:
+    def json(self) -> "Value":
         """The same place with JSON text replaced by what it says; other values, broken JSON included, as they are."""
         return self
 
@@ -137,16 +135,18 @@ class Known(Value):
 
     def elements(self) -> tuple[Value, ...]:
         """The members of the list; any other value is its own only member."""
-        if isinstance(self.raw, list):
-            members = cast("list[object]", self.raw)
+        raw = self.raw
+        if isinstance(raw, list):
+            members = cast("list[object]", raw)
             return tuple(value_of(member, _join(self.path, index)) for index, member in enumerate(members))
         return (self,)
 
     def items(self) -> tuple[tuple[str, Value], ...]:
         """The map's own entries."""
-        if not isinstance(self.raw, Mapping):
+        raw = self.raw
+        if not isinstance(raw, Mapping):
             return ()
-        entries = cast("Mapping[str, object]", self.raw)
+        entries = cast("Mapping[str, object]", raw)
         return tuple(
             (key, value_of(entries[key], _join(self.path, key))) for key in entries if not key.startswith("__")
         )
@@ -203,21 +203,16 @@ def all_of(answers: Iterable[bool | None]) -> bool | None:
 
 
 def _unwrap(raw: object) -> object:
-    if raw is None or isinstance(raw, str | int | float):
-        return raw
-    if isinstance(raw, list):
-        return cast("object", raw)
     if isinstance(raw, dict):
         return _open_envelope(cast("dict[str, object]", raw))
-    if isinstance(raw, Mapping | Sequence):
+    if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str | list):
         proxy = cast("Mapping[str, object]", raw)
         try:
             return _unwrap(proxy["__target"])
         except (KeyError, TypeError, IndexError):
             return list(proxy) if isinstance(raw, Sequence) else proxy
-    if type(raw).__name__ == "Secret":
-        return _unwrap(getattr(raw, "value", None))
-    return raw
+    plain = cast("object", raw)
+    return _unwrap(getattr(plain, "value", None)) if type(plain).__name__ == "Secret" else plain
 
 
 def _open_envelope(raw: dict[str, object]) -> object:

@@ -1,8 +1,9 @@
 """AWS APIs on loopback: moto for S3, ECR, IAM, KMS, STS and the model registry, and training jobs that really run.
 
-`python -m sandbox.loop.aws_api --state-dir DIR --port N …` serves until SIGTERM. moto alone calls a training job completed at once,
-takes a second job of the same name and cannot stop one; this process answers those operations itself and keeps moto's own records
-in step, so that every other operation (Search, ListTrainingJobs, ListTags, …) agrees. State is in memory: it ends with the process.
+`python -m sandbox.loop.aws_api --state-dir DIR --port N …` serves until SIGTERM. moto alone calls a training job
+completed at once, takes a second job of the same name and cannot stop one; this process answers those operations
+itself and keeps moto's own records in step, so that every other operation (Search, ListTrainingJobs, ListTags, …)
+agrees. State is in memory: it ends with the process.
 """
 
 from __future__ import annotations
@@ -13,101 +14,35 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from sandbox.loop.container import ModelImage, request_from
+from moto.moto_server.werkzeug_app import (  # pyright: ignore[reportMissingTypeStubs] - typed, without __init__.py
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from moto.sagemaker.models import sagemaker_backends
+from werkzeug.serving import make_server
+
+from sandbox.loop.container import ModelImage
+from sandbox.loop.environment import Environment, Refusal
 from sandbox.loop.jobs import STATUS_MESSAGES, STOP_GRACE_SECONDS, Job, JobRunner
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
+from sandbox.loop.request import TrainingRequest
+from sandbox.loop.spec import HEALTH_PATH, LoopPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from moto.sagemaker.models import FakeTrainingJob
+    from moto.sagemaker.models import FakeTrainingJob, SageMakerModelBackend
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
-
-RECORD = "aws-api.json"
-"""Name of the process record below the state folder."""
-
-HEALTH_PATH = "/_slipway/health"
-"""Answers the fingerprint that this process was started with."""
-
-KEY_ALIAS = "alias/slipway-models"
-"""Alias of the KMS key that stands for the environment's own."""
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
-
-
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
-    """A request that SageMaker would refuse."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """What exists in the account before anyone asks for anything."""
-
-    account_id: str
-    region: str
-    partition: str
-    role_arns: tuple[str, ...]
-
-    def create(self) -> None:
-        """Make the roles and the key in moto's memory."""
-        from moto.iam.models import iam_backends  # noqa: PLC0415 - moto takes a second to import and reads its environment then
-        from moto.kms.models import kms_backends  # noqa: PLC0415
-
-        for arn in self.role_arns:
-            path, _, name = arn.partition(":role")[2].rpartition("/")
-            iam_backends[self.account_id][self.partition].create_role(
-                role_name=name,
-                assume_role_policy_document=json.dumps({"Version": "2012-10-17", "Statement": []}),
-                path=f"{path}/",
-                permissions_boundary="",
-                description="",
-                tags=[],
-                max_session_duration="3600",
-            )
-        keys = kms_backends[self.account_id][self.region]
-        key = keys.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "key of the models", None)
-        keys.add_alias(key.id, KEY_ALIAS)
-
-    def check(self, request: CreateTrainingJobRequestTypeDef) -> None:
-        """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
-        if request["RoleArn"] not in self.role_arns:
-            raise Refusal("ValidationException", f"Could not assume role {request['RoleArn']}: it does not exist")
-        image = request["AlgorithmSpecification"].get("TrainingImage", "")
-        if not self._image_exists(image):
-            raise Refusal("ValidationException", f"Could not find image {image} in ECR of {self.account_id}")
-        key = request["OutputDataConfig"].get("KmsKeyId", "")
-        if not key:
-            raise Refusal("ValidationException", "OutputDataConfig.KmsKeyId is missing: artefacts must be encrypted")
-        if not self._key_exists(key):
-            raise Refusal("ValidationException", f"KMS key {key} does not exist")
-        if request["ResourceConfig"].get("InstanceCount", 1) > 1:
-            raise Refusal("ResourceLimitExceeded", "this environment has one training host: set InstanceCount to 1")
-
-    def _image_exists(self, uri: str) -> bool:
-        from moto.ecr.models import ecr_backends  # noqa: PLC0415
-
-        repository, _, digest = uri.partition("@")
-        found = ecr_backends[self.account_id][self.region].repositories.get(repository.partition("/")[2])
-        return found is not None and any(image.image_digest == digest for image in found.images)
-
-    def _key_exists(self, key: str) -> bool:
-        from moto.kms.models import kms_backends  # noqa: PLC0415
-
-        keys = kms_backends[self.account_id][self.region]
-        name = key.rpartition(":")[2]
-        return name in keys.keys if not name.startswith("alias/") else keys.get_key_id_from_alias(name) is not None
 
 
 class TrainingApi:
@@ -125,6 +60,8 @@ class TrainingApi:
         if environ.get("PATH_INFO") == HEALTH_PATH:
             return _answer(start_response, HTTPStatus.OK, {"fingerprint": self._fingerprint})
         service, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).partition(".")
+        if operation == "UpdateModelPackage":
+            self._keep_customer_metadata(environ)
         if service != "SageMaker" or not operation.endswith(("TrainingJob", "TrainingJobs")):
             return self._moto(environ, start_response)
         with self._lock:  # a job is never seen between moto's record of it and ours
@@ -137,7 +74,7 @@ class TrainingApi:
     def publish(self, job: Job) -> None:
         """Bring moto's record of a job up to date."""
         with self._lock:
-            record = self._records().get(job.name)
+            record = self._backend.training_jobs.get(job.name)
             if record is not None:
                 _mirror(job, record)
 
@@ -147,29 +84,39 @@ class TrainingApi:
             return _answer(start_response, HTTPStatus.OK, {})
         if operation != "CreateTrainingJob":
             return self._moto(environ, start_response)
-        request = request_from(_body(environ))
-        name = request["TrainingJobName"]
-        if name in self._records():
+        request = TrainingRequest.parse(_body(environ))
+        name = request.name
+        if name in self._backend.training_jobs:
             raise Refusal("ResourceInUse", f"Training job names must be unique within an account and region: {name}")
         self._environment.check(request)
         answer = list(self._moto(environ, start_response))
-        record = self._records().get(name)
+        record = self._backend.training_jobs.get(name)
         if record is not None:
             self._runner.submit(request, record.arn)
         return answer
+
+    def _keep_customer_metadata(self, environ: WSGIEnvironment) -> None:
+        """Add the present metadata to an update that does not mention it; SageMaker keeps it, moto would drop it."""
+        update = json.loads(_body(environ))
+        package = self._backend.model_packages.get(update["ModelPackageArn"])
+        if package is not None:
+            update.setdefault("CustomerMetadataProperties", package.customer_metadata_properties or {})
+        content = json.dumps(update).encode()
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(content), str(len(content))
 
     def _stop(self, name: str) -> None:
         job = self._runner.get(name)
         if job is None:
             raise Refusal("ValidationException", "Requested resource not found.")
         if job.status in ENDED or job.stop_asked:
-            raise Refusal("ValidationException", f"The request was rejected because the training job is in status {job.status}.")
+            raise Refusal(
+                "ValidationException", f"The request was rejected because the training job is in status {job.status}."
+            )
         self._runner.stop(job)
 
-    def _records(self) -> dict[str, FakeTrainingJob]:
-        from moto.sagemaker.models import sagemaker_backends  # noqa: PLC0415
-
-        return sagemaker_backends[self._environment.account_id][self._environment.region].training_jobs
+    @property
+    def _backend(self) -> SageMakerModelBackend:
+        return sagemaker_backends[self._environment.account_id][self._environment.region]
 
 
 def _mirror(job: Job, record: FakeTrainingJob) -> None:
@@ -180,7 +127,8 @@ def _mirror(job: Job, record: FakeTrainingJob) -> None:
         "training_job_status": job.status,
         "secondary_status": job.secondary,
         "secondary_status_transitions": [
-            {"Status": name, "StartTime": begun, "StatusMessage": STATUS_MESSAGES[name]} | ({"EndTime": over} if over else {})
+            {"Status": name, "StartTime": begun, "StatusMessage": STATUS_MESSAGES[name]}
+            | ({"EndTime": over} if over else {})
             for name, begun, over in job.transitions
         ],
         "failure_reason": job.failure if job.status == "Failed" else None,
@@ -188,7 +136,7 @@ def _mirror(job: Job, record: FakeTrainingJob) -> None:
         "final_metric_data_list": [
             {"MetricName": name, "Value": value, "Timestamp": when} for name, (value, when) in job.metrics.items()
         ],
-        "algorithm_specification": job.request["AlgorithmSpecification"],
+        "algorithm_specification": job.request.algorithm,
         "creation_time": job.created,
         "last_modified_time": last,
         "training_start_time": job.started,
@@ -202,8 +150,6 @@ def _mirror(job: Job, record: FakeTrainingJob) -> None:
 
 def _body(environ: WSGIEnvironment) -> bytes:
     """The request's body, put back for whoever reads it next."""
-    from io import BytesIO  # noqa: PLC0415
-
     content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = BytesIO(content)
     return content
@@ -218,30 +164,33 @@ def _answer(start_response: StartResponse, status: HTTPStatus, body: object) -> 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.loop.aws_api", description=__doc__)
-    parser.add_argument("--state-dir", type=Path, required=True, help="folder for the process record, job folders and logs")
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="folder for the process record, job folders and logs"
+    )
     parser.add_argument("--port", type=int, required=True, help="TCP port on loopback")
     parser.add_argument("--account-id", required=True, help="account of everything that is served")
     parser.add_argument("--region", required=True, help="region of everything that is served")
     parser.add_argument("--role-arn", action="append", required=True, help="role that exists; may be repeated")
     parser.add_argument("--image-python", type=Path, required=True, help="interpreter of the model image")
     parser.add_argument("--image-source", type=Path, required=True, help="folder that holds the package `scoring`")
-    parser.add_argument("--image-variable", action="append", default=[], help="NAME=VALUE that the image sets itself")
     parser.add_argument("--fingerprint", default="", help="answered by the health check")
-    parser.add_argument("--stop-grace-seconds", type=float, default=STOP_GRACE_SECONDS, help="between SIGTERM and SIGKILL")
+    parser.add_argument(
+        "--stop-grace-seconds", type=float, default=STOP_GRACE_SECONDS, help="between SIGTERM and SIGKILL"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM."""
     options = _options(arguments)
-    record = options.state_dir / RECORD
+    record = LoopPaths.of(options.state_dir).api_record
     other = running(record)
     if other is not None and other.pid != os.getpid():
         sys.stderr.write(f"already running: process {other.pid} on port {other.port}\n")
         return
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["MOTO_ACCOUNT_ID"] = options.account_id
-    jobs = options.state_dir / "jobs"
+    jobs = LoopPaths.of(options.state_dir).jobs
     for left_over in jobs.glob("*/trainer.json"):
         end(left_over, grace_seconds=1.0)
     environment = Environment(
@@ -255,13 +204,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def serve(options: argparse.Namespace, environment: Environment, jobs: Path, record: Path) -> None:
     """Bind, record the process, answer requests."""
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - after the environment is set
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415
-
     endpoint = f"http://{LOOPBACK}:{options.port}"
 
     def s3() -> S3Client:
@@ -272,7 +214,6 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
 
     runner = JobRunner(
         image=ModelImage(python=options.image_python, source=options.image_source),
-        image_variables=dict(pair.split("=", 1) for pair in options.image_variable),
         folder=jobs,
         s3=s3,
         publish=publish,

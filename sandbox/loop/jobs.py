@@ -1,8 +1,8 @@
-"""Runs training jobs: takes the request that SageMaker would take and does what SageMaker would do with it, on this machine.
+"""Runs training jobs: does on this machine what SageMaker would do with the same request.
 
-Statuses, secondary statuses and failure texts follow the Amazon SageMaker API Reference (DescribeTrainingJob). One job runs at a time;
-the others wait in `Starting`. What is not imitated: instances (one host, this one) and network isolation (the trainer gets an
-environment without credentials or endpoints, but the machine's network).
+Statuses, secondary statuses and failure texts follow the Amazon SageMaker API Reference (DescribeTrainingJob). One
+job runs at a time; the others wait in `Starting`. What is not imitated: instances (one host, this one) and network
+isolation (the trainer gets an environment without credentials or endpoints, but the machine's network).
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sandbox.loop.container import ChannelError, Container, ModelImage, split_uri
+from sandbox.loop.container import ChannelError, Container, ModelImage
+from sandbox.loop.image import variables
+from sandbox.loop.request import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+
+    from sandbox.loop.request import TrainingRequest
 
 STOP_GRACE_SECONDS = 120.0
 """Between SIGTERM and SIGKILL; SageMaker's own figure (StopTrainingJob)."""
@@ -47,7 +50,7 @@ STATUS_MESSAGES = {
 class Job:
     """One training job as `DescribeTrainingJob` shows it; only its own worker and `JobRunner.stop` change it."""
 
-    request: CreateTrainingJobRequestTypeDef
+    request: TrainingRequest
     arn: str
     status: str = "InProgress"
     secondary: str = "Starting"
@@ -67,7 +70,7 @@ class Job:
     @property
     def name(self) -> str:
         """Name of the job."""
-        return self.request["TrainingJobName"]
+        return self.request.name
 
     def enter(self, secondary: str, status: str | None = None) -> None:
         """Move to the next secondary status, and to a status if one is given."""
@@ -83,24 +86,26 @@ class Job:
             self.status, self.ended = status, now
 
 
-@dataclass(slots=True)
+class MetricError(Exception):
+    """A metric definition is no regular expression."""
+
+
 class _Watch:
     """Finds the metrics of a job in its log."""
 
-    patterns: dict[str, re.Pattern[str]]
-
-    @classmethod
-    def of(cls, request: CreateTrainingJobRequestTypeDef) -> _Watch:
-        """Compile the request's metric definitions."""
-        definitions = request["AlgorithmSpecification"].get("MetricDefinitions", [])
-        return cls({definition["Name"]: re.compile(definition["Regex"]) for definition in definitions})
+    def __init__(self, definitions: dict[str, str]) -> None:
+        try:
+            self._patterns = {name: re.compile(pattern) for name, pattern in definitions.items()}
+        except re.error as error:
+            raise MetricError(f"metric definition {error.pattern!r} is no regular expression: {error}") from error
 
     def found(self, line: str) -> dict[str, float]:
-        """Numbers that the line tells; what is no number is skipped, as SageMaker skips it."""
+        """Numbers that the line tells; a match that is no number is skipped."""
+        matches = {name: pattern.search(line) for name, pattern in self._patterns.items()}
         values: dict[str, float] = {}
-        for name, pattern in self.patterns.items():
-            with contextlib.suppress(AttributeError, IndexError, ValueError):
-                values[name] = float(pattern.search(line)[1])  # pyright: ignore[reportOptionalSubscript] # no match is suppressed
+        for name, match in matches.items():
+            with contextlib.suppress(ValueError, IndexError):
+                values |= {name: float(match[1])} if match else {}
         return values
 
 
@@ -111,22 +116,21 @@ class JobRunner:
         self,
         *,
         image: ModelImage,
-        image_variables: dict[str, str],
         folder: Path,
         s3: Callable[[], S3Client],
         publish: Callable[[Job], None],
         grace_seconds: float = STOP_GRACE_SECONDS,
     ) -> None:
         self._image = image
-        self._image_variables = image_variables
         self._folder = folder
         self._s3 = s3
         self._publish = publish
         self._grace_seconds = grace_seconds
         self._slot = threading.Semaphore()
+        self._change = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
-    def submit(self, request: CreateTrainingJobRequestTypeDef, arn: str) -> Job:
+    def submit(self, request: TrainingRequest, arn: str) -> Job:
         """Accept a job; it is `InProgress` when this returns. The caller has checked that the name is new."""
         job = Job(request, arn)
         job.enter("Starting")
@@ -141,8 +145,9 @@ class JobRunner:
 
     def stop(self, job: Job) -> None:
         """Ask a running job to stop; it becomes `Stopping` now and `Stopped` when the trainer has ended."""
-        job.stop_asked, job.status = True, "Stopping"
-        job.enter("Stopping")
+        with self._change:
+            job.stop_asked, job.status = True, "Stopping"
+            job.enter("Stopping")
         self._publish(job)
         job.wake.set()
 
@@ -154,44 +159,40 @@ class JobRunner:
         with self._slot:
             try:
                 self._execute(job)
-            except ChannelError as error:
+            except (ChannelError, MetricError) as error:
                 self._finish(job, "Failed", f"ClientError: {error}")
-            except re.error as error:
-                self._finish(job, "Failed", f"ClientError: a metric definition is no regular expression: {error}")
-            except Exception as error:  # noqa: BLE001 - whatever breaks here is the platform's fault and the job's status says so
+            except Exception as error:  # noqa: BLE001 - whatever else breaks becomes the job's status
                 self._finish(job, "Failed", f"InternalServerError: {type(error).__name__}: {error}")
 
     def _execute(self, job: Job) -> None:
         request, s3 = job.request, self._s3()
         container = Container(self._folder / job.name / "opt-ml")
         container.prepare(request)
-        if not job.stop_asked:
-            self._enter(job, "Downloading")
-            for channel in request.get("InputDataConfig", []):
-                container.download(s3, channel)
-            checkpoints = request.get("CheckpointConfig")
-            if checkpoints is not None:
-                container.restore_checkpoints(s3, checkpoints["S3Uri"])
+        self._enter(job, "Downloading")
+        for channel in request.channels:
+            container.download(s3, channel)
+        if request.checkpoint_uri:
+            container.restore_checkpoints(s3, request.checkpoint_uri)
         verdict = "Stopped" if job.stop_asked else self._train(job, container)
         if verdict == "Completed":
             self._enter(job, "Uploading")
-        if checkpoints := request.get("CheckpointConfig"):
-            self._upload(s3, job, container.checkpoints.rglob("*"), container.checkpoints, f"{checkpoints['S3Uri']}/")
+        if request.checkpoint_uri:
+            files = container.checkpoints.rglob("*")
+            self._upload(s3, job, files, container.checkpoints, f"{request.checkpoint_uri}/")
         if verdict != "Failed":
             self._save(s3, job, container)
-        self._finish(job, verdict, None if verdict != "Failed" else self._reason(job, container))
+        self._finish(job, verdict, self._reason(job, container) if verdict == "Failed" else None)
         shutil.rmtree(container.base, ignore_errors=True)
 
     def _train(self, job: Job, container: Container) -> str:
         """Run the trainer to its end: `Completed`, `Failed`, `Stopped` or `MaxRuntimeExceeded`."""
         self._enter(job, "Training")
-        watch = _Watch.of(job.request)
-        variables = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn, **self._image_variables}
-        variables |= dict(job.request.get("Environment", {}))
+        watch = _Watch(job.request.metric_definitions)
+        environment = variables(job.request.image) | job.request.environment
+        environment |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
         log = self.log_path(job.name)
-        process = container.start(self._image, variables, log.with_name("trainer.json"))
-        limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
-        guard = _Guard(process, job, limit, self._grace_seconds)
+        process = container.start(self._image, environment, log.with_name("trainer.json"))
+        guard = _Guard(process, job, self._grace_seconds)
         guard.start()
         with process, log.open("w", encoding="utf-8") as file:
             for line in process.stdout or ():
@@ -212,16 +213,15 @@ class JobRunner:
 
     def _save(self, s3: S3Client, job: Job, container: Container) -> None:
         """Upload `model.tar.gz`, and `output.tar.gz` if there is output data, to where SageMaker puts them."""
-        output = job.request["OutputDataConfig"]
-        target = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output/"
-        archives = (container.archive(container.model, "model.tar.gz"), container.archive(container.output_data, "output.tar.gz"))
-        self._upload(s3, job, [archive for archive in archives if archive is not None], container.base, target)
-        job.artefact = f"{target}model.tar.gz" if archives[0] is not None else None
+        target = f"{job.request.output_uri}/{job.name}/output/"
+        model = container.archive(container.model, "model.tar.gz")
+        output = container.archive(container.output_data, "output.tar.gz")
+        self._upload(s3, job, filter(None, (model, output)), container.base, target)
+        job.artefact = f"{target}model.tar.gz" if model else None
 
     @staticmethod
     def _upload(s3: S3Client, job: Job, paths: Iterable[Path], base: Path, target: str) -> None:
         bucket, prefix = split_uri(target)
-        key_id = job.request["OutputDataConfig"].get("KmsKeyId", "")
         for path in sorted(paths):
             if path.is_file():
                 s3.put_object(
@@ -229,33 +229,35 @@ class JobRunner:
                     Key=prefix + path.relative_to(base).as_posix(),
                     Body=path.read_bytes(),
                     ServerSideEncryption="aws:kms",
-                    SSEKMSKeyId=key_id,
+                    SSEKMSKeyId=job.request.kms_key,
                 )
 
     def _enter(self, job: Job, secondary: str) -> None:
-        if not job.stop_asked:
-            job.enter(secondary)
-            self._publish(job)
+        with self._change:
+            if not job.stop_asked:
+                job.enter(secondary)
+        self._publish(job)
 
     def _finish(self, job: Job, verdict: str, failure: str | None) -> None:
-        job.failure = failure
-        job.enter(verdict, "Stopped" if verdict == "MaxRuntimeExceeded" else verdict)
+        with self._change:
+            job.failure = failure
+            job.enter(verdict, "Stopped" if verdict == "MaxRuntimeExceeded" else verdict)
         self._publish(job)
 
 
 class _Guard(threading.Thread):
     """Ends a trainer that was asked to stop, or ran too long: SIGTERM, then SIGKILL to its process group."""
 
-    def __init__(self, process: subprocess.Popen[str], job: Job, limit_seconds: float, grace_seconds: float) -> None:
+    def __init__(self, process: subprocess.Popen[str], job: Job, grace_seconds: float) -> None:
         super().__init__(name=f"guard-{job.name}", daemon=True)
         self._process, self._job = process, job
-        self._limit_seconds, self._grace_seconds = limit_seconds, grace_seconds
+        self._grace_seconds = grace_seconds
         self.verdict: str | None = None
         """Why the trainer was ended; None when it ended by itself."""
 
     def run(self) -> None:
         """Wait for a reason to end the trainer, or for its end."""
-        woken = self._job.wake.wait(self._limit_seconds)
+        woken = self._job.wake.wait(self._job.request.max_runtime_seconds)
         if self._process.poll() is not None or (woken and not self._job.stop_asked):
             return
         self.verdict = "Stopped" if woken else "MaxRuntimeExceeded"

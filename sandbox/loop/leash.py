@@ -1,8 +1,9 @@
 """Becomes another program after recording itself: `leash.py daemon|child OPTIONS PROGRAM ARGUMENT…`.
 
-`daemon` detaches from the caller first (own session, re-parented), so it survives the caller and ignores its Ctrl-C. `child` stays
-and asks the kernel to be killed when its parent dies (Linux, prctl(2) PR_SET_PDEATHSIG; it survives execve), so a worker never
-outlives the process that watches it. Process id and start time stay the same across execve: the record is true for the program.
+`daemon` detaches from the caller first (own session, re-parented), so it survives the caller and ignores its Ctrl-C.
+`child` stays and asks the kernel to be killed when its parent dies (Linux, prctl(2) PR_SET_PDEATHSIG; it survives
+execve), so a worker never outlives the process that watches it. Process id and start time stay the same across
+execve: the record is true for the program.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _die_with(parent: int) -> None:
 
 
 def _sole_owner(record: Path) -> bool:
-    """Whether no other process holds this record; the lock lives as long as the program, because its descriptor is inherited."""
+    """Whether no other process holds this record. The program inherits the lock and holds it while it lives."""
     record.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(record.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

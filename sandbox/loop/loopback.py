@@ -1,7 +1,8 @@
 """AWS clients that can only ever talk to the endpoint on loopback.
 
-Configuration files, profiles, environment variables, proxies and the instance metadata service are out of reach by construction: the
-session's configuration store holds constants, its data loader knows botocore's own folder only, and credentials are given.
+Configuration files, profiles, environment variables, proxies and the instance metadata service are out of reach by
+construction: the session's configuration store holds constants, its data loader knows botocore's own folder only, and
+credentials are given.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def loopback_session() -> Session:
 
 
 class Clients:
-    """Typed clients for one endpoint, each made when it is first asked for; making one costs about a tenth of a second."""
+    """Typed clients for one endpoint, each made when it is first asked for."""
 
     def __init__(self, endpoint: str, region: str) -> None:
         self._endpoint = endpoint

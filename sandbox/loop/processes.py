@@ -1,8 +1,8 @@
 """Processes that outlive the command that started them, known by process id *and* start time.
 
-A process id alone is reused by the system; together with the start time it names one process for ever, so a stale record is never
-mistaken for a running process and nothing else is ever signalled. Each process writes its own record before it becomes the program
-(`sandbox.loop.leash`), so there is no moment at which one runs unrecorded.
+A process id alone is reused by the system; together with the start time it names one process for ever, so a stale
+record is never mistaken for a running process and nothing else is ever signalled. Each process writes its own record
+before it becomes the program (`sandbox.loop.leash`), so there is no moment at which one runs unrecorded.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def start_time(pid: int) -> str | None:
             return None
         fields = stat[stat.rindex(")") + 2 :].split()  # the name in brackets may hold blanks and brackets itself
         return None if fields[0] in _DEAD_STATES else fields[19]
-    shown = subprocess.run(
+    shown = subprocess.run(  # noqa: S603 - a system program by its path, no shell
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     state, _, started = shown.stdout.strip().partition(" ")
@@ -133,7 +133,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, poll_seconds: floa
 def start_daemon(
     command: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str], port: int, fingerprint: str
 ) -> None:
-    """Start `command` in a session of its own, recorded at `record`, its output appended to `log`.
+    """Start `command` in a session of its own, recorded at `record`, its output in `log`, which starts empty.
 
     Returns as soon as the process exists; whether it works is for the caller to ask.
 
@@ -147,8 +147,8 @@ def start_daemon(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     leash = leash_command("daemon", record, port=port, fingerprint=fingerprint)
-    with log.open("ab") as output:
-        subprocess.run(
+    with log.open("wb") as output:
+        subprocess.run(  # noqa: S603 - our own command line, no shell
             [*leash, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -166,10 +166,10 @@ def leash_command(mode: str, record: Path, *, port: int = 0, fingerprint: str = 
 
 
 def clean_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
-    """An environment for our own processes: nothing of the caller's but where programs and temporary files are.
+    """An environment for our own processes: of the caller's only where programs and temporary files are.
 
-    `HOME` is an empty folder and no `AWS_*` variable passes, so no credentials of the machine are found; the instance metadata
-    service is switched off for every AWS SDK (`AWS_EC2_METADATA_DISABLED`).
+    `HOME` is an empty folder and no `AWS_*` variable passes, so no credentials of the machine are found; the instance
+    metadata service is switched off for every AWS SDK (`AWS_EC2_METADATA_DISABLED`).
     """
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
@@ -178,7 +178,7 @@ def clean_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A TCP port on loopback that nothing listens on: `preferred` if possible, so that addresses stay the same over restarts."""
+    """A TCP port on loopback that nothing listens on: `preferred` if possible, so that addresses stay."""
     for candidate in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -92,9 +92,9 @@ class ResourceBackend(ABC):
         return {**outputs, **inputs}
 
     def create(self, urn: str, inputs: Properties) -> tuple[str, Properties]:
-        """Makes a resource."""
+        """Makes a resource; it exists from the start, and the answer comes when it is ready."""
         kind = self.kind(type_of(urn))
-        call = self._begin("create", urn, kind.seconds if self._chaos.time_scale else 0)
+        self._begin("create", urn)
         self._require_targets(kind, inputs)
         birth = Birth(urn, inputs, self._place, self._world.birth(urn))
         id_ = kind.identify(birth)
@@ -103,7 +103,7 @@ class ResourceBackend(ABC):
             self._world.create(Record(type_of(urn), id_, urn, inputs, outputs))
         except AlreadyExistsError as error:
             raise ProviderError(f"AlreadyExists: {error}") from error
-        self._finish(call)
+        self._chaos.wait(kind.seconds)
         return id_, outputs
 
     def read(self, urn: str, id_: str) -> tuple[Properties, Properties] | None:
@@ -114,7 +114,7 @@ class ResourceBackend(ABC):
     def update(self, urn: str, id_: str, inputs: Properties) -> Properties:
         """Changes a resource in place."""
         kind = self.kind(type_of(urn))
-        call = self._begin("update", urn, 0)
+        self._begin("update", urn)
         record = self._world.get(type_of(urn), id_)
         if record is None:
             raise ProviderError(f"NotFound: {type_of(urn)} {id_}")
@@ -122,30 +122,20 @@ class ResourceBackend(ABC):
         kept: Properties = {key: value for key, value in record.outputs.items() if key not in removed}
         outputs: Properties = {**kept, **inputs, **kind.revise(record.outputs)}
         self._world.update(type_of(urn), id_, inputs, outputs)
-        self._finish(call)
         return outputs
 
     def delete(self, urn: str, id_: str) -> None:
         """Removes a resource; one that is gone already is fine."""
         token = type_of(urn)
-        call = self._begin("delete", urn, 0)
+        self._begin("delete", urn)
         record = self._world.get(token, id_)
         if record is not None:
             self._refuse_while_needed(record)
             self._world.delete(token, id_)
-        self._finish(call)
 
-    def _begin(self, verb: str, urn: str, seconds: float) -> int:
-        call = self._world.call(verb, urn)
+    def _begin(self, verb: str, urn: str) -> None:
         try:
-            self._chaos.before(call, seconds)
-        except InjectedError as error:
-            raise ProviderError(str(error)) from error
-        return call
-
-    def _finish(self, call: int) -> None:
-        try:
-            self._chaos.after(call)
+            self._chaos.fail(self._world.call(verb, urn))
         except InjectedError as error:
             raise ProviderError(str(error)) from error
 

@@ -118,7 +118,7 @@ def kube_proxy_matches_the_control_plane(settings: Settings) -> Iterator[Finding
         yield Finding(
             path=("cluster", "addons", "kubeProxy"),
             found=addon,
-            allowed=f"a version v{version}.… like slipway:cluster.version {version}",
+            allowed=f"a version of {version}, the minor version in slipway:cluster.version",
             remedy="write what `aws eks describe-addon-versions --addon-name kube-proxy "
             f"--kubernetes-version {version}` lists",
         )

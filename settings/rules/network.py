@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from settings.model import Settings
-from settings.places import GATEWAY_ENDPOINTS, INTERFACE_ENDPOINTS
+from settings.places import GATEWAY_ENDPOINTS, INTERFACE_ENDPOINTS, REGIONS
 from settings.problems import Finding, join, repeated
 from settings.rules.environment import Rule
 
@@ -86,6 +86,8 @@ def subnets_fit(settings: Settings) -> Iterator[Finding]:
 def zones_belong_to_region(settings: Settings) -> Iterator[Finding]:
     """A zone's name is its region's name and a letter."""
     region = settings.environment.region
+    if not any(region in regions for regions in REGIONS.values()):
+        return
     for index, zone in enumerate(settings.network.zones):
         if zone[:-1] != region:
             yield Finding(

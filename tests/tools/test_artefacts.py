@@ -54,15 +54,15 @@ def test_an_artefact_is_made_once_and_found_afterwards(cache: Cache, screen: io.
 
 
 def test_nothing_has_the_final_name_before_it_is_complete(cache: Cache) -> None:
-    seen: list[bool] = []
+    seen: list[tuple[bool, int]] = []
 
     def build(folder: Path) -> None:
         executable(folder / "bin" / "thing")
-        seen.append((cache.root / "thing-1").exists())
+        seen.append(((cache.root / "thing-1").exists(), folder.stat().st_ino))
 
-    cache.ensure(artefact(build))
-    assert seen == [False]
-    assert (cache.root / "thing-1" / MARKER).exists()
+    made = cache.ensure(artefact(build))
+    assert seen == [(False, made.stat().st_ino)], "the very folder that was filled is renamed, not copied"
+    assert (made / MARKER).exists()
 
 
 def test_a_failed_installation_leaves_nothing_and_the_next_run_makes_it(cache: Cache) -> None:

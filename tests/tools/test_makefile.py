@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.environments import ROOT
+from tools import locks
+from tools.environments import REQUIREMENTS, ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
@@ -92,8 +93,21 @@ def test_ci_runs_the_tests_then_the_checks_and_stops_at_a_failure(tmp_path: Path
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_the_readme_names_only_commands_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`?make ([a-z][a-z-]*)", readme))
-    assert {"up", "test", "down"} <= named
+@pytest.mark.parametrize("page", ["README.md", "docs/dependencies.md"])
+def test_documents_name_only_commands_that_exist(page: str) -> None:
+    named = set(re.findall(r"(?:`|\$ )make ([a-z][a-z-]*)", (ROOT / page).read_text(encoding="utf-8")))
+    assert named
     assert named <= TARGETS
+
+
+def test_every_direct_dependency_has_a_line_that_says_what_it_is_for() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)
+    described = {re.sub(r"\[.*\]", "", name).strip() for cell in first_cells for name in cell.split(",")}
+    direct = {
+        package
+        for group, _ in locks.ORDER
+        for package, _ in locks.wanted((REQUIREMENTS / f"{group}.in").read_text(encoding="utf-8"))
+    }
+    assert len(direct) > 20
+    assert direct <= described

@@ -1,9 +1,8 @@
 import io
-import os
 import re
-import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tools.artefacts import MARKER, Cache
 from tools.clean import clean
 from tools.commands import Commands, SetupError, answer
 from tools.environments import ROOT, Environments
+from tools.lost_strings import lost_strings, main
 from tools.progress import Board, elapsed
 from tools.suite import Part
 
@@ -52,15 +52,58 @@ def test_every_test_belongs_to_exactly_one_part() -> None:
             assert len(taken) == 1, marks
 
 
-def test_a_string_lost_after_an_assignment_is_found_and_documentation_is_not(tmp_path: Path) -> None:
-    part = next(part for part in suite.parts_of_check() if part.name == "lost strings")
-    options = [word for word in part.words() if not (ROOT / word).exists() or word.startswith(os.sep)]
-    fine = 'class A:\n    x: int\n    """What x is."""\n\n\nY = 1\n"""What Y is."""\n'
-    lost = 'def f() -> str:\n    text = "first "\n    "second"\n    return text\n'
-    (tmp_path / "fine.py").write_text(fine, encoding="utf-8")
-    (tmp_path / "lost.py").write_text(lost, encoding="utf-8")
-    done = subprocess.run([*options, "fine.py", "lost.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert re.findall(r"^(\S+\.py):(\d+):.*W0105", done.stdout, re.MULTILINE) == [("lost.py", "3")]
+DOCUMENTED = """
+'''Module.'''
+X = 1
+'''What X is.'''
+
+
+class A:
+    '''Class.'''
+
+    y: int
+    r'''What y is.'''
+
+    def __init__(self) -> None:
+        '''Constructor.'''
+        self.z = 1
+        '''What z is.'''
+"""
+LOST = {
+    "module": "X = 'first '\n'second'\n",
+    "class": "class A:\n    x = 'first '\n    'second'\n",
+    "function": "def f():\n    x = 'first '\n    '''second'''\n",
+    "f-string": "def f(y):\n    x = f'first {y} '\n    f'second {y}'\n",
+    "branch": "if True:\n    pass\nelse:\n    'second'\n",
+    "after a call": "print('first ')\n'''second'''\n",
+}
+
+
+def test_documentation_is_no_lost_string() -> None:
+    assert list(lost_strings(DOCUMENTED)) == []
+
+
+@pytest.mark.parametrize("where", LOST)
+def test_a_string_that_lost_its_parentheses_is_found(where: str) -> None:
+    source = LOST[where]
+    assert list(lost_strings(source)) == [len(source.splitlines())]
+
+
+def test_lost_strings_fail_the_check_with_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "fine.py").write_text(DOCUMENTED, encoding="utf-8")
+    assert main([str(tmp_path)]) == 0
+    (tmp_path / "lost.py").write_text(LOST["module"], encoding="utf-8")
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'lost.py'}:2: ")
+    (tmp_path / "lost.py").write_text("def\n", encoding="utf-8")
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'lost.py'}:1: is not Python: ")
+
+
+def test_the_folders_of_our_packages_are_the_same_for_every_tool() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert suite.FIRST_PARTY.split(":") == project["pytest"]["ini_options"]["pythonpath"]
+    assert suite.FIRST_PARTY.split(":") == project["pyright"]["extraPaths"]
 
 
 def test_the_checked_paths_are_those_of_the_type_checker() -> None:

@@ -1,7 +1,5 @@
 """Machines: their disks and their metadata service."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from guardrails.facts import NoFacts
@@ -48,14 +46,15 @@ def _check_volumes(resource: Resource, _: NoFacts) -> Iterator[Finding]:
         for volume in resource.select(path):
             if not isinstance(volume, Missing):
                 yield from require_true(volume.child("encrypted"))
-    driver = resource.get("provisioner")
-    if resource.token == _STORAGE_CLASS and (isinstance(driver, Unknown) or driver.text() in _EBS_DRIVERS):
-        yield from require_true(resource.get("parameters.encrypted"))
-    size, template = resource.get("diskSize"), resource.get("launchTemplate")
-    if resource.token == _MANAGED and not isinstance(size, Missing) and isinstance(template, Missing):
-        yield Violation(
-            path=size.path, found="diskSize without launchTemplate", wanted="a launch template with encryption"
-        )
+    if resource.token == _STORAGE_CLASS:
+        driver = resource.get("provisioner")
+        if isinstance(driver, Unknown) or driver.text() in _EBS_DRIVERS:
+            yield from require_true(resource.get("parameters.encrypted"))
+    elif resource.token == _MANAGED:
+        size, template = resource.get("diskSize"), resource.get("launchTemplate")
+        if not isinstance(size, Missing) and isinstance(template, Missing):
+            wanted = "a launch template with encrypted disks"
+            yield Violation(path=size.path, found="diskSize without launchTemplate", wanted=wanted)
 
 
 ENC_04 = ResourceRule(

@@ -1,7 +1,5 @@
 """Static AWS credentials, wherever they may hide."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

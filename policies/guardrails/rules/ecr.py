@@ -1,7 +1,5 @@
 """ECR: images that cannot change, are scanned, and do not pile up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from guardrails.documents import Malformed, Statement, statements, test

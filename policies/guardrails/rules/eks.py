@@ -1,7 +1,5 @@
 """EKS: the control plane, declared as the `pulumi-eks` component or as the AWS resource that it makes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -123,7 +121,7 @@ NET_01 = ResourceRule(
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("cis-eks:5.4.1", "cis-eks:5.4.2", "fsbp:EKS.1", "soc2:CC6.6"),
     why="an API that everybody can reach is one leaked token or one vulnerability away from everybody's use",
-    fix="set endpoint_private_access true and endpoint_public_access false, or public_access_cidrs to your own addresses",
+    fix="set endpoint_private_access true, and endpoint_public_access false or public_access_cidrs to your addresses",
     facts=EndpointFacts,
     check=_check_endpoint,
     traps=(

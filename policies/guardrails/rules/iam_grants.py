@@ -1,7 +1,5 @@
 """IAM: what policies grant."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +40,7 @@ _ATTACHMENTS = {
 
 
 def _grants_everything(statement: Statement) -> bool | None:
-    """Allow, on every action and every resource; `NotAction` and `NotResource` leave out some and grant all the rest."""
+    """Allow, on all actions and all resources; `NotAction` and `NotResource` leave out some and grant the rest."""
     actions = any_of([statement.matches("Action", any_action), _present(statement.element("NotAction"))])
     resources = any_of([statement.matches("Resource", any_resource), _present(statement.element("NotResource"))])
     return all_of([statement.effect_is("Allow"), actions, resources])
@@ -89,7 +87,7 @@ IAM_01 = ResourceRule(
     facts=GrantFacts,
     check=_check,
     traps=(
-        "key, bucket and queue policies are resource policies: kms:* on * for the account root in a key policy is required",
+        "key, bucket and queue policies are not judged here: a key policy must give the account root kms:* on *",
         "a policy of one's own that is called AdministratorAccess is judged by its document",
         "a Deny on everything is no grant",
     ),

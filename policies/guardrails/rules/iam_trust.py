@@ -1,7 +1,5 @@
 """IAM: who may become a role."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,7 +108,7 @@ IAM_08 = ResourceRule(
     levels=Levels(dev=Level.MANDATORY, prod=Level.MANDATORY),
     frameworks=("cis-eks:5.2.1", "soc2:CC6.1", "soc2:CC6.3", "gdpr:32"),
     why="without the exact subject and audience every pod of the cluster can take the role",
-    fix="trust sts:AssumeRoleWithWebIdentity with StringEquals on <issuer>:sub and <issuer>:aud, the issuer as in the provider's ARN",
+    fix="allow sts:AssumeRoleWithWebIdentity if StringEquals <issuer>:sub and <issuer>:aud, issuer as in the ARN",
     facts=TrustFacts,
     check=_check,
     traps=(

@@ -1,7 +1,5 @@
 """S3: encryption at rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated

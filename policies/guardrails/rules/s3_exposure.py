@@ -1,7 +1,5 @@
 """S3: public access."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from guardrails.facts import NoFacts

@@ -1,7 +1,5 @@
 """S3: encryption on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from guardrails.documents import Condition, Malformed, Statement, any_action, covers, statements, test
@@ -88,7 +86,7 @@ ENC_02 = StackRule(
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("fsbp:S3.5", "soc2:CC6.7", "gdpr:32"),
     why="signed requests over plain HTTP show their data to everybody on the way",
-    fix="add aws.s3.BucketPolicy that denies s3:* to * on the bucket's ARN and ARN/* if Bool aws:SecureTransport is false",
+    fix="add an aws.s3.BucketPolicy denying s3:* to * on the bucket and its objects if aws:SecureTransport is false",
     facts=NoFacts,
     check=_check,
     traps=(

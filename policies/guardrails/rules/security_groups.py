@@ -1,7 +1,5 @@
 """Security groups: what the internet may reach."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -83,7 +81,7 @@ NET_02 = ResourceRule(
     levels=Levels(dev=Level.MANDATORY, prod=Level.MANDATORY),
     frameworks=("fsbp:EC2.18", "fsbp:EC2.19", "soc2:CC6.6"),
     why="what is open to the world is found and tried within minutes",
-    fix="name the security group, prefix list or CIDR that needs the port; tag a public load balancer's group Exposure=edge",
+    fix="name the group, prefix list or CIDR that needs the port; tag a public load balancer's group Exposure=edge",
     facts=IngressFacts,
     check=_check,
     traps=(

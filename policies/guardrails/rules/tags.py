@@ -1,7 +1,5 @@
 """Tags: whose a resource is, what it is for, and what data it holds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files

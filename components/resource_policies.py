@@ -1,0 +1,90 @@
+"""Resource policies: what the key and the buckets themselves allow and refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from components import iam
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BUCKET_POLICY: Final = 20_480
+"""Bytes of a bucket policy (S3 user guide, "Policies and permissions")."""
+MAX_KEY_POLICY: Final = 32_768
+"""Bytes of a key policy (KMS developer guide, quotas)."""
+USE_KEY: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+"""Actions of a service that encrypts and decrypts with the key."""
+
+
+def key_policy(account: iam.Account, log_group_prefixes: Sequence[str]) -> str:
+    """Policy of the environment's key.
+
+    The account decides by IAM who uses the key. CloudWatch Logs may use it for log groups below `log_group_prefixes`.
+    EC2 may use it for volumes that the Auto Scaling service-linked role launches: that role has no policy of ours, and
+    it is named by a condition because KMS refuses a principal that does not exist yet.
+    """
+    everything: iam.Statement = {
+        "Sid": "AccountDecidesByIam",
+        "Effect": "Allow",
+        "Principal": {"AWS": account.root},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    log_groups = [account.log_group(f"{prefix}*") for prefix in log_group_prefixes]
+    logs: iam.Statement = {
+        "Sid": "EncryptLogGroups",
+        "Effect": "Allow",
+        "Principal": {"Service": account.service("logs")},
+        "Action": USE_KEY,
+        "Resource": "*",
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+    }
+    return iam.document(everything, logs, *_encrypt_node_volumes(account), limit=MAX_KEY_POLICY)
+
+
+def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:
+    launcher = account.role("aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
+    launched: iam.Condition = {
+        "StringEquals": {
+            "kms:CallerAccount": account.account_id,
+            "kms:ViaService": account.service("ec2"),
+            "aws:PrincipalArn": launcher,
+        }
+    }
+    statement: iam.Statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*"}
+    for_aws: iam.Condition = {**launched, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+    return [
+        {**statement, "Sid": "EncryptNodeVolumes", "Action": USE_KEY, "Condition": launched},
+        {**statement, "Sid": "AttachNodeVolumes", "Action": "kms:CreateGrant", "Condition": for_aws},
+    ]
+
+
+def tls_only(account: iam.Account, bucket: str) -> list[iam.Statement]:
+    """Nobody reads or writes the bucket without TLS 1.2 or newer."""
+    everything = [account.bucket(bucket), account.bucket(bucket, "*")]
+    deny: iam.Statement = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": everything}
+    return [
+        {**deny, "Sid": "OnlyTls", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        {**deny, "Sid": "OnlyTls12", "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}},
+    ]
+
+
+def receive_access_logs(account: iam.Account, bucket: str, sources: Sequence[str]) -> iam.Statement:
+    """S3 may deliver the access logs of the account's buckets `sources`, each below its own prefix."""
+    return {
+        "Sid": "AccessLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": [account.bucket(bucket, f"{source}/*") for source in sources],
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account.account_id},
+            "ArnEquals": {"aws:SourceArn": [account.bucket(source) for source in sources]},
+        },
+    }
+
+
+def bucket_policy(*statements: iam.Statement) -> str:
+    """Policy of a bucket."""
+    return iam.document(*statements, limit=MAX_BUCKET_POLICY)

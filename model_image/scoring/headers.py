@@ -1,0 +1,51 @@
+"""The headers of a request that this server acts upon, and what they alone show to be wrong.
+
+Source: RFC 9110 (Expect, Content-Encoding) and RFC 9112, section 3.2 (Host) and section 6 (message body length).
+"""
+
+from __future__ import annotations
+
+from scoring.errors import Fault
+
+SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding"))
+"""Headers that may appear once."""
+
+READ = SINGLE | {b"accept", b"transfer-encoding"}
+"""All headers that are kept; the others are skipped."""
+
+
+class Headers(dict[bytes, bytes]):
+    """Values by lower-case name."""
+
+    def add(self, name: bytes, value: bytes) -> bool:
+        """Keep a header if it matters; False if it appears twice and may not."""
+        name = name.lower()
+        if name not in READ:
+            return True
+        if name in self:
+            if name in SINGLE:
+                return False
+            value = b"%b,%b" % (self[name], value)
+        self[name] = value
+        return True
+
+    def problem(self, method: bytes, *, legacy: bool, max_body_bytes: int) -> tuple[Fault, str] | None:
+        """Tell why a request must be refused before its body is read.
+
+        Args:
+            method: Request method.
+            legacy: The request is HTTP/1.0, which needs no ``Host``.
+            max_body_bytes: Largest body.
+        """
+        length = self.get(b"content-length")
+        if not legacy and b"host" not in self:
+            return Fault.BAD_REQUEST, "the Host header is missing"
+        if length is not None and int(length) > max_body_bytes:
+            return Fault.BODY_TOO_LARGE, f"the body has {int(length)} bytes, at most {max_body_bytes} are allowed"
+        if method == b"POST" and length is None and b"transfer-encoding" not in self:
+            return Fault.LENGTH_REQUIRED, "a POST needs a Content-Length or a chunked body"
+        if self.get(b"expect", b"100-continue").lower() != b"100-continue":
+            return Fault.EXPECTATION, "the only known expectation is 100-continue"
+        if self.get(b"content-encoding", b"identity").lower() != b"identity":
+            return Fault.MEDIA_TYPE, "compressed bodies are not accepted"
+        return None

@@ -1,0 +1,44 @@
+"""The state file of the engine's file backend.
+
+The backend overwrites the file in place and keeps the version before it beside it, so a run that is killed while it writes leaves a
+torn file and a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def load(state: Path) -> dict[str, Any] | None:
+    """Returns the checkpoint in a file, or None where there is none or a torn one."""
+    try:
+        return json.loads(state.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def mend(state: Path) -> None:
+    """Puts the version before it in the place of a torn state file.
+
+    Nothing is lost: the engine writes that it is about to create a resource before it does, so what the torn version would have
+    added is a pending operation in the version before it.
+    """
+    if not state.exists() or load(state) is not None:
+        return
+    before = state.with_name(f"{state.name}.bak")
+    if load(before) is None:
+        state.unlink()
+    else:
+        whole = state.with_name(f"{state.name}.mended")
+        whole.write_bytes(before.read_bytes())
+        whole.replace(state)
+
+
+def has_pending_operations(state: Path) -> bool:
+    """Tells whether a run ended in the middle of an operation."""
+    latest: dict[str, Any] = ((load(state) or {}).get("checkpoint") or {}).get("latest") or {}
+    return bool(latest.get("pending_operations"))

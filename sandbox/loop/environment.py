@@ -1,0 +1,74 @@
+"""What exists in the account on loopback before anyone asks, and what a training request may therefore name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moto.ecr.models import ecr_backends
+from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
+
+from sandbox.loop.spec import KEY_ALIAS
+
+if TYPE_CHECKING:
+    from sandbox.loop.request import TrainingRequest
+
+
+class Refusal(Exception):  # noqa: N818 - an answer to a request, not a defect
+    """A request that SageMaker would refuse."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        """Error code of the API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What exists in the account before anyone asks for anything."""
+
+    account_id: str
+    region: str
+    partition: str
+    role_arns: tuple[str, ...]
+
+    def create(self) -> None:
+        """Make the roles and the key in moto's memory."""
+        for arn in self.role_arns:
+            path, _, name = arn.partition(":role")[2].rpartition("/")
+            iam_backends[self.account_id][self.partition].create_role(
+                role_name=name,
+                assume_role_policy_document=json.dumps({"Version": "2012-10-17", "Statement": []}),
+                path=f"{path}/",
+                permissions_boundary="",
+                description="",
+                tags=[],
+                max_session_duration="3600",
+            )
+        keys = kms_backends[self.account_id][self.region]
+        key = keys.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "key of the models", None)
+        keys.create_alias(key.id, KEY_ALIAS)
+
+    def check(self, request: TrainingRequest) -> None:
+        """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
+        if request.role_arn not in self.role_arns:
+            raise Refusal("ValidationException", f"Could not assume role {request.role_arn}: it does not exist")
+        if not self._image_exists(request.image):
+            raise Refusal("ValidationException", f"Could not find image {request.image} in ECR of {self.account_id}")
+        if not request.kms_key:
+            raise Refusal("ValidationException", "OutputDataConfig.KmsKeyId is missing: artefacts must be encrypted")
+        if not self._key_exists(request.kms_key):
+            raise Refusal("ValidationException", f"KMS key {request.kms_key} does not exist")
+        if request.instance_count > 1:
+            raise Refusal("ResourceLimitExceeded", "this environment has one training host: set InstanceCount to 1")
+
+    def _image_exists(self, uri: str) -> bool:
+        repository, _, digest = uri.partition("@")
+        found = ecr_backends[self.account_id][self.region].repositories.get(repository.partition("/")[2])
+        return found is not None and any(image.image_digest == digest for image in found.images)
+
+    def _key_exists(self, key: str) -> bool:
+        keys = kms_backends[self.account_id][self.region]
+        return keys.alias_exists(keys.get_alias_name(key)) or key.rpartition("/")[2] in keys.keys

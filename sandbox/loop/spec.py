@@ -1,0 +1,154 @@
+"""What the local loop takes and gives, and where it keeps things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.loop.flights import TRAINING_MONTHS
+from sandbox.loop.processes import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from settings.model import ModelSpec
+
+
+HEALTH_PATH = "/_slipway/health"
+"""Path at which the AWS APIs answer the fingerprint that they were started with."""
+
+KEY_ALIAS = "alias/slipway-models"
+"""Alias of the KMS key that stands, on loopback, for the environment's own."""
+
+
+class LoopError(Exception):
+    """The loop cannot go on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSpec:
+    """What one run of the loop is about: names that the stack's outputs tell, and one model."""
+
+    account_id: str
+    """Account that the APIs on loopback pretend to be."""
+    region: str
+    """Region of everything."""
+    data_bucket: str
+    """Bucket of the training data."""
+    models_bucket: str
+    """Bucket of artefacts and checkpoints."""
+    repository_url: str
+    """Repository of the model image, `<registry>/<name>`."""
+    training_role_arn: str
+    """Role of the training job."""
+    package_group: str
+    """Model package group."""
+    model: ModelSpec
+    """The model as the stack file describes it."""
+    state_dir: Path
+    """Folder of the environment's state; everything here goes below its `loop`."""
+    image_python: Path
+    """Interpreter of the virtual environment that stands for the model image."""
+    image_source: Path = REPOSITORY / "model_image"
+    """Folder that holds the package `scoring`."""
+    training_months: tuple[int, ...] = TRAINING_MONTHS
+    """Months of 2013 to train on; the others have not arrived yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good the answers were for rows whose outcome is known."""
+
+    rows: int
+    """Number of rows asked."""
+    auc: float
+    """Area under the ROC curve."""
+    log_loss: float
+    """Mean negative log-likelihood, nats."""
+    base_rate_log_loss: float
+    """The same for a constant answer: the share of late flights in the training months."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopReport:
+    """What a run of the loop has reached."""
+
+    model: str
+    """Name of the model."""
+    model_version: int
+    """Version in the model registry that serves."""
+    metrics: Mapping[str, float]
+    """Evaluation on the validation days, as the training image wrote it."""
+    holdout: Evaluation
+    """Evaluation of the answers that the endpoint gave for the held-out month."""
+    endpoint_url: str
+    """Where the model answers."""
+    curl: str
+    """A command line that asks it."""
+    changed: bool
+    """Whether this run did anything but look."""
+    places: Mapping[str, str]
+    """Where things lie: files, logs and the address of the AWS APIs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPaths:
+    """The files of the loop, below `root`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, state_dir: Path) -> LoopPaths:
+        """The files of the environment whose state is in `state_dir`."""
+        return cls(state_dir.resolve() / "loop")
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run changes anything."""
+        return self.root / "lock"
+
+    @property
+    def data(self) -> Path:
+        """Months of flights."""
+        return self.root / "data"
+
+    @property
+    def api_record(self) -> Path:
+        """Process record of the AWS APIs."""
+        return self.root / "aws-api.json"
+
+    @property
+    def api_log(self) -> Path:
+        """Log of the AWS APIs."""
+        return self.root / "logs" / "aws-api.log"
+
+    @property
+    def server_record(self) -> Path:
+        """Process record of the model server."""
+        return self.root / "server.json"
+
+    @property
+    def server_log(self) -> Path:
+        """Log of the model server."""
+        return self.root / "logs" / "server.log"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder per training job, with the log of its container."""
+        return self.root / "jobs"
+
+    @property
+    def models(self) -> Path:
+        """One folder per unpacked model package version."""
+        return self.root / "models"
+
+    @property
+    def home(self) -> Path:
+        """Empty home folder of our processes."""
+        return self.root / "home"
+
+    @property
+    def report(self) -> Path:
+        """Last report, for `status`."""
+        return self.root / "report.json"

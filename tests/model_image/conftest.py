@@ -1,0 +1,178 @@
+"""One small training job, run once as SageMaker would run it, and a way to start the server on what it wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from scoring import artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 15.0
+HEADER = "distance,carrier,hour,late"
+CARRIERS = ("AA", 'B "B"', "C,C", "dé")
+HYPERPARAMETERS = {"label": "late", "num_round": "12", "max_depth": "3", "seed": "3", "nthread": "2"}
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Give what a container's process would see, and nothing of this machine's settings."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "model_image"), **extra}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A SageMaker base directory."""
+
+    base: Path
+
+    def write_config(self, hyperparameters: dict[str, str], channels: dict[str, object] | None = None) -> None:
+        """Write both configuration files."""
+        config = self.base / "input/config"
+        config.mkdir(parents=True, exist_ok=True)
+        both: dict[str, object] = {"train": {}, "validation": {}}
+        (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+        (config / "inputdataconfig.json").write_text(json.dumps(both if channels is None else channels))
+
+    def write_channel(self, channel: str, **parts: str) -> None:
+        """Write part files by stem."""
+        folder = self.base / "input/data" / channel
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem, text in parts.items():
+            (folder / f"{stem}.csv").write_text(text)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the training container's command."""
+        command = [sys.executable, "-m", "scoring", "train"]
+        env = environment(SAGEMAKER_BASE_DIR=str(self.base), SLIPWAY_CODE_VERSION="abc123")
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd="/", stdout=pipe, stderr=pipe, text=True)
+
+    def train(self) -> tuple[int, str]:
+        """Run the training container's command; give exit code and standard error."""
+        with self.start() as process:
+            _, errors = process.communicate(timeout=60)
+        return process.returncode, errors
+
+
+def flights(rows: int, seed: int) -> str:
+    """Make CSV text with a signal in every column, and blanks."""
+    draw = np.random.default_rng(seed)
+    lines = [HEADER]
+    for _ in range(rows):
+        distance, carrier, hour = draw.uniform(50, 2500), int(draw.integers(len(CARRIERS))), int(draw.integers(24))
+        chance = 0.15 + 0.2 * (carrier == 1) + 0.02 * hour + 0.0001 * distance
+        cell = CARRIERS[carrier].replace('"', '""')
+        shown = "" if draw.random() < 0.05 else f"{distance:.1f}"
+        lines.append(f'{shown},"{cell}",{hour},{int(draw.random() < chance)}')
+    return "\n".join(lines) + "\n"
+
+
+def prepare(base: Path) -> Job:
+    """Write a complete job of three part files."""
+    job = Job(base)
+    job.write_config(HYPERPARAMETERS)
+    first, second = flights(900, 1), flights(600, 2)
+    job.write_channel("train", **{"part-1": second, "part-0": first})
+    job.write_channel("validation", part=flights(500, 3))
+    return job
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job of its own for a test that changes it."""
+    return prepare(tmp_path / "ml")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A finished job; read only."""
+    done = prepare(tmp_path_factory.mktemp("trained"))
+    code, errors = done.train()
+    assert code == 0, errors
+    return done
+
+
+@pytest.fixture(scope="session")
+def model(trained: Job) -> artifact.Artifact:
+    """The model of the finished job."""
+    return artifact.read(trained.base / "model")
+
+
+@dataclass
+class Server:
+    """A running model server."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+            response = connection.getresponse()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+
+    def stop(self) -> int:
+        """Ask for a drain and give the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=10)
+
+
+def wait_until_ready(server: Server) -> None:
+    """Poll readiness until it is 200 or time is over."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if server.request("GET", "/ping")[0] == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError("the server did not become ready")
+
+
+@pytest.fixture(scope="session")
+def start(trained: Job) -> Iterator[Callable[..., Server]]:
+    """Start servers on the trained model; all are stopped at the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(directory: Path = trained.base / "model", **settings: str) -> Server:
+        command = [sys.executable, "-m", "scoring", "serve", "--model-dir", str(directory)]
+        command += ["--host", "127.0.0.1", "--port", "0"]
+        process = subprocess.Popen(
+            command, env=environment(**settings), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        announcement = process.stdout.readline()
+        server = Server(process, int(announcement.rpartition(":")[2]))
+        wait_until_ready(server)
+        return server
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.wait(timeout=10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server(start: Callable[..., Server]) -> Server:
+    """A server that tests share; it never drains."""
+    return start()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.__main__ import main
+from scoring.errors import AlgorithmError, ArtifactError, Fault, PlatformError, UserError, failure_text, owner
+from scoring.settings import ContainerPaths, ServerSettings
+
+PACKAGE = Path(__file__).parents[2] / "model_image/scoring"
+IMAGE_PACKAGES = {"httptools", "numpy", "orjson", "uvloop", "xgboost", "scoring"}
+
+
+def test_the_environment_sets_values_of_the_fields_types_and_flags_win() -> None:
+    found = ServerSettings.load(
+        {"SLIPWAY_PORT": "9000", "SLIPWAY_DRAIN_S": "2.5", "SLIPWAY_HOST": "::1"}, port=0, host=None
+    )
+    assert (found.port, found.drain_s, found.host) == (0, 2.5, "::1")
+
+
+def test_the_server_listens_on_loopback_unless_told_otherwise() -> None:
+    assert ServerSettings.load({}).host == "127.0.0.1"
+
+
+def test_unreadable_and_misspelt_settings_are_reported_together() -> None:
+    environment = {"SLIPWAY_PORT": "tcp://10.0.0.1", "SLIPWAY_MAX_BODY_BYTE": "1", "SLIPWAY_HOME": "/x", "OTHER": "1"}
+    with pytest.raises(UserError) as caught:
+        ServerSettings.load(environment)
+    assert str(caught.value).splitlines() == [
+        "SLIPWAY_PORT is 'tcp://10.0.0.1'; expected an integer",
+        "SLIPWAY_MAX_BODY_BYTE is no setting; did you mean SLIPWAY_MAX_BODY_BYTES?",
+    ]
+
+
+def test_values_out_of_range_are_reported_together() -> None:
+    with pytest.raises(UserError) as caught:
+        ServerSettings(port=70_000, drain_s=float("inf"), max_rows=0, max_queued_bytes=1, model_version="a\r\nb")
+    text = str(caught.value)
+    for name in ("PORT", "DRAIN_S", "MAX_ROWS", "MAX_QUEUED_BYTES", "MODEL_VERSION"):
+        assert f"SLIPWAY_{name} is" in text
+
+
+def test_the_base_directory_moves_every_folder() -> None:
+    assert ContainerPaths.from_environment({}).model == Path("/opt/ml/model")
+    moved = ContainerPaths.from_environment({"SAGEMAKER_BASE_DIR": "/x"})
+    assert moved.hyperparameters == Path("/x/input/config/hyperparameters.json")
+    assert ServerSettings().directory({"SAGEMAKER_BASE_DIR": "/x"}) == Path("/x/model")
+
+
+def test_every_error_has_one_owner_and_owners_differ_by_exit_code() -> None:
+    cases = {
+        UserError("x"): 1,
+        ArtifactError("x"): 1,
+        AlgorithmError("x"): 2,
+        ValueError("x"): 2,
+        PlatformError("x"): 3,
+    }
+    assert {type(error): owner(error).exit_code for error in (*cases, PermissionError("x"))} == {
+        **{type(error): code for error, code in cases.items()},
+        PermissionError: 3,
+    }
+
+
+@given(st.text(max_size=3000))
+def test_a_failure_text_names_its_owner_and_fits_what_sagemaker_keeps(message: str) -> None:
+    text = failure_text(UserError(message))
+    assert text.startswith("UserError: ")
+    assert len(text) <= 1024
+    assert text.endswith("…") if len(message) > 1013 else text == f"UserError: {message or 'UserError'}"
+
+
+def test_fault_codes_are_unique() -> None:
+    assert len({fault.code for fault in Fault}) == len(Fault)
+
+
+def test_a_wrong_command_line_is_the_users_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict"]) == 1
+    assert "invalid choice: 'predict'" in capsys.readouterr().err
+
+
+def test_serving_a_directory_without_a_model_exits_one_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--model-dir", str(tmp_path / "none"), "--port", "0"]) == 1
+    written = capsys.readouterr().err
+    assert written.startswith("UserError: model directory ")
+    assert "Traceback" not in written
+
+
+def test_the_package_imports_only_what_the_image_installs() -> None:
+    sources = list(PACKAGE.glob("*.py"))
+    assert len(sources) > 10
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= IMAGE_PACKAGES | sys.stdlib_module_names, source

@@ -1,0 +1,220 @@
+"""What holds for the program as a whole, in every environment."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.recorded import STACKS, record_program
+
+if TYPE_CHECKING:
+    from tests.support.recorded import Recorded, Resource
+
+EXPORTS = {
+    "accountId",
+    "region",
+    "clusterName",
+    "clusterEndpoint",
+    "kubeconfig",
+    "dataBucket",
+    "modelsBucket",
+    "keyArn",
+    "modelEcrRepo",
+    "trainingRoleArn",
+    "modelPackageGroups",
+    "sageMakerModelArn",
+    "settingsDigest",
+}
+
+STATEFUL = {
+    "slipway:cluster:Cluster$eks:index:Cluster::cluster-control-plane",
+    "slipway:cluster:Cluster$aws:iam/openIdConnectProvider:OpenIdConnectProvider::cluster-identity",
+    "slipway:network:Network$aws:ec2/vpc:Vpc::network-vpc",
+    "slipway:store:ArtifactStore$aws:ecr/repository:Repository::store-flight-delay",
+    "slipway:store:ArtifactStore$aws:kms/key:Key::store-key",
+    "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-data-bucket",
+    "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-logs-bucket",
+    "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-models-bucket",
+}
+"""Identity of what cannot be made again: a change here deletes it unless an alias comes with the change."""
+
+UNKNOWN_DOCUMENTS = {"pod-network-cni-role", "registry-model-use-key", "training-use-key"}
+"""Policy documents that name what AWS numbers: the cluster's issuer, the key."""
+
+
+@pytest.fixture(params=STACKS)
+def recorded(request: pytest.FixtureRequest) -> Recorded:
+    return record_program(request.param)
+
+
+def documents(recorded: Recorded) -> list[tuple[Resource, str]]:
+    found = [
+        (resource, property_)
+        for resource in recorded.resources
+        for property_ in ("policy", "assumeRolePolicy")
+        if property_ in resource.inputs
+    ]
+    assert len(found) > 15
+    return found
+
+
+def test_every_resource_has_a_component_and_an_explicit_provider(recorded: Recorded) -> None:
+    assert len(recorded.resources) > 100
+    assert recorded.unparented() == []
+    assert recorded.default_provider() == []
+
+
+def test_aws_resources_and_cluster_objects_use_their_own_provider(recorded: Recorded) -> None:
+    for resource in recorded.resources:
+        if resource.custom and not resource.is_provider:
+            package = resource.type.partition(":")[0]
+            assert f"pulumi:providers:{package}::" in resource.provider, resource.urn
+
+
+def test_the_aws_provider_is_pinned_to_account_and_region_and_tags_everything(recorded: Recorded) -> None:
+    inputs = recorded.one("pulumi:providers:aws").inputs
+    assert json.loads(inputs["allowedAccountIds"]) == [recorded.exports["accountId"]]
+    assert inputs["region"] == recorded.exports["region"]
+    assert set(json.loads(inputs["defaultTags"])["tags"]) == {
+        "Project",
+        "Environment",
+        "Owner",
+        "CostCenter",
+        "DataClassification",
+    }
+
+
+def test_every_component_registers_outputs(recorded: Recorded) -> None:
+    assert len(recorded.components) >= 11
+    assert [item.urn for item in recorded.components if item.outputs is None] == []
+
+
+def test_the_exports_are_those_that_others_read(recorded: Recorded) -> None:
+    assert set(recorded.exports) == EXPORTS
+    assert recorded.exports["modelEcrRepo"].keys() == recorded.exports["modelPackageGroups"].keys() != set()
+    assert recorded.exports["clusterEndpoint"].startswith("https://")
+
+
+def test_the_kubeconfig_is_secret_and_holds_no_credential(recorded: Recorded) -> None:
+    stack = recorded.one("pulumi:pulumi:Stack")
+    assert stack.secret_outputs == ["kubeconfig"]
+    provider = recorded.one("pulumi:providers:kubernetes")
+    assert provider.secrets == ["kubeconfig"]
+    user = json.loads(recorded.exports["kubeconfig"])["users"][0]["user"]
+    assert user.keys() == {"exec"}
+    assert user["exec"]["command"] == "aws"
+    assert "--profile" not in user["exec"]["args"]
+    assert "env" not in user["exec"]
+
+
+def test_logical_names_carry_no_environment_no_account_and_no_index(recorded: Recorded) -> None:
+    environment = recorded.one("pulumi:providers:aws").inputs["defaultTags"]
+    name = json.loads(environment)["tags"]["Environment"]
+    for resource in recorded.resources[1:]:
+        if resource.type != "pulumi:pulumi:Stack":
+            words = re.split(r"[-/.]", resource.name)
+            assert name not in words, resource.urn
+            assert recorded.exports["accountId"] not in words, resource.urn
+            assert not any(word.isdecimal() for word in words[1:] if word != "1"), resource.urn
+
+
+def test_every_policy_document_is_valid_and_below_the_limit_of_aws(recorded: Recorded) -> None:
+    limits = {
+        "aws:kms/key:Key": 32_768,
+        "aws:s3/bucketPolicy:BucketPolicy": 20_480,
+        "aws:iam/rolePolicy:RolePolicy": 10_240,
+    }
+    for resource, property_ in documents(recorded):
+        text = resource.inputs[property_]
+        assert len(text) <= (2_048 if property_ == "assumeRolePolicy" else limits.get(resource.type, 32_768)), (
+            resource.urn
+        )
+        if resource.type != "aws:ecr/lifecyclePolicy:LifecyclePolicy":
+            document = json.loads(text)
+            assert document["Version"] == "2012-10-17", resource.urn
+            assert document["Statement"], resource.urn
+
+
+def test_a_first_preview_shows_every_policy_document_that_names_nothing_numbered_by_aws() -> None:
+    preview = record_program("prod", preview=True)
+    unknown = {resource.name for resource, property_ in documents(preview) if not resource.known(property_)}
+    assert unknown == UNKNOWN_DOCUMENTS
+
+
+def test_what_cannot_be_made_again_is_protected_exactly_where_settings_say_so() -> None:
+    prefix = "urn:pulumi:prod::slipway::"
+    protected = {item.urn.removeprefix(prefix) for item in record_program("prod").resources if item.protect}
+    assert protected == STATEFUL
+    assert [item.urn for item in record_program("dev").resources if item.protect] == []
+
+
+def test_staging_has_the_resources_of_prod() -> None:
+    staging, prod = (
+        {(item.type, item.name.replace(stack, "")) for item in record_program(stack).resources}
+        for stack in ("staging", "prod")
+    )
+    assert len(prod) > 100
+    assert staging == prod
+
+
+def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
+    assert record_program("prod", hash_seed="1").resources == record_program("prod").resources
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        ("aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon::pod-network-vpc-cni"),
+        ("aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon::pod-network-kube-proxy"),
+        (
+            "aws:eks/nodeGroup:NodeGroup",
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment::pools-node-role-AmazonEKSWorkerNodePolicy",
+        ),
+        ("aws:eks/nodeGroup:NodeGroup", "aws:ec2/route:Route::network-private-us-east-1a-nat"),
+        (
+            "aws:eks/nodeGroup:NodeGroup",
+            "aws:ec2/routeTableAssociation:RouteTableAssociation::network-private-us-east-1a",
+        ),
+        ("aws:eks/nodeGroup:NodeGroup", "aws:ec2/vpcEndpoint:VpcEndpoint::endpoints-s3"),
+        ("aws:eks/nodeGroup:NodeGroup", "eks:index:Cluster::cluster-control-plane"),
+        (
+            "aws:eks/addon:Addon::pod-network-vpc-cni",
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment::pod-network-cni-addresses",
+        ),
+        ("aws:eks/addon:Addon::addons-coredns", "aws:eks/nodeGroup:NodeGroup::pools-system"),
+        (
+            "kubernetes:core/v1:Namespace",
+            "aws:eks/accessPolicyAssociation:AccessPolicyAssociation::cluster-admin-platform-admin",
+        ),
+        ("kubernetes:core/v1:Namespace", "aws:eks/addon:Addon::pod-network-vpc-cni"),
+        (
+            "kubernetes:networking.k8s.io/v1:NetworkPolicy::workspaces-training-default-deny",
+            "kubernetes:core/v1:Namespace::workspaces-training",
+        ),
+        ("eks:index:Cluster", "aws:cloudwatch/logGroup:LogGroup::cluster-logs"),
+        ("aws:ec2/natGateway:NatGateway", "aws:ec2/route:Route::network-public-internet"),
+        ("aws:ec2/flowLog:FlowLog", "aws:iam/rolePolicy:RolePolicy::network-flow-logs-write"),
+        ("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketPolicy:BucketPolicy::store-logs-policy"),
+        (
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::store-data-lifecycle",
+            "aws:s3/bucketVersioning:BucketVersioning::store-data-versions",
+        ),
+    ],
+)
+def test_the_engine_waits_for_what_has_to_come_first(later: str, earlier: str) -> None:
+    prod = record_program("prod")
+    before = prod.one(*earlier.split("::"))
+    token, _, name = later.partition("::")
+    afterwards = [item for item in prod.of_type(token) if name in ("", item.name)]
+    assert afterwards
+    for after in afterwards:
+        assert prod.depends_path(after, before), after.urn
+        assert not prod.depends_path(before, after), after.urn
+
+
+def test_a_setting_that_is_refused_registers_nothing_and_says_so() -> None:
+    with pytest.raises(RuntimeError, match="nothing was created"):
+        record_program("prod", overrides=json.dumps({"network": {"zones": ["us-east-1a"]}}))

@@ -1,0 +1,203 @@
+"""What the recorder answers in place of AWS, EKS and Kubernetes: ids and computed properties in their true shape.
+
+A type that is not listed here is an error of the recording: no test passes on an answer that nobody thought about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PARTITION = "aws"
+RESOURCE_SIGNATURE = {"4dabf18193072939515e22adb298388d": "5cf8f73096256a8f31e491e813e4eb8e"}
+"""How the wire marks a property map as a reference to a resource (`pulumi.runtime.rpc`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The registration that is answered."""
+
+    urn: str
+    name: str
+    inputs: Mapping[str, Any]
+    account_id: str
+    region: str
+
+    def digits(self, count: int = 17) -> str:
+        """Hexadecimal digits that belong to this resource."""
+        return hashlib.sha256(self.urn.encode()).hexdigest()[:count]
+
+    def arn(self, service: str, resource: str, *, regional: bool = True) -> str:
+        """ARN in the stack's account."""
+        return f"arn:{PARTITION}:{service}:{self.region if regional else ''}:{self.account_id}:{resource}"
+
+
+Answer = tuple[str, dict[str, Any]]
+"""Physical id and computed properties."""
+
+
+def _numbered(prefix: str, service: str | None = None, **computed: Any) -> Callable[[Request], Answer]:
+    def answer(request: Request) -> Answer:
+        physical = f"{prefix}-{request.digits()}"
+        arn = {"arn": request.arn("ec2", f"{service}/{physical}")} if service else {}
+        return physical, {**arn, **computed}
+
+    return answer
+
+
+def _named(property_: str, service: str, path: str, *, regional: bool = True) -> Callable[[Request], Answer]:
+    """The physical name is the id; it has to be given, because this program fixes every name."""
+
+    def answer(request: Request) -> Answer:
+        physical = request.inputs[property_]
+        return physical, {"arn": request.arn(service, f"{path}{physical}", regional=regional)}
+
+    return answer
+
+
+def _of_bucket(request: Request) -> Answer:
+    return request.inputs["bucket"], {}
+
+
+def _bucket(request: Request) -> Answer:
+    name = request.inputs["bucket"]
+    return name, {"arn": f"arn:{PARTITION}:s3:::{name}", "bucketDomainName": f"{name}.s3.amazonaws.com"}
+
+
+def _key(request: Request) -> Answer:
+    digits = request.digits(32)
+    key_id = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return key_id, {"keyId": key_id, "arn": request.arn("kms", f"key/{key_id}")}
+
+
+def _eip(request: Request) -> Answer:
+    allocation = f"eipalloc-{request.digits()}"
+    return allocation, {"allocationId": allocation, "publicIp": "198.51.100.1"}
+
+
+def _vpc_endpoint(request: Request) -> Answer:
+    physical = f"vpce-{request.digits()}"
+    prefix_list = {"prefixListId": f"pl-{request.digits(8)}"} if request.inputs["vpcEndpointType"] == "Gateway" else {}
+    return physical, {"arn": request.arn("ec2", f"vpc-endpoint/{physical}"), **prefix_list}
+
+
+def _repository(request: Request) -> Answer:
+    name = request.inputs["name"]
+    url = f"{request.account_id}.dkr.ecr.{request.region}.amazonaws.com/{name}"
+    return name, {
+        "arn": request.arn("ecr", f"repository/{name}"),
+        "repositoryUrl": url,
+        "registryId": request.account_id,
+    }
+
+
+def _role_policy(request: Request) -> Answer:
+    return f"{request.inputs['role']}:{request.inputs['name']}", {}
+
+
+def _role_policy_attachment(request: Request) -> Answer:
+    return f"{request.inputs['role']}/{request.inputs['policyArn']}", {}
+
+
+def _identity_provider(request: Request) -> Answer:
+    arn = request.arn("iam", f"oidc-provider/{request.inputs['url'].removeprefix('https://')}", regional=False)
+    return arn, {"arn": arn}
+
+
+def _of_cluster(property_: str) -> Callable[[Request], Answer]:
+    def answer(request: Request) -> Answer:
+        physical = f"{request.inputs['clusterName']}:{request.inputs[property_]}"
+        return physical, {"arn": request.arn("eks", f"{property_}/{physical.replace(':', '/')}/{request.digits(8)}")}
+
+    return answer
+
+
+def _provider(request: Request) -> Answer:
+    return request.digits(32), {}
+
+
+def _kubernetes_object(request: Request) -> Answer:
+    metadata = request.inputs["metadata"]
+    return "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part), {}
+
+
+ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
+    "pulumi:providers:aws": _provider,
+    "pulumi:providers:kubernetes": _provider,
+    "aws:cloudwatch/logGroup:LogGroup": _named("name", "logs", "log-group:"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _numbered("sg", "security-group"),
+    "aws:ec2/eip:Eip": _eip,
+    "aws:ec2/flowLog:FlowLog": _numbered("fl", "vpc-flow-log"),
+    "aws:ec2/internetGateway:InternetGateway": _numbered("igw", "internet-gateway"),
+    "aws:ec2/launchTemplate:LaunchTemplate": _numbered("lt", "launch-template", latestVersion=1, defaultVersion=1),
+    "aws:ec2/natGateway:NatGateway": _numbered("nat"),
+    "aws:ec2/route:Route": _numbered("r-rtb"),
+    "aws:ec2/routeTable:RouteTable": _numbered("rtb", "route-table"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _numbered("rtbassoc"),
+    "aws:ec2/securityGroup:SecurityGroup": _numbered("sg", "security-group"),
+    "aws:ec2/subnet:Subnet": _numbered("subnet", "subnet"),
+    "aws:ec2/vpc:Vpc": _numbered("vpc", "vpc"),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda request: (request.inputs["repository"], {}),
+    "aws:ecr/repository:Repository": _repository,
+    "aws:eks/accessEntry:AccessEntry": _of_cluster("principalArn"),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _of_cluster("principalArn"),
+    "aws:eks/addon:Addon": _of_cluster("addonName"),
+    "aws:eks/nodeGroup:NodeGroup": _of_cluster("nodeGroupName"),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _identity_provider,
+    "aws:iam/role:Role": _named("name", "iam", "role/", regional=False),
+    "aws:iam/rolePolicy:RolePolicy": _role_policy,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _role_policy_attachment,
+    "aws:kms/alias:Alias": _named("name", "kms", ""),
+    "aws:kms/key:Key": _key,
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _of_bucket,
+    "aws:s3/bucketLogging:BucketLogging": _of_bucket,
+    "aws:s3/bucketNotification:BucketNotification": _of_bucket,
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _of_bucket,
+    "aws:s3/bucketPolicy:BucketPolicy": _of_bucket,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of_bucket,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of_bucket,
+    "aws:s3/bucketVersioning:BucketVersioning": _of_bucket,
+    "aws:sagemaker/model:Model": _named("name", "sagemaker", "model/"),
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
+        "modelPackageGroupName", "sagemaker", "model-package-group/"
+    ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _numbered("sgr", "security-group-rule"),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _numbered("sgr", "security-group-rule"),
+    "kubernetes:core/v1:Namespace": _kubernetes_object,
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
+}
+"""Type token → answer."""
+
+
+def control_plane(request: Request) -> Answer:
+    """The EKS cluster that the remote component `eks:index:Cluster` registers as its child."""
+    name, token = request.inputs["name"], request.digits(32).upper()
+    return name, {
+        "name": name,
+        "arn": request.arn("eks", f"cluster/{name}"),
+        "version": request.inputs["version"],
+        "endpoint": f"https://{token}.gr7.{request.region}.eks.amazonaws.com",
+        "certificateAuthority": {"data": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="},
+        "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.{request.region}.amazonaws.com/id/{token}"}]}],
+        "vpcConfig": {"clusterSecurityGroupId": f"sg-{request.digits()}"},
+    }
+
+
+def control_plane_component(child: Request) -> dict[str, Any]:
+    """Outputs of the remote component, computed from its cluster."""
+    physical, cluster = control_plane(child)
+    issuer = cluster["identities"][0]["oidcs"][0]["issuer"]
+    group = cluster["vpcConfig"]["clusterSecurityGroupId"]
+    return {
+        "eksCluster": {**RESOURCE_SIGNATURE, "urn": child.urn, "id": physical, "packageVersion": ""},
+        "oidcProviderUrl": issuer,
+        "oidcIssuer": issuer.removeprefix("https://"),
+        "clusterSecurityGroupId": group,
+        "nodeSecurityGroupId": group,
+    }
