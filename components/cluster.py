@@ -21,6 +21,7 @@ from components.firewall import ANYWHERE, HTTPS, Traffic, let_in, let_out
 from components.handles import ClusterHandle, NetworkHandle
 from components.kubeconfig import exec_kubeconfig
 from components.labels import KARPENTER_DISCOVERY, Labels
+from components.transforms import no_access_for_creator
 
 if TYPE_CHECKING:
     from settings.model import ClusterSpec
@@ -188,11 +189,3 @@ class Cluster(pulumi.ComponentResource):
             )
             associations.append(association)
         return associations
-
-
-def no_access_for_creator(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    """Take back the administration that `pulumi_eks` gives to whoever creates the cluster; access entries decide."""
-    if args.type_ != "aws:eks/cluster:Cluster":
-        return None
-    access = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
-    return pulumi.ResourceTransformResult(props={**args.props, "accessConfig": access}, opts=args.opts)

@@ -1,6 +1,6 @@
 """Rules of security groups: one resource per rule, one peer per rule.
 
-A security group of this platform is created without rules; what it lets in and out is stated with the two functions here.
+A security group of this platform is created without rules; what it lets in and out is stated with the functions here.
 """
 
 from __future__ import annotations

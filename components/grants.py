@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pulumi
+
 from components import iam
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pulumi
 
 _USE_KEY_CHARACTERS: Final = 600
 """Upper bound for the document of `use_key`, whose key is not known when sizes are checked."""
@@ -22,14 +22,14 @@ def inline_policies(abilities: Mapping[str, Sequence[iam.Statement]]) -> dict[st
     """Inline policies of one role by ability; an ability without statements (no model, no prefix) has none.
 
     Raises:
-        ValueError: if they leave no room for the policy of `use_key` within what AWS accepts for a role.
+        pulumi.RunError: if they leave no room for the policy of `use_key` within what AWS accepts for a role.
     """
     policies = {ability: iam.document(*statements) for ability, statements in abilities.items() if statements}
     size = sum(len(policy) for policy in policies.values()) + _USE_KEY_CHARACTERS
     if size > iam.MAX_ROLE_POLICY:
-        raise ValueError(
-            f"inline policies of {size} characters exceed the {iam.MAX_ROLE_POLICY} that AWS accepts for a role; "
-            f"fewer models have to share it: {', '.join(policies)}"
+        raise pulumi.RunError(
+            f"slipway:models · the policies {', '.join(policies)} of one role take {size} characters · "
+            f"allowed: {iam.MAX_ROLE_POLICY} · list fewer models in this environment"
         )
     return dict(policies)
 

@@ -8,6 +8,7 @@ import sys
 from sandbox.commands import COMMANDS, CommandError
 from sandbox.console import Console
 from sandbox.engine import EngineError
+from sandbox.loop.spec import LoopError
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
     console = Console()
     try:
         COMMANDS[arguments.pop("command")].run(console, **arguments)
-    except (CommandError, EngineError) as error:
+    except (CommandError, EngineError, LoopError) as error:
         console.info(f"\n{error}")
         return 1
     except KeyboardInterrupt:

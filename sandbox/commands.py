@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.registry import RULES
-from settings.check import check_file
+from guardrails.registry import all_rules
+from settings.check import load_file
+from settings.problems import SettingsError
 
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
+from sandbox.loop.spec import LoopReport, LoopSpec
 from sandbox.recovery import recover
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def up(console: Console) -> None:
         outputs = {name: output.value for name, output in engine.outputs().items()}
         reports = [loop.bring_up(spec, console) for spec in _loops(settings, outputs)]
         console.table("Environment local is up", _summary(engine, outcome, reports))
+        for report in reports:
+            console.info(f"\nTry {report.model}:\n  {report.curl}")
 
 
 def down(console: Console) -> None:
@@ -92,7 +96,8 @@ def status(console: Console) -> None:
     if not folder.exists():
         console.info("environment local is not up")
         return
-    console.table("Environment local", {"State": str(folder), **loop.status(folder)})
+    services = {service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}" for service in loop.status(folder)}
+    console.table("Environment local", {"State": str(folder), **services})
 
 
 def preview(console: Console, stack: str) -> None:
@@ -126,10 +131,14 @@ def plan(console: Console, stack: str, out: str) -> None:
 
 
 def _checked_settings(stack: str) -> Settings:
-    settings, problems = check_file(ROOT / f"Pulumi.{stack}.yaml")
-    if settings is None:
-        raise CommandError(problems)
-    return settings
+    file = ROOT / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+        raise CommandError(f"there is no environment {stack!r}: {file.name} does not exist; environments: {known}")
+    try:
+        return load_file(file)
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
 
 
 @contextmanager
@@ -156,26 +165,31 @@ def _open(console: Console, stack: str) -> Engine:
 
 
 def _plan(console: Console, engine: Engine) -> Outcome:
-    with console.step(f"Plan environment {engine.stack} with {len(RULES)} policies") as step:
+    with console.step(f"Plan environment {engine.stack} with {len(all_rules())} policies") as step:
         outcome = engine.preview(policy_pack(engine.stack), step.note)
         step.summary = f"{_describe(outcome.changes)}; {_verdict(outcome)}"
     _refuse_violations(engine.stack, outcome)
     for found in outcome.violations:
-        console.info(f"  advice  {found.policy}  {found.urn.rsplit('::', 1)[-1]}: {found.message}")
+        console.info(f"  advice  {_last_paragraph(found.message)}")
     return outcome
 
 
 def _refuse_violations(stack: str, outcome: Outcome) -> None:
     if not outcome.mandatory:
         return
-    found = "\n".join(f"  {v.policy}  {v.urn}\n    {v.message}" for v in outcome.mandatory)
+    found = "\n".join(f"  {v.policy}: {_last_paragraph(v.message)}\n    {v.urn}" for v in outcome.mandatory)
     raise CommandError(f"environment {stack} breaks {len(outcome.mandatory)} mandatory policies:\n{found}")
 
 
-def _loops(settings: Settings, outputs: dict[str, Any]) -> Iterator[loop.LoopSpec]:
+def _last_paragraph(message: str) -> str:
+    """Returns what a rule found; the engine puts the rule's description before it."""
+    return message.strip().split("\n", 1)[-1].strip()
+
+
+def _loops(settings: Settings, outputs: dict[str, Any]) -> Iterator[LoopSpec]:
     python = Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
     for model in settings.models:
-        yield loop.LoopSpec(
+        yield LoopSpec(
             account_id=outputs["accountId"],
             region=outputs["region"],
             data_bucket=outputs["dataBucket"],
@@ -190,23 +204,32 @@ def _loops(settings: Settings, outputs: dict[str, Any]) -> Iterator[loop.LoopSpe
 
 
 def _describe(changes: dict[str, int]) -> str:
-    words = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "same": "unchanged"}
-    return ", ".join(f"{count} {words.get(name, name)}" for name, count in changes.items()) or "nothing to do"
+    return ", ".join(f"{name} {count}" for name, count in sorted(changes.items())) or "nothing to do"
 
 
 def _verdict(outcome: Outcome) -> str:
     advice = len(outcome.violations) - len(outcome.mandatory)
-    return f"{len(RULES)} policies, {len(outcome.mandatory)} violations, {advice} pieces of advice"
+    return f"{len(all_rules())} policies, {len(outcome.mandatory)} violations, {advice} pieces of advice"
 
 
-def _summary(engine: Engine, outcome: Outcome, reports: list[loop.LoopReport]) -> dict[str, str]:
+def _summary(engine: Engine, outcome: Outcome, reports: list[LoopReport]) -> dict[str, str]:
     rows = {
         "Resources": f"{len(engine.world().all())} in the sandbox ({_describe(outcome.changes)})",
         "Policies": _verdict(outcome),
     }
     for report in reports:
-        rows |= report.rows()
+        rows |= _model_rows(report)
     return {**rows, "State": str(engine.folder), "Remove": "make down"}
+
+
+def _model_rows(report: LoopReport) -> dict[str, str]:
+    holdout = report.holdout
+    quality = f"AUC {holdout.auc:.3f}, log loss {holdout.log_loss:.3f} (base rate {holdout.base_rate_log_loss:.3f})"
+    return {
+        "Model": f"{report.model} version {report.model_version}, validation AUC {report.metrics['auc']:.3f}",
+        "Asked": f"{holdout.rows} rows of the held-out month over HTTP: {quality}",
+        "Endpoint": report.endpoint_url,
+    }
 
 
 _STACK: Final = {"stack": {"required": True, "help": "environment, the <name> of Pulumi.<name>.yaml"}}

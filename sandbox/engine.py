@@ -8,6 +8,7 @@ pack runs as the real pack, in a process of its own.
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import secrets
 import shutil
@@ -32,6 +33,7 @@ CLI_VARIABLE: Final = "SLIPWAY_PULUMI"
 """Names the Pulumi CLI; without it the one on PATH is used."""
 
 _PROVIDERS: Final = ("aws", "kubernetes", "eks")
+_ENCRYPTION: Final = re.compile(r"(encryptionsalt|encryptedkey|secretsprovider):")
 _HOST_ERROR: Final = "python inline source runtime error"
 _HIDDEN_FROM_ENGINE: Final = ("AWS_",)
 """Prefixes of environment variables that the engine and its plugins must not see: no credentials are looked for."""
@@ -207,13 +209,12 @@ class Engine:
         self._copy_stack_file(stack_file, project / f"Pulumi.{self.stack}.yaml")
 
     def _copy_stack_file(self, source: Path, target: Path) -> None:
-        """Copies the configuration and keeps the salt that encrypts this folder's secrets."""
-        wanted = yaml.safe_load(source.read_text()) or {}
-        had = yaml.safe_load(target.read_text()) or {} if target.exists() else {}
-        if "encryptionsalt" in had:
-            wanted["encryptionsalt"] = had["encryptionsalt"]
-        if wanted != had:
-            target.write_text(yaml.safe_dump(wanted, sort_keys=False))
+        """Copies the configuration, with this folder's own encryption instead of the environment's."""
+        had = target.read_text().splitlines() if target.exists() else []
+        lines = [line for line in source.read_text().splitlines() if not _ENCRYPTION.match(line)]
+        lines += [line for line in had if _ENCRYPTION.match(line)]
+        if lines != had:
+            target.write_text("\n".join(lines) + "\n")
 
     def _passphrase(self) -> str:
         file = self.folder / "passphrase"

@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[dict[str, str], frozenset[str]]:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
         content: object = _value(root) if root else {}
     except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise _unusable(path, str(error) or "an alias inside itself") from None
+        raise _unusable(path, "an alias inside itself" if isinstance(error, RecursionError) else str(error)) from None
     except yaml.YAMLError as error:
         raise _unusable(path, _where(error)) from None
     entries = _below_config(content)
@@ -81,12 +81,16 @@ def _value(node: yaml.Node) -> object:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item) for item in node.value]
     entries: dict[str, object] = {}
+    merged: dict[str, object] = {}
     for key, item in cast("yaml.MappingNode", node).value:
-        name = str(key.value)
+        name, value = str(key.value), _value(item)
         if name in entries:
             raise yaml.MarkedYAMLError(problem=f"key {name} again", problem_mark=key.start_mark)
-        entries[name] = _value(item)
-    return entries
+        if name == "<<" and isinstance(value, dict):
+            merged |= cast("dict[str, object]", value)
+        else:
+            entries[name] = value
+    return {**merged, **entries}
 
 
 def _plain(text: str) -> object:

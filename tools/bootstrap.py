@@ -4,6 +4,7 @@ Needs a CPython from 3.11 on, a package index, and one of the ways to a Pulumi C
 the user's cache folder, and a second run finds it there. Then `python -m MODULE ARGS…` replaces this process, in the
 environment of the first `--group`, with
 
+- `PYTHONPATH`: the folders of the checkout that hold packages, before what it was;
 - `SLIPWAY_PULUMI`: path of the Pulumi CLI, with `--cli`;
 - `SLIPWAY_IMAGE_PYTHON`: interpreter of the model image's environment, with `--group image`.
 """
@@ -22,7 +23,7 @@ from typing import NoReturn
 
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands, SetupError
-from tools.environments import GROUPS, ROOT, Environments, link_environment
+from tools.environments import GROUPS, ROOT, Environments, import_path, link_environment
 from tools.progress import Board, elapsed
 from tools.pulumi_cli import PulumiCli
 
@@ -116,7 +117,7 @@ class Bootstrap:
 
     def environ(self) -> dict[str, str]:
         """Environment variables of the module that runs afterwards."""
-        found: dict[str, str] = {}
+        found = {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH", ""))}
         if self._pulumi is not None:
             found["SLIPWAY_PULUMI"] = str(self._pulumi)
         if "image" in self._groups:

@@ -18,8 +18,12 @@ from tools.progress import Step
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 REQUIREMENTS = ROOT / "requirements"
+FIRST_PARTY = (".", "policies", "model_image", "functions")
+"""Folders of the checkout that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say."""
 GROUPS = ("program", "local", "image", "dev")
-LINKED_GROUPS = ("dev", "local", "program")
+LINKED_FIRST_PARTY = (".", "policies", "model_image", "functions")
+"""Folders of the checkout that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say."""
+GROUPS = ("dev", "local", "program")
 """What `.venv` may name, the richest first."""
 
 
@@ -108,6 +112,11 @@ class Environments:
             on_line=lambda line: _tell(step, line),
             env=env,
         )
+
+
+def import_path(inherited: str = "") -> str:
+    """`PYTHONPATH` under which every package of the checkout can be imported; what the user had set comes after."""
+    return os.pathsep.join([str(ROOT / folder) for folder in FIRST_PARTY] + ([inherited] if inherited else []))
 
 
 def uv_environment(uv: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -15,14 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.environments import ROOT
+from tools.environments import ROOT, import_path
 from tools.progress import elapsed
 
 UNIT_WORKERS = "2"
 QUIET_PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 """Keeps the wrapper from asking the network whether a newer pyright exists."""
-FIRST_PARTY = os.pathsep.join((".", "policies", "model_image", "functions"))
-"""Folders that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def run(part: Part) -> Outcome:
     sys.stdout.write(f"\n── {part.name}\n")
     sys.stdout.flush()
     started = time.monotonic()
-    env = os.environ | QUIET_PYRIGHT | {"PYTHONPATH": FIRST_PARTY}
+    env = os.environ | QUIET_PYRIGHT | {"PYTHONPATH": import_path()}
     done = subprocess.run(part.words(), cwd=ROOT, env=env, check=False)  # noqa: S603 - no shell
     return Outcome(part.name, done.returncode, time.monotonic() - started)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from lifecycle.requests import Capacity, PrivateNetwork, TrainingPlan
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.loaders import Loader
@@ -18,12 +19,18 @@ _UNICODE_CLASS = "\\p{"
 
 def problems(operation: str, request: object) -> list[str]:
     """What SageMaker would refuse of a request: types, required keys, lengths and ranges, patterns, enumerations."""
-    definition = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    model = ServiceModel(definition.load_service_model("sagemaker", "service-2"), "sagemaker")
-    shape = model.operation_model(operation).input_shape
-    assert shape is not None
+    shape = _input_shape(operation)
     report = ParamValidator().validate(cast("dict[str, Any]", request), shape)
     return ([report.generate_report()] if report.has_errors() else []) + _walk(request, shape, "")
+
+
+@cache
+def _input_shape(operation: str) -> Shape:
+    loader = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    model = ServiceModel(loader.load_service_model("sagemaker", "service-2"), "sagemaker")
+    shape = model.operation_model(operation).input_shape
+    assert shape is not None
+    return shape
 
 
 def _walk(value: Any, shape: Shape, path: str) -> list[str]:
@@ -44,7 +51,7 @@ def _leaf(value: Any, shape: Shape, path: str) -> list[str]:
     if "max" in limits and not isinstance(value, bool) and size > limits["max"]:
         found.append(f"{path}: {value!r} is above {limits['max']}")
     pattern = limits.get("pattern")
-    if pattern and _UNICODE_CLASS not in pattern and not re.fullmatch(pattern, value):
+    if pattern and _UNICODE_CLASS not in pattern and not re.fullmatch(pattern, str(value)):
         found.append(f"{path}: {value!r} does not match {pattern}")
     enumeration = limits.get("enum") or getattr(shape, "enum", [])
     if enumeration and value not in enumeration:

@@ -3,6 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lifecycle.gate import decide, metric_values
 
 VALUES = st.floats(min_value=0, max_value=1)

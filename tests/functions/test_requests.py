@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from lifecycle.requests import TrainedModel, evaluation_uri, model_package_request, training_job_request
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def test_a_spot_job_waits_longer_than_it_runs_and_keeps_checkpoints_for_its_next
 
     assert first.get("StoppingCondition") == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200}
     assert first.get("EnableManagedSpotTraining") is True
-    assert first.get("CheckpointConfig") == second.get("CheckpointConfig") != None  # noqa: E711 - both exist and agree
+    assert first.get("CheckpointConfig") is not None
+    assert first.get("CheckpointConfig") == second.get("CheckpointConfig")
     assert first["TrainingJobName"] != second["TrainingJobName"]
 
 
@@ -84,7 +86,7 @@ def test_the_name_follows_from_data_code_and_settings_and_from_nothing_else(plan
         plan,
         tags={},
         network=None,
-        hyperparameters=dict(reversed(plan.hyperparameters.items())),
+        hyperparameters=dict(sorted(plan.hyperparameters.items(), reverse=True)),
         image_uri=plan.image_uri.replace("models/", "other/"),
     )
     different = (

@@ -5,35 +5,41 @@ import json
 import os
 import tarfile
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from moto import mock_aws
+
 from lifecycle import steps
 from lifecycle.requests import TrainedModel
-from moto import mock_aws
+from sandbox.loop.loopback import ACCESS_KEY, loopback_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lifecycle.requests import TrainingPlan
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
+    from lifecycle.requests import TrainingPlan
+
 REGION = "eu-central-1"
-KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
 MISSING = ClientError(
     {"Error": {"Code": "ValidationException", "Message": "Requested resource not found."}}, "Describe"
 )
 
 
+def make_client(service: str) -> object:
+    session = loopback_session()
+    return session.create_client(service, REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY)
+
+
 @pytest.fixture
 def s3() -> Iterator[S3Client]:
     with mock.patch.dict(os.environ, {"HOME": "/nonexistent"}, clear=True), mock_aws():
-        client = boto3.client("s3", region_name=REGION, **KEYS)
+        client = cast("S3Client", make_client("s3"))
         for bucket in ("data-bucket", "models-bucket"):
             client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield client
@@ -42,7 +48,7 @@ def s3() -> Iterator[S3Client]:
 @pytest.fixture
 def sagemaker(s3: S3Client) -> SageMakerClient:
     assert s3.meta.region_name == REGION
-    client = boto3.client("sagemaker", region_name=REGION, **KEYS)
+    client = cast("SageMakerClient", make_client("sagemaker"))
     client.create_model_package_group(ModelPackageGroupName="group")
     return client
 
@@ -172,6 +178,13 @@ def describe(**changes: Any) -> dict[str, Any]:
     return fixed | changes
 
 
+def answering(sagemaker: SageMakerClient, *answers: dict[str, Any]) -> Stubber:
+    stub = Stubber(sagemaker)
+    for answer in answers:
+        stub.add_response("describe_training_job", answer, {"TrainingJobName": "job"})
+    return stub
+
+
 def test_waiting_reports_phase_and_metrics_until_the_job_has_completed(sagemaker: SageMakerClient) -> None:
     seen: list[steps.Progress] = []
     running = describe(
@@ -179,9 +192,7 @@ def test_waiting_reports_phase_and_metrics_until_the_job_has_completed(sagemaker
         SecondaryStatus="Training",
         FinalMetricDataList=[{"MetricName": "auc", "Value": 0.5}],
     )
-    with Stubber(sagemaker) as stub:
-        for answer in (running, describe()):
-            stub.add_response("describe_training_job", answer, {"TrainingJobName": "job"})
+    with answering(sagemaker, running, describe()):
         job = steps.wait_for_job(sagemaker, "job", on_progress=seen.append, poll_seconds=0, timeout_seconds=10)
 
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://models-bucket/anywhere/model.tar.gz"
@@ -204,16 +215,16 @@ def test_waiting_reports_phase_and_metrics_until_the_job_has_completed(sagemaker
 def test_a_job_without_a_model_is_a_failure_with_its_reason(
     sagemaker: SageMakerClient, answer: dict[str, Any], message: str
 ) -> None:
-    with Stubber(sagemaker) as stub, pytest.raises(steps.TrainingFailedError, match=message):
-        stub.add_response("describe_training_job", answer)
+    stub = answering(sagemaker, answer)
+    with stub, pytest.raises(steps.TrainingFailedError, match=message):
         steps.wait_for_job(sagemaker, "job", on_progress=lambda _: None, poll_seconds=0, timeout_seconds=10)
 
 
 def test_waiting_ends_after_its_timeout(sagemaker: SageMakerClient) -> None:
     running = describe(TrainingJobStatus="InProgress", SecondaryStatus="Training")
-    with Stubber(sagemaker) as stub, pytest.raises(steps.LifecycleError, match="still Training after 0 s"):
-        stub.add_response("describe_training_job", running)
-        steps.wait_for_job(sagemaker, "job", on_progress=lambda _: None, poll_seconds=0, timeout_seconds=-0.1)
+    stub = answering(sagemaker, running)
+    with stub, pytest.raises(steps.LifecycleError, match="still Training after -1 s"):
+        steps.wait_for_job(sagemaker, "job", on_progress=lambda _: None, poll_seconds=0, timeout_seconds=-1)
 
 
 def archive(**members: bytes) -> bytes:
@@ -230,8 +241,7 @@ def test_the_evaluation_is_taken_from_the_artefact_that_the_job_names(s3: S3Clie
     document = json.dumps({"binary_classification_metrics": {"auc": {"value": 0.77}}}).encode()
     content = archive(model__ubj=b"m", evaluation__json=document)
     s3.put_object(Bucket="models-bucket", Key="anywhere/model.tar.gz", Body=content)
-    with Stubber(sagemaker) as stub:
-        stub.add_response("describe_training_job", describe())
+    with answering(sagemaker, describe()):
         model = steps.evaluate(s3, sagemaker, "job", kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
 
     assert model.metrics == {"auc": 0.77}
@@ -243,8 +253,8 @@ def test_the_evaluation_is_taken_from_the_artefact_that_the_job_names(s3: S3Clie
 
 def test_an_artefact_without_evaluation_is_an_error(s3: S3Client, sagemaker: SageMakerClient) -> None:
     s3.put_object(Bucket="models-bucket", Key="anywhere/model.tar.gz", Body=archive(model__ubj=b"m"))
-    with Stubber(sagemaker) as stub, pytest.raises(steps.LifecycleError, match=r"holds no evaluation\.json"):
-        stub.add_response("describe_training_job", describe())
+    stub = answering(sagemaker, describe())
+    with stub, pytest.raises(steps.LifecycleError, match=r"holds no evaluation\.json"):
         steps.evaluate(s3, sagemaker, "job", kms_key="k")
 
 

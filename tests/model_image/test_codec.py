@@ -93,6 +93,7 @@ def test_categories_arrive_as_text_and_unseen_ones_are_missing(body: bytes, expe
         (b"1,2,1e999", Fault.OUT_OF_RANGE, 1, "c"),
         (b"1e308,2,1e308", Fault.OUT_OF_RANGE, 1, "a"),
         (b"1,2,3],[4,5,6", Fault.FEATURE_COUNT, 1, None),
+        (b"1,2,3],[4,5,6\n7,8,9", Fault.FEATURE_COUNT, 1, None),
         (b'1,2,"3', Fault.MALFORMED_BODY, 1, None),
         (b"1,2,\xff", Fault.MALFORMED_BODY, None, None),
         (b"1,2,3\n" * 101, Fault.TOO_MANY_ROWS, None, None),

@@ -278,6 +278,7 @@ def test_one_connection_too_many_gets_503() -> None:
     ("start", "limit", "status"),
     [
         (b"GET /now HT", "header_timeout_s", 408),
+        (GET + b"GET /now HT", "header_timeout_s", 408),
         (POST[:-1], "body_timeout_s", 408),
         (b"", "header_timeout_s", None),
         (GET, "keep_alive_s", None),

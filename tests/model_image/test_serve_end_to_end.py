@@ -178,7 +178,7 @@ def test_version_tells_which_bytes_are_served(server: Any, model: artifact.Artif
 
 
 def test_a_drain_answers_with_readiness_503_and_close_and_exits_zero(start: Callable[..., Any]) -> None:
-    server = start(SLIPWAY_DRAIN_S="0.7", SLIPWAY_GRACE_S="2")
+    server = start(SLIPWAY_DRAIN_S="0.7", SLIPWAY_GRACE_S="60")
     idle = socket.create_connection(("127.0.0.1", server.port), timeout=5)
     with contextlib.closing(idle):
         idle.sendall(b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "__main__.py"
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -125,6 +127,11 @@ class Recorded:
                 seen.add(urn)
                 pending.append(by_urn[urn])
         return False
+
+
+def stack_section(stack: str, section: str) -> Any:
+    """A section of a stack file, as YAML reads it."""
+    return yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"][f"slipway:{section}"]
 
 
 class _Recorder:

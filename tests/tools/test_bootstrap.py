@@ -132,6 +132,7 @@ def test_the_module_learns_where_the_tools_are_and_gets_its_arguments_untouched(
     assert done.returncode == 0, done.stderr
     assert "['up', '--group', 'x y']" in done.stdout
     assert f"'SLIPWAY_PULUMI': '{pulumi}'" in done.stdout
+    assert f"'PYTHONPATH': '{environments.import_path(machine['PYTHONPATH'])}'" in done.stdout
     image = next(name for name in cached(machine) if name.startswith("env-image"))
     assert f"'SLIPWAY_IMAGE_PYTHON': '{machine['XDG_CACHE_HOME']}/slipway/{image}/bin/python'" in done.stdout
 

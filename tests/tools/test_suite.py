@@ -12,7 +12,7 @@ from tools import suite
 from tools.artefacts import MARKER, Cache
 from tools.clean import clean
 from tools.commands import Commands, SetupError, answer
-from tools.environments import ROOT, Environments
+from tools.environments import FIRST_PARTY, ROOT, Environments, import_path
 from tools.lost_strings import lost_strings, main
 from tools.progress import Board, elapsed
 from tools.suite import Part
@@ -102,8 +102,9 @@ def test_lost_strings_fail_the_check_with_file_and_line(tmp_path: Path, capsys: 
 
 def test_the_folders_of_our_packages_are_the_same_for_every_tool() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    assert suite.FIRST_PARTY.split(":") == project["pytest"]["ini_options"]["pythonpath"]
-    assert suite.FIRST_PARTY.split(":") == project["pyright"]["extraPaths"]
+    assert list(FIRST_PARTY) == project["pytest"]["ini_options"]["pythonpath"] == project["pyright"]["extraPaths"]
+    assert import_path("/mine").split(":") == [*(str(ROOT / folder) for folder in FIRST_PARTY), "/mine"]
+    assert not import_path().endswith(":"), "an empty entry would be the current folder"
 
 
 def test_the_checked_paths_are_those_of_the_type_checker() -> None:

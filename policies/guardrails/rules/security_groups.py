@@ -43,11 +43,11 @@ def _ingress(resource: Resource) -> tuple[Value, ...]:
     return () if egress else (resource.properties,)
 
 
-def _is_web(rule: Value) -> bool | None:
+def _is_web(rule: Value, token: str) -> bool | None:
     """Whether a rule opens exactly one of the web ports; unknown when its ports are."""
-    protocol = rule.get("protocol" if rule.get("ipProtocol").text() is None else "ipProtocol")
+    protocol = rule.get("ipProtocol" if token == _INGRESS_RULE else "protocol")
     low, high = rule.get("fromPort"), rule.get("toPort")
-    if any(isinstance(value, Unknown) for value in (rule.get("ipProtocol"), protocol, low, high)):
+    if any(isinstance(value, Unknown) for value in (protocol, low, high)):
         return None
     return protocol.text() in {"tcp", "6"} and low.number() == high.number() and low.number() in _WEB_PORTS
 
@@ -66,7 +66,10 @@ def _check(resource: Resource, facts: IngressFacts) -> Iterator[Finding]:
             ports = f"{show(rule.get('fromPort'))}-{show(rule.get('toPort'))}"
             found = f"ports {ports} open to the world ({', '.join(show(value) for value in sources)})"
             yield from decide(
-                all_of([_at_edge(resource, facts), _is_web(rule)]), rule, found=found, wanted="sources that need it"
+                all_of([_at_edge(resource, facts), _is_web(rule, resource.token)]),
+                rule,
+                found=found,
+                wanted="sources that need it",
             )
         elif unknown is not None:
             yield Undetermined(path=unknown.path)

@@ -1,0 +1,178 @@
+"""Least privilege: what every role may do, and what it may not, read from the recorded documents of prod."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from tests.support.recorded import record_program, stack_section
+
+A_SECOND_MODEL = {"name": "churn", "datasetPrefix": "customers/", "label": "left"}
+BUCKET = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-"
+ECR = "arn:aws:ecr:us-east-1:777788889999:repository/"
+LOGS = "arn:aws:logs:us-east-1:777788889999:log-group:"
+EC2 = "arn:aws:ec2:us-east-1:777788889999:"
+
+
+MANAGED = {
+    "slipway-prod-node": {
+        "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+        "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
+        "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+    },
+    "slipway-prod-vpc-cni": {"arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"},
+}
+
+SERVICES = {
+    "slipway-prod-flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"},
+    "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
+    "slipway-prod-node": {"Service": "ec2.amazonaws.com"},
+    "slipway-prod-training": {"Service": "sagemaker.amazonaws.com"},
+}
+
+ACTIONS_WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+}
+"""Service authorization reference: these know no resource, so nothing but `*` can be written."""
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    found = [
+        statement
+        for policy in record_program("prod").of_type("aws:iam/rolePolicy:RolePolicy")
+        if policy.inputs["role"] == role
+        for statement in policy.policy()["Statement"]
+    ]
+    assert found, role
+    return found
+
+
+def may(role: str, action: str, resource: str) -> bool:
+    """Whether some statement allows the action on the resource when its conditions hold; nothing here is denied."""
+    return any(
+        any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"]))
+        and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
+        for statement in statements(role)
+    )
+
+
+def roles_with_policies() -> set[str]:
+    return {policy.inputs["role"] for policy in record_program("prod").of_type("aws:iam/rolePolicy:RolePolicy")}
+
+
+def test_every_role_is_known_and_trusts_one_service_or_one_service_account() -> None:
+    trusts = {
+        role.inputs["name"]: role.policy("assumeRolePolicy")
+        for role in record_program("prod").of_type("aws:iam/role:Role")
+    }
+    federated = trusts.pop("slipway-prod-vpc-cni")["Statement"]
+    assert [statement["Action"] for statement in federated] == ["sts:AssumeRoleWithWebIdentity"]
+    assert "system:serviceaccount:kube-system:aws-node" in json.dumps(federated)
+    assert {name: trust["Statement"][0]["Principal"] for name, trust in trusts.items()} == SERVICES
+    assert all(len(trust["Statement"]) == 1 for trust in trusts.values())
+
+
+def test_services_that_say_for_whom_they_act_are_held_to_the_account() -> None:
+    for role in record_program("prod").of_type("aws:iam/role:Role"):
+        (statement,) = role.policy("assumeRolePolicy")["Statement"]
+        service = statement["Principal"].get("Service", "")
+        if service and not service.startswith("ec2."):
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "777788889999", role.name
+
+
+def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
+    attached: dict[str, set[str]] = {}
+    for attachment in record_program("prod").of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
+        attached.setdefault(attachment.inputs["role"], set()).add(attachment.inputs["policyArn"])
+    assert attached == MANAGED
+
+
+def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
+    roles = roles_with_policies()
+    assert roles == {"slipway-prod-flow-logs", "slipway-prod-model", "slipway-prod-training"}
+    for role in sorted(roles):
+        for statement in statements(role):
+            actions = set(listed(statement["Action"]))
+            assert not [action for action in actions if action.endswith(":*") or action == "*"], role
+            if "*" in listed(statement["Resource"]):
+                assert actions <= ACTIONS_WITHOUT_RESOURCE, role
+
+
+def test_no_role_can_raise_its_own_rights() -> None:
+    for role in sorted(roles_with_policies()):
+        for statement in statements(role):
+            assert not [action for action in listed(statement["Action"]) if action.startswith(("iam:", "sts:"))], role
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource", "allowed"),
+    [
+        ("training", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", True),
+        ("training", "s3:GetObject", f"{BUCKET}data/customers/01.csv", False),
+        ("training", "s3:PutObject", f"{BUCKET}data/flight-delay/x", False),
+        ("training", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
+        ("training", "s3:PutObject", f"{BUCKET}models/churn/job/model.tar.gz", False),
+        ("training", "s3:GetObject", f"{BUCKET}models/flight-delay/checkpoints/7", True),
+        ("training", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
+        ("training", "s3:DeleteObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
+        ("training", "s3:GetObject", "arn:aws:s3:::somebody-else/flight-delay/x", False),
+        ("training", "ecr:BatchGetImage", f"{ECR}slipway-prod/flight-delay", True),
+        ("training", "ecr:BatchGetImage", f"{ECR}slipway-staging/flight-delay", False),
+        ("training", "ecr:PutImage", f"{ECR}slipway-prod/flight-delay", False),
+        ("training", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:job", True),
+        ("training", "logs:PutLogEvents", f"{LOGS}/aws/eks/slipway-prod/cluster:log-stream:x", False),
+        ("training", "ec2:CreateNetworkInterface", f"{EC2}subnet/subnet-1", True),
+        ("training", "ec2:RunInstances", f"{EC2}subnet/subnet-1", False),
+        ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
+        ("model", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
+        ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
+        ("model", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/Endpoints/slipway-prod-a:log-stream:x", True),
+        ("model", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/Endpoints/slipway-dev-a:log-stream:x", False),
+        ("flow-logs", "logs:PutLogEvents", f"{LOGS}/slipway/prod/vpc-flow-logs:log-stream:x", True),
+        ("flow-logs", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:x", False),
+    ],
+)
+def test_a_role_may_do_its_duty_and_no_other(role: str, action: str, resource: str, *, allowed: bool) -> None:
+    assert may(f"slipway-prod-{role}", action, resource) is allowed
+
+
+def test_the_key_is_used_by_its_own_arn() -> None:
+    key = record_program("prod").exports["keyArn"]
+    for role in ("slipway-prod-training", "slipway-prod-model"):
+        resources = {r for s in statements(role) for r in listed(s["Resource"]) if ":kms:" in r}
+        assert resources == {key}, role
+
+
+def test_a_second_model_adds_its_own_prefixes_and_repository() -> None:
+    prod = record_program("prod")
+    first = stack_section("prod", "models")[0]
+    recorded = record_program("prod", overrides=json.dumps({"models": [first, {**first, **A_SECOND_MODEL}]}))
+    assert recorded.exports["modelEcrRepo"].keys() == {"flight-delay", "churn"}
+    assert recorded.exports["modelPackageGroups"] == {
+        "flight-delay": "slipway-prod-flight-delay",
+        "churn": "slipway-prod-churn",
+    }
+    reads = recorded.one("aws:iam/rolePolicy:RolePolicy", "training-read-datasets").policy()["Statement"][0]["Resource"]
+    assert reads == [f"{BUCKET}data/flight-delay/*", f"{BUCKET}data/customers/*"]
+    gone = {item.urn for item in prod.resources} - {item.urn for item in recorded.resources}
+    assert gone == set()
+
+
+def test_an_environment_without_models_has_no_empty_policy() -> None:
+    recorded = record_program("prod", overrides=json.dumps({"models": []}))
+    names = {policy.inputs["name"] for policy in recorded.of_type("aws:iam/rolePolicy:RolePolicy")}
+    assert "put-metrics" in names
+    assert names.isdisjoint({"read-datasets", "write-models", "read-models", "pull-images"})
