@@ -1,7 +1,7 @@
 """The state file of the engine's file backend.
 
-The backend overwrites the file in place and keeps the version before it beside it, so a run that is killed while it writes leaves a
-torn file and a whole one.
+The backend overwrites the file in place and keeps the version before it beside it, so a run that is killed while it
+writes leaves a torn file and a whole one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def load(state: Path) -> dict[str, Any] | None:
 def mend(state: Path) -> None:
     """Puts the version before it in the place of a torn state file.
 
-    Nothing is lost: the engine writes that it is about to create a resource before it does, so what the torn version would have
-    added is a pending operation in the version before it.
+    Nothing is lost: the engine writes that it is about to create a resource before it does, so what the torn version
+    would have added is a pending operation in the version before it.
     """
     if not state.exists() or load(state) is not None:
         return
@@ -40,5 +40,6 @@ def mend(state: Path) -> None:
 
 def has_pending_operations(state: Path) -> bool:
     """Tells whether a run ended in the middle of an operation."""
-    latest: dict[str, Any] = ((load(state) or {}).get("checkpoint") or {}).get("latest") or {}
-    return bool(latest.get("pending_operations"))
+    content = load(state)
+    latest: dict[str, Any] | None = content["checkpoint"]["latest"] if content else None
+    return bool(latest and latest.get("pending_operations"))

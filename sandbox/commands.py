@@ -8,23 +8,21 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.registry import all_rules
-from settings.check import load_file
-from settings.problems import SettingsError
-
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.spec import LoopReport, LoopSpec
 from sandbox.recovery import recover
+from settings.check import load_file
+from settings.problems import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from sandbox.console import Console
     from settings.model import Settings
@@ -96,7 +94,10 @@ def status(console: Console) -> None:
     if not folder.exists():
         console.info("environment local is not up")
         return
-    services = {service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}" for service in loop.status(folder)}
+    services = {
+        service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}"
+        for service in loop.status(folder)
+    }
     console.table("Environment local", {"State": str(folder), **services})
 
 
@@ -123,11 +124,11 @@ def plan(console: Console, stack: str, out: str) -> None:
             step.summary = f"{_describe(outcome.changes)}; {_verdict(outcome)}"
         _refuse_violations(stack, outcome)
         exported = engine.export()
-        text = json.dumps({"version": exported.version, "deployment": exported.deployment}, indent=2) + "\n"
+        text = json.dumps(asdict(exported), indent=2) + "\n"
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     unfinished.write_text(text)
     unfinished.replace(target)
-    console.info(f"wrote {target}: {len(exported.deployment['resources'])} resources")
+    console.info(f"wrote {target}: {len(exported.resources)} resources")
 
 
 def _checked_settings(stack: str) -> Settings:
@@ -142,7 +143,7 @@ def _checked_settings(stack: str) -> Settings:
 
 
 @contextmanager
-def _only_run(folder: Path) -> Iterator[None]:
+def _only_run(folder: Path) -> Generator[None]:
     """Keeps a second command off the same folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as handle:
@@ -159,7 +160,7 @@ def _open(console: Console, stack: str) -> Engine:
     if found.needed:
         console.info(
             f"recovered from a run that was killed: {found.locks_broken} stale locks broken, "
-            f"{len(found.adopted)} unfinished creations adopted, {len(found.dropped)} other unfinished operations settled"
+            f"{len(found.adopted)} unfinished creations adopted, {len(found.dropped)} other operations settled"
         )
     return engine
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from rich.console import Console as RichConsole
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 _QUIET_SECONDS: Final = 5.0
 """Without a terminal, progress of a step is printed at most this often."""
@@ -36,7 +36,7 @@ class Step:
             self._shown = now
             self._out.print(f"  · {self._title}: {text} ({now - self._started:.0f} s)", highlight=False, markup=False)
 
-    def __enter__(self) -> Step:
+    def __enter__(self) -> Self:
         if self._status is not None:
             self._status.start()
         return self
@@ -57,7 +57,7 @@ class Console:
         self._out = RichConsole(file=file or sys.stdout, soft_wrap=True)
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
+    def step(self, title: str) -> Generator[Step]:
         """Runs a step: its progress while it lasts, a mark and its time when it ends."""
         with Step(title, self._out) as step:
             yield step

@@ -1,8 +1,8 @@
 """The real Pulumi engine over the sandbox's providers.
 
-An `Engine` owns one folder: project and stack file, state (file backend), secrets passphrase, plugin launchers and the world in which
-the providers keep what exists. The engine runs `__main__.py` through the Automation API, so no language host is needed; the policy
-pack runs as the real pack, in a process of its own.
+An `Engine` owns one folder: project and stack file, state (file backend), secrets passphrase, plugin launchers and
+the world in which the providers keep what exists. The engine runs `__main__.py` through the Automation API, so no
+language host is needed; the policy pack runs as the real pack, in a process of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import yaml
 from pulumi import automation
@@ -32,11 +32,24 @@ PROJECT: Final = "slipway"
 CLI_VARIABLE: Final = "SLIPWAY_PULUMI"
 """Names the Pulumi CLI; without it the one on PATH is used."""
 
+_STATE_VERSION: Final = 3
 _PROVIDERS: Final = ("aws", "kubernetes", "eks")
 _ENCRYPTION: Final = re.compile(r"(encryptionsalt|encryptedkey|secretsprovider):")
 _HOST_ERROR: Final = "python inline source runtime error"
 _HIDDEN_FROM_ENGINE: Final = ("AWS_",)
 """Prefixes of environment variables that the engine and its plugins must not see: no credentials are looked for."""
+
+
+_QUIET: Final[dict[str, Any]] = {"color": "never", "suppress_progress": True}
+
+Watch: TypeAlias = "Callable[[str], None]"
+"""Is told of progress, in a few words at a time."""
+
+
+class _Result(Protocol):
+    """What the Automation API answers to every operation."""
+
+    stdout: str
 
 
 class EngineError(Exception):
@@ -74,6 +87,19 @@ class Outcome:
     def unchanged(self) -> bool:
         """Whether nothing was or would be changed."""
         return not set(self.changes) - {"same", "read"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A deployment in the format of `pulumi stack export`."""
+
+    version: int
+    deployment: dict[str, Any]
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """Resources in the order in which they depend on each other."""
+        return self.deployment.setdefault("resources", [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,81 +146,60 @@ class Engine:
         """Opens what exists in the sandbox."""
         return World(self.folder / "world.db")
 
-    def preview(self, pack: PolicyPack | None = None, watch: Callable[[str], None] | None = None) -> Outcome:
+    def preview(self, pack: PolicyPack | None = None, watch: Watch | None = None) -> Outcome:
         """Plans an update.
 
         Raises:
             EngineError: the program or a provider failed; policy violations do not raise.
         """
-        outcome = Outcome()
-        listener = _Listener(outcome, watch)
-        try:
-            result = self._stack.preview(
-                on_event=listener, color="never", suppress_progress=True, **_packs(pack)
-            )
-        except automation.CommandError as error:
-            return listener.failed(error)
-        outcome.stdout = result.stdout
-        outcome.changes = {str(getattr(op, "value", op)): n for op, n in result.change_summary.items()}
-        return outcome
+        return self._operate(lambda listen: self._stack.preview(on_event=listen, **_QUIET, **_packs(pack)), watch)
 
-    def up(self, pack: PolicyPack | None = None, watch: Callable[[str], None] | None = None) -> Outcome:
+    def up(self, pack: PolicyPack | None = None, watch: Watch | None = None) -> Outcome:
         """Updates the stack.
 
         Raises:
-            EngineError: the update failed.
+            EngineError: the update failed; policy violations do not raise.
         """
-        outcome = Outcome()
-        listener = _Listener(outcome, watch)
-        try:
-            result = self._stack.up(on_event=listener, color="never", suppress_progress=True, **_packs(pack))
-        except automation.CommandError as error:
-            return listener.failed(error)
-        outcome.stdout = result.stdout
-        outcome.changes = dict(result.summary.resource_changes or {})
-        return outcome
+        return self._operate(lambda listen: self._stack.up(on_event=listen, **_QUIET, **_packs(pack)), watch)
 
-    def refresh(self, watch: Callable[[str], None] | None = None) -> Outcome:
+    def refresh(self, watch: Watch | None = None) -> Outcome:
         """Takes what exists into the state.
 
         Raises:
             EngineError: a provider failed.
         """
-        outcome = Outcome()
-        listener = _Listener(outcome, watch)
-        try:
-            result = self._stack.refresh(on_event=listener, color="never", suppress_progress=True)
-        except automation.CommandError as error:
-            return listener.failed(error)
-        outcome.changes = dict(result.summary.resource_changes or {})
-        return outcome
+        return self._operate(lambda listen: self._stack.refresh(on_event=listen, **_QUIET), watch)
 
-    def destroy(self, watch: Callable[[str], None] | None = None) -> Outcome:
+    def destroy(self, watch: Watch | None = None) -> Outcome:
         """Removes everything.
 
         Raises:
             EngineError: something could not be removed.
         """
+        return self._operate(lambda listen: self._stack.destroy(on_event=listen, **_QUIET), watch)
+
+    def _operate(self, operation: Callable[[_Listener], _Result], watch: Watch | None) -> Outcome:
         outcome = Outcome()
         listener = _Listener(outcome, watch)
         try:
-            result = self._stack.destroy(on_event=listener, color="never", suppress_progress=True)
+            outcome.stdout = operation(listener).stdout
         except automation.CommandError as error:
-            return listener.failed(error)
-        outcome.changes = dict(result.summary.resource_changes or {})
+            if not outcome.mandatory:
+                raise EngineError(_readable(outcome.errors) or str(error)) from error
         return outcome
 
     def outputs(self) -> Mapping[str, automation.OutputValue]:
         """Returns the outputs of the stack, secrets in clear text."""
         return self._stack.outputs()
 
-    def export(self) -> automation.Deployment:
-        """Returns the state in the format of `pulumi stack export`."""
-        return self._stack.export_stack()
+    def export(self) -> State:
+        """Returns the state as `pulumi stack export` does."""
+        exported = self._stack.export_stack()
+        return State(exported.version or _STATE_VERSION, dict(exported.deployment or {}))
 
-    def import_(self, deployment: automation.Deployment) -> None:
+    def import_(self, state: State) -> None:
         """Replaces the state."""
-        self._stack.import_stack(deployment)
+        self._stack.import_stack(automation.Deployment(version=state.version, deployment=state.deployment))
 
     def _lay_out(self, stack_file: Path) -> None:
         project, launchers = self.folder / "project", self.folder / "bin"
@@ -244,15 +249,13 @@ class Engine:
             env_vars=environment,
             pulumi_command=_command(),
         )
-        return automation.create_or_select_stack(
-            self.stack, project_name=PROJECT, program=self._program, opts=options
-        )
+        return automation.create_or_select_stack(self.stack, project_name=PROJECT, program=self._program, opts=options)
 
 
 class _Listener:
     """Collects the engine's events."""
 
-    def __init__(self, outcome: Outcome, watch: Callable[[str], None] | None) -> None:
+    def __init__(self, outcome: Outcome, watch: Watch | None) -> None:
         self._outcome, self._watch = outcome, watch
 
     def __call__(self, event: automation.EngineEvent) -> None:
@@ -261,6 +264,9 @@ class _Listener:
             self._outcome.steps.append((str(getattr(metadata.op, "value", metadata.op)), metadata.urn))
             if self._watch is not None:
                 self._watch(f"{len(self._outcome.steps)} resources, {metadata.urn.rsplit('::', 1)[-1]}")
+        if event.summary_event is not None:
+            counts = event.summary_event.resource_changes
+            self._outcome.changes = {str(getattr(op, "value", op)): count for op, count in counts.items()}
         if event.policy_event is not None:
             found = event.policy_event
             self._outcome.violations.append(
@@ -271,12 +277,6 @@ class _Listener:
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             self._outcome.errors.append(event.diagnostic_event.message.strip())
 
-    def failed(self, error: automation.CommandError) -> Outcome:
-        """Returns the outcome when policies stopped the operation; raises for everything else."""
-        if self._outcome.mandatory:
-            return self._outcome
-        raise EngineError(_readable(self._outcome.errors) or str(error)) from error
-
 
 def _readable(errors: list[str]) -> str:
     """Returns the errors without the traceback that the program's host adds; alone, its last line is the error."""
@@ -284,7 +284,7 @@ def _readable(errors: list[str]) -> str:
     return "\n".join(mine or [text.rsplit("\n", 1)[-1] for text in errors])
 
 
-def _packs(pack: PolicyPack | None) -> dict[str, list[str]]:
+def _packs(pack: PolicyPack | None) -> dict[str, Any]:
     return {"policy_packs": [str(pack.folder)], "policy_pack_configs": [str(pack.config)]} if pack else {}
 
 

@@ -1,8 +1,9 @@
 """Making a killed run whole again.
 
-An engine that was killed leaves its lock, and forgets what its providers were creating at that moment: the file backend keeps the
-lock, and `refresh` drops a pending creation although the resource exists. Recovery breaks a lock only when its owner is gone, finds
-each pending creation among what exists, and writes it into the state with its id; then a refresh and an update converge.
+An engine that was killed leaves its lock, and forgets what its providers were creating at that moment: the file
+backend keeps the lock, and `refresh` drops a pending creation although the resource exists. Recovery breaks a lock
+only when its owner is gone, finds each pending creation among what exists, and writes it into the state with its id;
+then a refresh and an update converge.
 """
 
 from __future__ import annotations
@@ -16,14 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pulumi import automation
-
 from sandbox.checkpoint import has_pending_operations
 from sandbox.engine import PROJECT, EngineError
 from sandbox.loop.processes import start_time
 
 if TYPE_CHECKING:
-    from sandbox.engine import Engine
+    from sandbox.engine import Engine, State
     from sandbox.world import World
 
 _CREATING: Final = "creating"
@@ -57,9 +56,9 @@ def recover(engine: Engine) -> Recovery:
     if not has_pending_operations(engine.state_file):
         return Recovery(broken, (), ())
     _back_up(engine.state_file)
-    exported = engine.export()
-    adopted, dropped = _settle(exported.deployment, engine.world())
-    engine.import_(automation.Deployment(version=exported.version, deployment=exported.deployment))
+    state = engine.export()
+    adopted, dropped = _settle(state, engine.world())
+    engine.import_(state)
     engine.refresh()
     return Recovery(broken, tuple(adopted), tuple(dropped))
 
@@ -106,21 +105,21 @@ def _back_up(state: Path) -> None:
     shutil.copy2(state, state.with_suffix(f".{stamp}.before-recovery.json"))
 
 
-def _settle(deployment: dict[str, Any], world: World) -> tuple[list[str], list[str]]:
+def _settle(state: State, world: World) -> tuple[list[str], list[str]]:
     """Moves pending creations that exist into the resources, and forgets the other pending operations."""
-    resources: list[dict[str, Any]] = deployment.setdefault("resources", [])
-    known = {(resource["type"], resource.get("id")) for resource in resources}
+    known = {(resource["type"], resource.get("id")) for resource in state.resources}
+    operations: list[dict[str, Any]] = state.deployment.pop("pending_operations", None) or []
     adopted: list[str] = []
     dropped: list[str] = []
-    for operation in deployment.pop("pending_operations", None) or []:
+    for operation in operations:
         pending: dict[str, Any] = operation["resource"]
-        urn = pending["urn"]
+        urn: str = pending["urn"]
         strays = [record for record in world.by_urn(urn) if (record.type, record.id) not in known]
         if operation["type"] != _CREATING or not strays:
             dropped.append(urn)
             continue
         record = strays[-1]
-        resources.append({**pending, "id": record.id, "outputs": record.outputs})
+        state.resources.append({**pending, "id": record.id, "outputs": record.outputs})
         known.add((record.type, record.id))
         adopted.append(urn)
     return adopted, dropped

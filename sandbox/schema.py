@@ -1,8 +1,8 @@
 """What a resource type accepts and answers, read from the installed Pulumi SDKs and from botocore.
 
-The SDKs carry no schema file, but each resource has an `…Args` class whose signature and annotations say the same: wire names,
-which inputs are required, and the type of every nested value. Enumerations of AWS come from botocore's service models: a property
-is matched with the request member of the same name.
+The SDKs carry no schema file, but each resource has an `…Args` class whose signature and annotations say the same:
+wire names, which inputs are required, and the type of every nested value. Enumerations of AWS come from botocore's
+service models: a property is matched with the request member of the same name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any, Final, TypeAlias
 from pulumi import (
     _types as sdk_types,  # pyright: ignore[reportPrivateUsage]  # the only reader of SDK annotations that knows wire names
 )
-
 from pulumi.runtime import rpc
 
 from sandbox.wire import UNKNOWN, Json, Properties
@@ -84,6 +83,9 @@ class OneOf:
 Shape: TypeAlias = Scalar | Sequence | Mapping | Structure | Anything | OneOf
 
 _PYTHON_NAMES: Final = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+_SHAPE_NAMES: Final = {Sequence: "a list", Mapping: "a map", Structure: "an object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,10 @@ def _shape(annotation: Any) -> Shape:  # noqa: ANN401 - annotations have no comm
         return Sequence(_shape(arguments[0]))
     if origin in (collections.abc.Mapping, dict):
         return Mapping(_shape(arguments[1]))
-    if isinstance(annotation, type):
-        return _class_shape(annotation)
-    return Anything()
+    return _class_shape(typing.cast("type[object]", annotation)) if isinstance(annotation, type) else Anything()
 
 
-def _class_shape(annotation: type) -> Shape:
+def _class_shape(annotation: type[object]) -> Shape:
     if issubclass(annotation, enum.Enum):
         return Scalar((str,))
     if annotation in (str, bool, int):
@@ -187,33 +187,30 @@ def _is_deferred(annotation: Any) -> bool:  # noqa: ANN401 - annotations have no
 
 
 def _failures(shape: Shape, value: Json, path: str) -> typing.Iterator[Failure]:
-    if value == UNKNOWN or value is None:
-        return
-    match shape:
-        case Anything():
-            pass
-        case Scalar(python, choices):
+    """Yields what is wrong with a value; one that is unknown or null may become anything."""
+    if value is not None and value != UNKNOWN:
+        yield from _known_failures(shape, value, path)
+
+
+def _known_failures(shape: Shape, value: Json, path: str) -> typing.Iterator[Failure]:
+    match shape, value:
+        case Anything(), _:
+            return
+        case Scalar(python, choices), _:
             yield from _scalar_failures(python, choices, value, path)
-        case Sequence(item):
-            if isinstance(value, list):
-                for index, element in enumerate(value):
-                    yield from _failures(item, element, f"{path}[{index}]")
-            else:
-                yield Failure(path, f"expected a list, got {_describe(value)}")
-        case Mapping(item):
-            if isinstance(value, dict):
-                for key, element in value.items():
-                    yield from _failures(item, element, f"{path}.{key}")
-            else:
-                yield Failure(path, f"expected a map, got {_describe(value)}")
-        case Structure(arguments):
-            if isinstance(value, dict):
-                yield from _structure(arguments, value, path)
-            else:
-                yield Failure(path, f"expected an object, got {_describe(value)}")
-        case OneOf(options):
-            if options and all(any(_failures(option, value, path)) for option in options):
+        case Sequence(item), list():
+            for index, element in enumerate(value):
+                yield from _failures(item, element, f"{path}[{index}]")
+        case Mapping(item), dict():
+            for key, element in value.items():
+                yield from _failures(item, element, f"{path}.{key}")
+        case Structure(arguments), dict():
+            yield from _structure(arguments, value, path)
+        case OneOf(options), _:
+            if all(any(_failures(option, value, path)) for option in options):
                 yield from _failures(options[0], value, path)
+        case _:
+            yield Failure(path, f"expected {_SHAPE_NAMES[type(shape)]}, got {_describe(value)}")
 
 
 def _scalar_failures(

@@ -1,7 +1,7 @@
 """Property values as the engine sends them, and as Python reads them.
 
-The engine marshals property maps as protobuf structs. A value that is not known yet travels as a sentinel string, and all numbers
-travel as doubles (see `sdk/proto/pulumi/provider.proto` of the Pulumi SDK).
+The engine marshals property maps as protobuf structs. A value that is not known yet travels as a sentinel string, and
+all numbers travel as doubles (see `sdk/proto/pulumi/provider.proto` of the Pulumi SDK).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from google.protobuf import struct_pb2
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """Stands for any value that the engine cannot know before the resource exists."""
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Properties: TypeAlias = dict[str, Json]
 
 

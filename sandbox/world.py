@@ -1,8 +1,8 @@
 """What exists in the sandbox, whatever the engine believes.
 
-The providers keep every resource here from the first moment of its creation, as a cloud does: a resource whose creation the engine never
-saw finish is still here, and so is a change made behind the engine's back. One SQLite file is shared by all provider processes of
-a stack.
+The providers keep every resource here from the first moment of its creation, as a cloud does: a resource whose
+creation the engine never saw finish is still here, and so is a change made behind the engine's back. One SQLite file
+is shared by all provider processes of a stack.
 """
 
 from __future__ import annotations

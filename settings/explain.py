@@ -6,18 +6,17 @@ node at the error's path gives the allowed values, the kind of error gives the r
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from ipaddress import IPv4Interface
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.alias_generators import to_camel
 
 from settings.model import NAME, PATTERNS, Settings
-from settings.problems import Finding, Path, join
+from settings.problems import Finding, Path, join, show
 from settings.versions import STANDARD_SUPPORT_ENDS
 
 if TYPE_CHECKING:
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 """A node of a JSON schema."""
-
-_LONGEST_SHOWN: Final = 60
-_PLAIN: Final = re.compile(
-    r"(?!(true|false|null|yes|no|on|off)$)(?![-+.]?\d[\w.+-]*$)[\w/][\w./@:+-]*$", re.ASCII | re.IGNORECASE
-)
-"""Text that no reader of YAML takes for anything else."""
 
 _TRUE_WORDS: Final = frozenset({"true", "yes", "on"})
 _FALSE_WORDS: Final = frozenset({"false", "no", "off"})
@@ -55,18 +48,6 @@ def unknown_key(path: Path) -> Finding:
     near = to_camel(wrong) if to_camel(wrong) in known else next(iter(get_close_matches(wrong, known, n=1)), None)
     remedy = f"write {near} instead" if near else "remove it"
     return Finding(path=path, found="an unknown key", allowed=join(known), remedy=remedy)
-
-
-def show(value: object) -> str:
-    """Return `value` as the file would write it: in quotes only where it would be no text without them; one line."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return f"a list of {len(cast('list[object]', value))}"
-    text = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and _PLAIN.match(value):
-        text = value
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 @cache
@@ -117,21 +98,21 @@ def _words(here: Node) -> str:
         "number": f"a number{_limits(here, 'exclusiveMinimum', '')}{_limits(here, 'minimum', 'maximum')}"
         f"{_limits(here, '', 'exclusiveMaximum')}",
         "boolean": "true or false",
-        "array": f"a list{_limits(here, 'minItems', 'maxItems', ' entries')}",
+        "array": f"a list{_limits(here, 'minItems', 'maxItems', ' of length')}",
         "object": f"a mapping with the keys {', '.join(here.get('properties', {}))}",
-        "string": f"{text}{_limits(here, 'minLength', 'maxLength', ' characters')}",
+        "string": f"{text}{_limits(here, 'minLength', 'maxLength', ', length')}",
     }
     return words.get(here.get("type", ""), text)
 
 
-def _limits(here: Node, low: str, high: str, unit: str = "") -> str:
-    """Return the limits that `here` has under the names `low` and `high`, as the end of a phrase."""
+def _limits(here: Node, low: str, high: str, lead: str = ",") -> str:
+    """Return the limits that `here` has under the names `low` and `high`, as the end of a phrase after `lead`."""
     words = {"exclusiveMinimum": "above", "exclusiveMaximum": "below"}
     if low in here and high in here:
-        return f", {_number(here[low])} to {_number(here[high])}{unit}"
+        return f"{lead} {_number(here[low])} to {_number(here[high])}"
     if low in here:
-        return f", {words.get(low, 'at least')} {_number(here[low])}{unit}"
-    return f", {words.get(high, 'at most')} {_number(here[high])}{unit}" if high in here else ""
+        return f"{lead} {words.get(low, 'at least')} {_number(here[low])}"
+    return f"{lead} {words.get(high, 'at most')} {_number(here[high])}" if high in here else ""
 
 
 def _number(value: float) -> str:

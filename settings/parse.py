@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from settings.draft import UnjudgedError, draft
 from settings.explain import explain, node, unknown_key
 from settings.model import Settings
-from settings.problems import NAMESPACE, Finding, Problem, SettingsError, key
+from settings.problems import NAMESPACE, Finding, Problem, SettingsError, key, show
 from settings.rules import judge
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def parse(config: Mapping[str, str], *, file: str, secrets: Collection[str] = fr
     """
     raw = {name: _decode(text) for full, text in config.items() if (name := _own(full)) is not None}
     hidden = [name for full in secrets if (name := _own(full)) is not None and full in config]
-    findings = [_encrypted(name) for name in hidden if name in node(())["properties"]]
+    known = node(())["properties"]
+    findings = [_encrypted(name) if name in known else unknown_key((name,)) for name in hidden]
     plain = {name: value for name, value in raw.items() if name not in hidden}
     try:
         settings = Settings.model_validate_json(json.dumps(plain))
     except ValidationError as invalid:
         errors = [error for error in invalid.errors(include_url=False) if error["loc"][0] not in hidden]
         findings += [explain(error) for error in errors]
-        findings += [unknown_key((name,)) for name in hidden if name not in node(())["properties"]]
         settings = draft(plain, [finding.path for finding in findings])
     findings += [*judge(settings), *_strangers(config, settings)]
     if findings:
@@ -90,7 +90,7 @@ def _strangers(config: Mapping[str, str], settings: Settings) -> Iterator[Findin
         if config.get(_REGION, region) != region:
             yield Finding(
                 path=(_REGION,),
-                found=config[_REGION],
+                found=show(config[_REGION]),
                 allowed=f"{region}, the value of {NAMESPACE}:environment.region",
                 remedy="remove it: the program passes its region to the provider",
             )

@@ -1,13 +1,22 @@
 """What a user reads when a setting is wrong: where, what was found, what is allowed, what to write."""
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
 NAMESPACE = "slipway"
 """Prefix of the project's own configuration keys; the project's name in `Pulumi.yaml`."""
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys of the file and indices, from the section on (`("nodePools", 1, "minSize")`)."""
+
+_LONGEST_SHOWN: Final = 60
+_PLAIN: Final = re.compile(
+    r"(?!(true|false|null|yes|no|on|off)$)(?![-+.]?\d[\w.+-]*$)[\w/][\w./@:+-]*$", re.ASCII | re.IGNORECASE
+)
+"""Text that no reader of YAML takes for anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +65,27 @@ def key(path: Path) -> str:
     """Return `path` as a configuration key; a first element with a colon is already a full key."""
     head, *rest = path
     first = str(head) if ":" in str(head) else f"{NAMESPACE}:{head}"
-    return first + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+    return _one_line(first) + "".join(map(_step, rest))
+
+
+def _step(part: str | int) -> str:
+    return f".{part}" if isinstance(part, str) and _PLAIN.match(part) else f"[{json.dumps(part)}]"
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text)
+
+
+def show(value: object) -> str:
+    """Return `value` as the file would write it: in quotes only where it would be no text without them; one line."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(cast('list[object]', value))}"
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and _PLAIN.match(value):
+        text = value
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def render(problems: Sequence[Problem]) -> str:

@@ -99,11 +99,11 @@ def _plain(text: str) -> object:
         return None
     if text in _BOOLEAN:
         return _BOOLEAN[text]
-    if whole := _INTEGER.match(text):
-        digits = re.sub(r"^0(?=[0-7])", "0o", whole[2])
-        return int(whole[1] + digits, base=0)
-    if _FLOAT.match(text):
-        number = float(text)
+    digits = text.replace("_", "") if text[0] != "_" else text
+    if whole := _INTEGER.match(digits):
+        return int(whole[1] + re.sub(r"^0(?=[0-7])", "0o", whole[2]), base=0)
+    if _FLOAT.match(digits):
+        number = float(digits)
         return int(number) if number.is_integer() else number
     return text
 

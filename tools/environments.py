@@ -21,9 +21,7 @@ REQUIREMENTS = ROOT / "requirements"
 FIRST_PARTY = (".", "policies", "model_image", "functions")
 """Folders of the checkout that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say."""
 GROUPS = ("program", "local", "image", "dev")
-LINKED_FIRST_PARTY = (".", "policies", "model_image", "functions")
-"""Folders of the checkout that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say."""
-GROUPS = ("dev", "local", "program")
+LINKED_GROUPS = ("dev", "local", "program")
 """What `.venv` may name, the richest first."""
 
 

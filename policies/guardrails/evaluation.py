@@ -124,7 +124,7 @@ def _message(rule: AnyRule, finding: Finding, subject: Resource | None) -> Messa
         place = f" {finding.path}" if finding.path else ""
         text = f"{where}{place}: found {finding.found}, want {finding.wanted}. Fix: {fix} [{rule.id} {rule.name}]"
     else:
-        text = f"{where} {finding.path}: known only after deployment, so {rule.id} {rule.name} could not judge it."
+        text = f"{where} {finding.path}: {finding.why}, so {rule.id} {rule.name} could not judge it."
     return Message(text, urn, finding.path)
 
 

@@ -68,9 +68,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undetermined:
-    """A property that only the deployment will tell, and on which the verdict hangs."""
+    """A property on which the verdict hangs, and which cannot be known now."""
 
     path: str
+    why: str = "known only after deployment"
     resource: Resource | None = None
 
 

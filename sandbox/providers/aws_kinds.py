@@ -1,17 +1,19 @@
 """How the AWS resource types of the platform behave.
 
-Ids, ARNs and endpoints have the shape that AWS documents for each service (Service Authorization Reference, API references).
-Immutable inputs are those that the provider replaces a resource for; times are what AWS or the provider publish as usual.
-A type without a row here is refused, so that no plan is made of guesses.
+Ids, ARNs and endpoints have the shape that AWS documents for each service (Service Authorization Reference, API
+references). Immutable inputs are those that the provider replaces a resource for; times are what AWS or the provider
+publish as usual. A type without a row here is refused, so that no plan is made of guesses.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.providers.kinds import Birth, Kind, arn, fill, hex_id, joined, together
-from sandbox.wire import Json, Properties
+
+if TYPE_CHECKING:
+    from sandbox.wire import Json, Properties
 
 _VPC: Final = "aws:ec2/vpc:Vpc"
 _SUBNET: Final = "aws:ec2/subnet:Subnet"

@@ -1,7 +1,8 @@
 """What AWS itself says about a request, applied to the inputs of a resource.
 
-botocore ships the service models: enumerations, bounds, lengths and patterns of every request member. An input is held against the
-member that has the same name at the same place; where no member fits, AWS's word is unknown and nothing is refused.
+botocore ships the service models: enumerations, bounds, lengths and patterns of every request member. An input is
+held against the member that has the same name at the same place; where no member fits, AWS's word is unknown and
+nothing is refused.
 """
 
 from __future__ import annotations

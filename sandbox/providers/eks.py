@@ -1,7 +1,8 @@
 """Provider plugin `eks` of the sandbox: the component `eks:index:Cluster` with the children of the real one.
 
-Children, their names and parents follow pulumi-eks 4.x for a cluster without default node group. What the platform never asks of
-the component (default node group, Fargate, Auto Mode, aws-auth, add-ons looked up by version) is refused by name.
+Children, their names and parents follow pulumi-eks 4.x for a cluster without default node group. What the platform
+never asks of the component (default node group, Fargate, Auto Mode, aws-auth, add-ons looked up by version) is
+refused by name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -109,7 +110,13 @@ class Cluster(pulumi.ComponentResource):
         }
 
     def _tags(self, role: str) -> dict[str, Any]:
-        return {"Name": f"{self._name}-{role}", **(self._inputs.get("tags") or {})}
+        return {"Name": f"{self._name}-{role}", **self._map("tags")}
+
+    def _map(self, name: str) -> dict[str, Any]:
+        return self._inputs.get(name) or {}
+
+    def _list(self, name: str) -> list[Any]:
+        return self._inputs.get(name) or []
 
     def _cluster_group(self) -> aws.ec2.SecurityGroup | None:
         given = self._inputs.get("clusterSecurityGroup")
@@ -119,7 +126,7 @@ class Cluster(pulumi.ComponentResource):
             f"{self._name}-eksClusterSecurityGroup",
             vpc_id=self._inputs.get("vpcId"),
             revoke_rules_on_delete=True,
-            tags=self._tags("eksClusterSecurityGroup") | (self._inputs.get("clusterSecurityGroupTags") or {}),
+            tags=self._tags("eksClusterSecurityGroup") | self._map("clusterSecurityGroupTags"),
             opts=self._child,
         )
         self._rule("eksClusterInternetEgressRule", "egress", group.id, cidr_blocks=_WORLD)
@@ -127,11 +134,13 @@ class Cluster(pulumi.ComponentResource):
 
     def _control_plane(self) -> aws.eks.Cluster:
         given = self._inputs
-        role = None if given.get("serviceRole") else ServiceRole(f"{self._name}-eksRole", given.get("tags"), self._child)
+        role = (
+            None if given.get("serviceRole") else ServiceRole(f"{self._name}-eksRole", given.get("tags"), self._child)
+        )
         role_arn = role.role.arn if role else pulumi.Output.from_input(given["serviceRole"]).arn
         key, service_range = given.get("encryptionConfigKeyArn"), given.get("kubernetesServiceIpAddressRange")
         mode = given.get("authenticationMode")
-        subnets = given.get("subnetIds") or [*(given.get("publicSubnetIds") or []), *(given.get("privateSubnetIds") or [])]
+        subnets = self._list("subnetIds") or [*self._list("publicSubnetIds"), *self._list("privateSubnetIds")]
         return aws.eks.Cluster(
             f"{self._name}-eksCluster",
             name=given.get("name"),
@@ -157,7 +166,7 @@ class Cluster(pulumi.ComponentResource):
             access_config=(
                 {"authentication_mode": mode, "bootstrap_cluster_creator_admin_permissions": True} if mode else None
             ),
-            tags=self._tags("eksCluster") | (given.get("clusterTags") or {}),
+            tags=self._tags("eksCluster") | self._map("clusterTags"),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[role.attachment] if role else None,
@@ -170,12 +179,12 @@ class Cluster(pulumi.ComponentResource):
         if cluster_group is None:
             raise ValueError("clusterSecurityGroup is required unless skipDefaultSecurityGroups is set")
         owner = pulumi.Output.concat("kubernetes.io/cluster/", self.cluster.name)
-        extra = self._inputs.get("nodeSecurityGroupTags") or {}
+        tags = self._tags("nodeSecurityGroup") | self._map("nodeSecurityGroupTags")
         group = aws.ec2.SecurityGroup(
             f"{self._name}-nodeSecurityGroup",
             vpc_id=self._inputs.get("vpcId"),
             revoke_rules_on_delete=True,
-            tags=owner.apply(lambda key: {**self._tags("nodeSecurityGroup"), key: "owned", **extra}),
+            tags=owner.apply(lambda key: {**tags, key: "owned"}),
             opts=self._child,
         )
         low, high = _KUBELET_PORTS
@@ -261,7 +270,7 @@ class EksProvider(Provider):
             for key, value in _MUST_BE_OFF.items()
             if inputs.get(key) is not value
         ]
-        addon = inputs.get("kubeProxyAddonOptions") or {}
+        addon: dict[str, Any] = inputs.get("kubeProxyAddonOptions") or {}
         if addon.get("enabled") is not False:
             problems.append(("kubeProxyAddonOptions.enabled", "the sandbox looks no add-on versions up: set false"))
         if problems:
@@ -274,15 +283,13 @@ class EksProvider(Provider):
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - property values of any shape
     """Replaces what only the engine can resolve by the sentinel of an unknown value."""
-    match value:
-        case pulumi.Output() | pulumi.Resource():
-            return UNKNOWN
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case _:
-            return value
+    if isinstance(value, pulumi.Output | pulumi.Resource):
+        return UNKNOWN
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    return value
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def joined(*names: str, by: str = "/") -> Identify:
 
 
 def arn(template: str, name: str = "arn") -> Compute:
-    """An ARN in one output; `{id}`, `{hex}` and inputs may stand in the template after partition, region and account."""
+    """An ARN in one output; `{id}`, `{hex}` and inputs may stand in the template beside the place."""
 
     def compute(birth: Birth, id_: str) -> Properties:
         return {name: fill(template, birth, id_)}

@@ -1,7 +1,7 @@
 """A provider plugin as the engine starts it: a gRPC server on loopback that prints its port and leaves with the engine.
 
-Protocol: `proto/pulumi/provider.proto` of the Pulumi SDK. Secrets are unwrapped by the engine before they arrive and marked again in
-what comes back, because the plugin does not ask for them.
+Protocol: `proto/pulumi/provider.proto` of the Pulumi SDK. Secrets are unwrapped by the engine before they arrive and
+marked again in what comes back, because the plugin does not ask for them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         with _reported(context):
             answer = self._backend.invoke(request.tok, to_python(request.args))
-            return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
+            response = provider_pb2.InvokeResponse()
+            getattr(response, "return").CopyFrom(to_struct(answer))
+            return response
 
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         with _reported(context):

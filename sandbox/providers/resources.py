@@ -1,4 +1,4 @@
-"""The life of a resource in the sandbox: check, diff, create, read, update, delete, with every change kept in the world."""
+"""The life of a resource in the sandbox: check, diff, create, read, update, delete; the world keeps every change."""
 
 from __future__ import annotations
 
@@ -54,10 +54,12 @@ class ResourceBackend(ABC):
         raise NotImplementedError
 
     def configure(self, inputs: Properties) -> None:
-        """Takes the provider's own configuration."""
+        """Takes the provider's own configuration; the base has none."""
+        del inputs
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         """Refuses: the program makes no look-ups."""
+        del arguments
         raise ProviderError(f"{token} is a look-up; the sandbox answers none, name the value in the stack file instead")
 
     def check(self, urn: str, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:

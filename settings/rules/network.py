@@ -7,7 +7,7 @@ from typing import Final
 
 from settings.model import Settings
 from settings.places import GATEWAY_ENDPOINTS, INTERFACE_ENDPOINTS, REGIONS
-from settings.problems import Finding, join, repeated
+from settings.problems import Finding, join, repeated, show
 from settings.rules.environment import Rule
 
 RFC_1918: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
@@ -119,7 +119,7 @@ def endpoints_are_known(settings: Settings) -> Iterator[Finding]:
         family = sorted(name for name in INTERFACE_ENDPOINTS if name.startswith(f"{service}."))
         yield Finding(
             path=("network", "interfaceEndpoints", index),
-            found=service,
+            found=show(service),
             allowed=", ".join(sorted(INTERFACE_ENDPOINTS)),
             remedy="remove it: its gateway endpoint is free and always there"
             if service in GATEWAY_ENDPOINTS
@@ -135,7 +135,7 @@ def endpoints_differ(settings: Settings) -> Iterator[Finding]:
     for index, first in repeated(services).items():
         yield Finding(
             path=("network", "interfaceEndpoints", index),
-            found=f"{services[index]} again (first in interfaceEndpoints[{first}])",
+            found=f"{show(services[index])} again (first in interfaceEndpoints[{first}])",
             allowed="each service once",
             remedy="remove it",
         )

@@ -5,7 +5,7 @@ from typing import Final
 
 from settings.instances import EC2_TYPES, UNSUPPORTED, Accelerator, accelerator, architecture, family, near
 from settings.model import Capacity, NodePoolSpec, PoolRole, Settings
-from settings.problems import Finding, join, repeated
+from settings.problems import Finding, join, repeated, show
 from settings.rules.environment import Rule
 
 PoolRule = Callable[[Settings, int], Iterator[Finding]]
@@ -116,7 +116,7 @@ def instance_types_exist(settings: Settings, index: int) -> Iterator[Finding]:
         reason = UNSUPPORTED.get(family(name))
         yield Finding(
             path=("nodePools", index, "instanceTypes", place),
-            found=name,
+            found=show(name),
             allowed="an instance type of settings/instances.py" + (f"; not {family(name)}: {reason}" if reason else ""),
             remedy=f"write {join(choices)}"
             if choices and not reason
@@ -130,7 +130,7 @@ def instance_types_differ(settings: Settings, index: int) -> Iterator[Finding]:
     for place, first in repeated(types).items():
         yield Finding(
             path=("nodePools", index, "instanceTypes", place),
-            found=f"{types[place]} again (first in instanceTypes[{first}])",
+            found=f"{show(types[place])} again (first in instanceTypes[{first}])",
             allowed="each type once",
             remedy="name another type, or remove it",
         )

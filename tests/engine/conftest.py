@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+
 from sandbox.engine import Engine
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ def agree() -> Callable[[Engine], None]:
     """Asserts that state and world hold the same resources, each once."""
 
     def check(engine: Engine) -> None:
-        deployment = engine.export().deployment
+        state = engine.export()
         believed = Counter(
             (resource["type"], resource["id"])
-            for resource in deployment.get("resources", [])
+            for resource in state.resources
             if resource.get("custom") and not resource["type"].startswith("pulumi:")
         )
         existing = Counter((record.type, record.id) for record in engine.world().all())
         assert believed == existing
-        assert not deployment.get("pending_operations")
+        assert not state.deployment.get("pending_operations")
         per_urn = Counter(record.urn for record in engine.world().all())
         assert set(per_urn.values()) <= {1}, f"duplicates: {[urn for urn, n in per_urn.items() if n > 1]}"
 

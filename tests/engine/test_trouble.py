@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from sandbox.chaos import Chaos
 from sandbox.engine import ROOT, Engine, EngineError
 from sandbox.recovery import recover
@@ -72,10 +73,9 @@ def test_a_resource_in_use_cannot_be_deleted(open_engine: Open) -> None:
     vpc = next(record for record in engine.world().all() if record.type == "aws:ec2/vpc:Vpc")
     users = [record for record in engine.world().all() if record.inputs.get("vpcId") == vpc.id]
     assert len(users) == len(PLATFORM.zones)
-    without_subnets = engine.export()
-    resources = without_subnets.deployment["resources"]
-    without_subnets.deployment["resources"] = [r for r in resources if "subnet" not in r["urn"] and "nat" not in r["urn"]]
-    engine.import_(without_subnets)
+    forgetful = engine.export()
+    forgetful.resources[:] = [r for r in forgetful.resources if "subnet" not in r["urn"] and "nat" not in r["urn"]]
+    engine.import_(forgetful)
     with pytest.raises(EngineError, match="DependencyViolation: aws:ec2/vpc:Vpc"):
         engine.destroy()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -69,7 +69,10 @@ class Api:
         }
 
     def create(self, name: str, **hyperparameters: str) -> None:
-        self.clients.sagemaker.create_training_job(**self.request(name, hyperparameters))
+        self.submit(self.request(name, hyperparameters))
+
+    def submit(self, request: Mapping[str, Any]) -> None:
+        self.clients.sagemaker.create_training_job(**request)
 
     def describe(self, name: str) -> DescribeTrainingJobResponseTypeDef:
         return self.clients.sagemaker.describe_training_job(TrainingJobName=name)

@@ -27,7 +27,7 @@ def members(api: Api, key: str) -> dict[str, bytes]:
 def refusal(api: Api, **changes: Any) -> tuple[str, str]:
     request: dict[str, Any] = {**api.request("refused"), **changes}
     with pytest.raises(ClientError) as error:
-        api.clients.sagemaker.create_training_job(**request)
+        api.submit(request)
     details = error.value.response.get("Error", {})
     return details.get("Code", ""), details.get("Message", "")
 
@@ -100,7 +100,7 @@ def test_a_trainer_that_ignores_sigterm_is_killed_after_the_grace_time(api: Api)
 
 def test_a_job_that_runs_too_long_is_stopped(api: Api) -> None:
     request = api.request("too-long", {"mode": "wait"})
-    api.clients.sagemaker.create_training_job(**{**request, "StoppingCondition": {"MaxRuntimeInSeconds": 1}})
+    api.submit({**request, "StoppingCondition": {"MaxRuntimeInSeconds": 1}})
     job = api.wait("too-long")
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
@@ -170,7 +170,7 @@ def test_an_image_that_the_registry_does_not_have_is_refused(api: Api, image: st
 
 
 def test_a_prefix_without_objects_fails_the_job_as_the_callers_fault(api: Api) -> None:
-    api.clients.sagemaker.create_training_job(**api.request("no-data", prefix="toy/none/"))
+    api.submit(api.request("no-data", prefix="toy/none/"))
 
     assert api.wait("no-data").get("FailureReason", "") == (
         "ClientError: channel 'train': no S3 objects found under s3://data-bucket/toy/none/"
@@ -180,7 +180,7 @@ def test_a_prefix_without_objects_fails_the_job_as_the_callers_fault(api: Api) -
 def test_a_broken_metric_definition_fails_the_job_and_says_so(api: Api) -> None:
     request: dict[str, Any] = dict(api.request("bad-regex"))
     request["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "m", "Regex": "("}]
-    api.clients.sagemaker.create_training_job(**request)
+    api.submit(request)
 
     assert "metric definition '(' is no regular expression" in api.wait("bad-regex").get("FailureReason", "")
 
@@ -198,8 +198,7 @@ def test_stopping_a_job_that_does_not_run_is_refused(api: Api, name: str) -> Non
 def test_equal_inputs_give_byte_equal_artefacts(api: Api) -> None:
     etags = set[str]()
     for name in ("twin-1", "twin-2"):
-        request = api.request(name)
-        api.clients.sagemaker.create_training_job(**request)
+        api.create(name)
         api.wait(name)
         files = members(api, f"toy/jobs/{name}/output/model.tar.gz")
         assert json.loads(files["inputs.json"])["checkpoints"] == [f"{name}.txt"]
@@ -211,10 +210,10 @@ def test_equal_inputs_give_byte_equal_artefacts(api: Api) -> None:
 
 
 def test_the_next_attempt_finds_the_checkpoints_of_the_failed_one(api: Api) -> None:
-    checkpoints: dict[str, Any] = {"CheckpointConfig": {"S3Uri": "s3://models-bucket/toy/checkpoints/one"}}
-    api.clients.sagemaker.create_training_job(**{**api.request("try-1", {"mode": "fail"}), **checkpoints})
+    checkpoints = {"CheckpointConfig": {"S3Uri": "s3://models-bucket/toy/checkpoints/one"}}
+    api.submit({**api.request("try-1", {"mode": "fail"}), **checkpoints})
     api.wait("try-1")
-    api.clients.sagemaker.create_training_job(**{**api.request("try-2"), **checkpoints})
+    api.submit({**api.request("try-2"), **checkpoints})
     api.wait("try-2")
 
     inputs = json.loads(members(api, "toy/jobs/try-2/output/model.tar.gz")["inputs.json"])
@@ -273,7 +272,7 @@ def test_a_trainer_never_outlives_the_process_that_runs_it(own_api: Api) -> None
 def test_only_loopback_is_listened_on(api: Api) -> None:
     server = running(api.paths.api_record)
     assert server is not None
-    links = [os.readlink(path) for path in Path(f"/proc/{server.pid}/fd").iterdir() if path.is_symlink()]
+    links = [str(path.readlink()) for path in Path(f"/proc/{server.pid}/fd").iterdir() if path.is_symlink()]
     inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     listening = [row[1] for row in rows if row[3] == "0A" and row[9] in inodes]

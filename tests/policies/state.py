@@ -1,4 +1,4 @@
-"""A hand-written deployment, in the format of `pulumi stack export`: one bucket and template that pass, and ones that do not."""
+"""A hand-written deployment, as `pulumi stack export` gives it: a bucket and a template that pass, two that do not."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def deployment() -> str:
     bucket = "aws:s3/bucket:Bucket"
     edge = {"bucket": [urn(bucket, "good")]}
     side = {"bucket": "slipway-good"}
-    resources = [
+    resources: list[dict[str, Any]] = [
         {"urn": STACK, "custom": False, "type": "pulumi:pulumi:Stack", "inputs": {}, "outputs": {}},
         held(bucket, "good", {"bucket": "slipway-good", "tags": TAGS}),
         held("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "block", {**side, **FLAGS}, edge),

@@ -28,7 +28,7 @@ TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 @pytest.fixture
 def analyzer() -> Iterator[Any]:
     """A client of the pack, started in its folder with an engine's address, as the engine does."""
-    command = [sys.executable, "-u", "__main__.py", "127.0.0.1:0", "."]
+    command = [sys.executable, "__main__.py", "127.0.0.1:0", "."]
     with subprocess.Popen(command, cwd=POLICIES, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -87,21 +87,76 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def analyze(state: Path, config: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    pack = ("--policy-pack", str(POLICIES), "--policy-pack-config", str(POLICIES / "config" / f"{config}.json"))
+def analyze(folder: Path, config: Path, environment: dict[str, str]) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, policy events and standard error of `pulumi policy analyze` on the hand-written state."""
+    state = folder / "state.json"
+    state.write_text(deployment(), encoding="utf-8")
+    pack = ("--policy-pack", str(POLICIES), "--policy-pack-config", str(config))
     command = [pulumi_cli(), "policy", "analyze", *pack, "--file", str(state), "--json"]
-    return subprocess.run(
-        command, cwd=state.parent, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    events = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    return ran.returncode, [each["policyEvent"] for each in events if "policyEvent" in each], ran.stderr
+
+
+def found(events: list[dict[str, Any]], level: str) -> set[tuple[str, str]]:
+    """Policy and resource name of the events of a level."""
+    return {
+        (each["policyName"], each["resourceUrn"].rpartition("::")[2])
+        for each in events
+        if each["enforcementLevel"] == level
+    }
 
 
 @pytest.mark.engine
 def test_the_real_engine_blocks_the_bad_resources_of_a_state_and_no_others(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    state = tmp_path / "state.json"
-    state.write_text(deployment(), encoding="utf-8")
-    ran = analyze(state, "prod", environment)
-    assert ran.returncode != 0, ran.stdout
-    print(ran.stdout)
-    assert ran.stdout == ""
+    code, events, _ = analyze(tmp_path, POLICIES / "config" / "prod.json", environment)
+    assert code != 0
+    assert found(events, "mandatory") == {
+        ("imds-v2-hop-1", "bad-nodes"),
+        ("s3-public-access-block", "bad"),
+        ("s3-kms-encryption", "bad"),
+        ("s3-tls-only", "bad"),
+    }
+    assert found(events, "advisory") == {("undecided-in-stack", "bad-nodes")}
+    assert {each["severity"] for each in events if each["policyName"] == "s3-public-access-block"} == {"critical"}
+
+
+@pytest.mark.engine
+def test_the_real_engine_takes_levels_and_exemptions_from_the_configuration(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    accepted = {
+        "urn": "*::bad-nodes",
+        "reason": "test of exemptions only",
+        "owner": "platform",
+        "expires": "2099-01-01",
+    }
+    config: dict[str, Any] = json.loads((POLICIES / "config" / "dev.json").read_text(encoding="utf-8"))
+    config["required-tags"]["environment"] = "prod"
+    config["imds-v2-hop-1"]["exemptions"] = [accepted]
+    config["s3-public-access-block"] = "disabled"
+    config["sg-no-world-ingress"]["exemptions"] = [{**accepted, "expires": "2020-01-01"}]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    _, events, _ = analyze(tmp_path, path, environment)
+    assert found(events, "mandatory") == {("sg-no-world-ingress", "slipway-prod")}
+    assert found(events, "advisory") == {
+        ("undecided", "bad-nodes"),
+        ("undecided-in-stack", "bad-nodes"),
+        ("s3-kms-encryption", "bad"),
+        ("s3-tls-only", "bad"),
+    }
+
+
+@pytest.mark.engine
+def test_the_real_engine_refuses_a_configuration_that_the_schema_does_not_allow(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"irsa-trust-scoped": {"mostSubjects": "many"}}', encoding="utf-8")
+    code, events, problems = analyze(tmp_path, path, environment)
+    assert code != 0
+    assert not events
+    assert "mostSubjects" in problems

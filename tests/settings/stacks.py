@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,8 +32,12 @@ def stack_file(stack: str) -> Path:
 
 
 def decoded(stack: str = "prod") -> Content:
-    config, _ = read(stack_file(stack))
-    return {key: json.loads(text) for key, text in config.items()}
+    return {key: json.loads(text) for key, text in _config(stack).items()}
+
+
+@cache
+def _config(stack: str) -> dict[str, str]:
+    return read(stack_file(stack))[0]
 
 
 def encoded(content: Content) -> dict[str, str]:

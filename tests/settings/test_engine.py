@@ -21,6 +21,7 @@ pytestmark = pytest.mark.engine
 ODD = """
 config:
   slipway:odd:
+    underscores: [1_000, 1_0.5, a_1, _1, 0x_1F, -1_0]
     list: [1, "1", 1.0, 1.5, yes, on, true, "true", ~, "", 0x1F, 017, 012345678901, 1e3, -2, "1.35", 1.35]
     anchored: &anchored {a: 1, b: two}
     alias: *anchored

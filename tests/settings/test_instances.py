@@ -35,10 +35,8 @@ def test_training_types_are_those_of_sagemaker() -> None:
 
 def test_regions_are_those_of_the_sdk() -> None:
     data = cast("dict[str, Any]", Loader().load_data("endpoints"))
-    published = {partition["partition"]: set(partition["regions"]) for partition in data["partitions"]}
-    assert {name.value: published[name] for name in REGIONS} == {
-        name.value: set(found) for name, found in REGIONS.items()
-    }
+    published = {partition["partition"]: frozenset(partition["regions"]) for partition in data["partitions"]}
+    assert {partition: published[partition] for partition in REGIONS} == REGIONS
 
 
 @pytest.mark.parametrize(

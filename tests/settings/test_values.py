@@ -93,6 +93,26 @@ def test_an_encrypted_setting_is_refused_without_showing_it() -> None:
     assert "ciphertext" not in str(caught.value)
 
 
+def test_an_encrypted_key_that_no_section_has_is_refused_when_all_else_is_right() -> None:
+    content = encoded(changed({"vault": "ciphertext"}))
+    with pytest.raises(SettingsError) as caught:
+        parse(content, file="Pulumi.x.yaml", secrets={"slipway:vault"})
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.remedy) == ("slipway:vault", "remove it")
+
+
+def test_a_key_or_value_with_a_line_break_stays_on_one_line() -> None:
+    lines = problems(changed({"store.a\nb": 1, "network.interfaceEndpoints": ["x\ny", "x\ny"], "c\nd": 1}))
+    assert [line.split(" · ")[0] for line in lines] == [
+        "slipway:network.interfaceEndpoints[0]",
+        "slipway:network.interfaceEndpoints[1]",
+        "slipway:network.interfaceEndpoints[1]",
+        r'slipway:store["a\nb"]',
+        r'"slipway:c\nd"',
+    ]
+    assert not any("\n" in line for line in lines)
+
+
 def test_an_encrypted_value_of_another_package_is_left_alone() -> None:
     content = encoded(changed({"datadog:apiKey": "ciphertext"}))
     assert parse(content, file="x", secrets={"datadog:apiKey"}).environment.name == "prod"

@@ -84,7 +84,7 @@ def _check_default(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for resource in stack.of(*_LEFT_TO_IMAGE):
         volumes = resource.given(_LEFT_TO_IMAGE[resource.token])
         if not volumes.elements():
-            yield Undetermined(path=volumes.path, resource=resource)
+            yield Undetermined(path=volumes.path, why="left to the image and the account", resource=resource)
 
 
 ENC_04_DEFAULT = StackRule(

@@ -1,4 +1,4 @@
-"""A model image in miniature: keeps SageMaker's contract with the standard library only; hyperparameters say how it behaves."""
+"""A model image in miniature, on the standard library only; hyperparameters say how it behaves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def train() -> int:
     base = Path(os.environ["SAGEMAKER_BASE_DIR"])
     settings = json.loads((base / "input/config/hyperparameters.json").read_text())
-    print("environment " + json.dumps(sorted(os.environ)), flush=True)
+    say("environment " + json.dumps(sorted(os.environ)))
     mode = settings.get("mode", "succeed")
     (base / "checkpoints" / f"{os.environ['TRAINING_JOB_NAME']}.txt").write_text("checkpoint")
     if mode == "fail":
@@ -23,7 +28,7 @@ def train() -> int:
     if mode == "ignore-stop":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if mode in {"wait", "ignore-stop"}:
-        print("[1] validation-auc=0.5", flush=True)
+        say("[1] validation-auc=0.5")
         try:
             signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "ignore-stop" else signal.default_int_handler)
             time.sleep(60)
@@ -38,8 +43,8 @@ def succeed(base: Path, settings: dict[str, str]) -> int:
     contents = {path.relative_to(base).as_posix(): path.read_text() for path in files}
     found = {"files": contents, "checkpoints": sorted(path.name for path in (base / "checkpoints").iterdir())}
     evaluation = {"binary_classification_metrics": {"auc": {"value": float(settings.get("auc", "0.9"))}}}
-    print("[7] validation-auc=0.8125", flush=True)
-    print("validation-auc=unknown", flush=True)
+    say("[7] validation-auc=0.8125")
+    say("validation-auc=unknown")
     (base / "model/inputs.json").write_text(json.dumps(found, sort_keys=True))
     (base / "model/evaluation.json").write_text(json.dumps(evaluation))
     (base / "output/data/notes.txt").write_text("notes")

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.console import Console
+from sandbox.loop import account, flights
+from sandbox.loop.flights import Dataset
+from sandbox.loop.loopback import Clients
+from sandbox.loop.processes import REPOSITORY, end, running, wait_until
+from sandbox.loop.run import bring_up, status, tear_down
+from sandbox.loop.spec import LoopError, LoopPaths, LoopReport, LoopSpec
+from settings.model import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FAKE_IMAGE = Path(__file__).with_name("fake_image")
+
+MODEL = {
+    "name": "toy",
+    "datasetPrefix": "toy/",
+    "label": "late",
+    "training": {
+        "instanceType": "ml.m5.large",
+        "instanceCount": 1,
+        "volumeGib": 1,
+        "maxRuntimeSeconds": 60,
+        "spot": True,
+        "maxWaitSeconds": 120,
+        "hyperparameters": {
+            "num_round": 1,
+            "max_depth": 1,
+            "eta": 0.1,
+            "subsample": 1.0,
+            "colsample_bytree": 1.0,
+            "min_child_weight": 1.0,
+            "early_stopping_rounds": 1,
+            "seed": 1,
+        },
+    },
+    "gate": {"metric": "auc", "minimum": 0.7},
+    "approved": None,
+}
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import pytest
+from test_run import run, small_data, spec_for
+from sandbox.loop import flights
+flights.prepare = small_data
+run(spec_for(Path(sys.argv[1])))
+"""
+
+
+def small_data(root: Path, training_months: Sequence[int] = (1,), holdout_month: int = 7) -> Dataset:
+    """A handful of rows in place of the flights, in the same folders."""
+    changed = not root.exists()
+    months = {"train": training_months, "validation": training_months, "holdout": (holdout_month,)}
+    for use, numbers in months.items():
+        for month in numbers:
+            path = root / use / f"2013-{month:02}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"late,x\n1,{month}\n0,3\n0,4\n")
+    return Dataset(root, changed)
+
+
+def spec_for(folder: Path) -> LoopSpec:
+    account_id, region = "123456789012", "eu-central-1"
+    return LoopSpec(
+        account_id=account_id,
+        region=region,
+        data_bucket="toy-data",
+        models_bucket="toy-models",
+        repository_url=f"{account_id}.dkr.ecr.{region}.amazonaws.com/toy/image",
+        training_role_arn=f"arn:aws:iam::{account_id}:role/toy-training",
+        package_group="toy",
+        model=ModelSpec.model_validate(MODEL),
+        state_dir=folder,
+        image_python=Path(sys.executable),
+        image_source=folder / "image",
+        training_months=(1, 2),
+    )
+
+
+def run(spec: LoopSpec) -> LoopReport:
+    return bring_up(spec, Console(io.StringIO()))
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopSpec]:
+    monkeypatch.setattr(flights, "prepare", small_data)
+    shutil.copytree(FAKE_IMAGE, tmp_path / "image", ignore=shutil.ignore_patterns("__pycache__"))
+    yield spec_for(tmp_path)
+    tear_down(tmp_path, Console(io.StringIO()))
+
+
+def pids(spec: LoopSpec) -> tuple[int, int]:
+    paths = LoopPaths.of(spec.state_dir)
+    api, server = running(paths.api_record), running(paths.server_record)
+    assert api is not None
+    assert server is not None
+    return api.pid, server.pid
+
+
+def processes_below(folder: Path) -> list[int]:
+    """All processes of this machine that name the folder on their command line, this one and its parents excepted."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            words = (entry / "cmdline").read_bytes()
+            if str(folder).encode() in words and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def test_the_loop_trains_registers_approves_and_serves_what_it_was_given(spec: LoopSpec) -> None:
+    report = run(spec)
+
+    assert report.changed
+    assert report.model_version == 1
+    assert report.metrics == {"auc": 0.9}
+    assert report.holdout.rows == 3
+    assert report.holdout.auc == pytest.approx(0.5)
+    assert all(service.healthy for service in status(spec.state_dir))
+    clients = Clients(report.places["AWS APIs"], spec.region)
+    package = clients.sagemaker.describe_model_package(ModelPackageName=report.places["model package"])
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert clients.s3.get_bucket_versioning(Bucket="toy-data").get("Status") == "Enabled"
+    answer = subprocess.run(["sh", "-c", report.curl], capture_output=True, text=True, timeout=20, check=True)
+    assert json.loads(answer.stdout) == {"predictions": [0.5]}
+
+
+def test_a_second_run_changes_nothing_and_takes_less_than_two_seconds(spec: LoopSpec) -> None:
+    first = run(spec)
+    before, started = pids(spec), time.monotonic()
+    second = run(spec)
+
+    assert time.monotonic() - started < 2
+    assert replace(first, changed=False) == second
+    assert pids(spec) == before
+
+
+def test_only_what_died_is_started_again(spec: LoopSpec) -> None:
+    first = run(spec)
+    api, server = pids(spec)
+    os.kill(server, signal.SIGKILL)
+    second = run(spec)
+
+    assert second.changed
+    assert pids(spec)[0] == api
+    assert pids(spec)[1] != server
+    assert replace(second, changed=True) == first, "the port stays, so that what the user has copied still works"
+
+
+def test_lost_memory_of_the_apis_is_rebuilt_and_the_server_stays(spec: LoopSpec) -> None:
+    first = run(spec)
+    api, server = pids(spec)
+    os.kill(api, signal.SIGKILL)
+    second = run(spec)
+
+    assert pids(spec)[0] != api
+    assert pids(spec)[1] == server, "the same data, code and settings give the same model"
+    assert replace(second, changed=True) == first
+    assert not run(spec).changed
+
+
+def test_new_data_makes_a_new_version_and_old_data_finds_the_old_one(spec: LoopSpec) -> None:
+    first = run(spec)
+    second = run(replace(spec, training_months=(1, 2, 3)))
+
+    assert (first.model_version, second.model_version) == (1, 2)
+
+
+def test_changed_image_code_makes_a_new_version(spec: LoopSpec) -> None:
+    run(spec)
+    program = spec.image_source / "scoring" / "__main__.py"
+    program.write_text(program.read_text() + "# changed\n")
+
+    assert run(spec).model_version == 2
+
+
+def test_a_model_that_the_gate_refuses_is_neither_registered_nor_served(spec: LoopSpec) -> None:
+    strict = replace(spec, model=ModelSpec.model_validate({**MODEL, "gate": {"metric": "auc", "minimum": 0.9}}))
+
+    with pytest.raises(LoopError, match=r"auc 0\.9000 does not exceed the minimum 0\.9000"):
+        run(strict)
+    api, server = status(spec.state_dir)
+    assert api.url is not None
+    assert server.url is None
+    assert not Clients(api.url, spec.region).sagemaker.list_model_packages(ModelPackageGroupName="toy")[
+        "ModelPackageSummaryList"
+    ]
+
+
+def test_a_failed_training_names_its_log_and_the_next_run_tries_again(spec: LoopSpec) -> None:
+    program = spec.image_source / "scoring" / "__main__.py"
+    good = program.read_text()
+    program.write_text("import sys; print('here is why'); sys.exit(1)")
+    with pytest.raises(LoopError, match=r"AlgorithmError: .* exit code: 1\nlog of the container: ") as failure:
+        run(spec)
+    assert "here is why" in Path(str(failure.value).rpartition(": ")[2]).read_text()
+    with pytest.raises(LoopError, match="-2: AlgorithmError"):
+        run(spec)
+    program.write_text(good)
+
+    assert run(spec).model_version == 1
+
+
+def test_an_altered_artefact_is_not_served(spec: LoopSpec) -> None:
+    report = run(spec)
+    clients = Clients(report.places["AWS APIs"], spec.region)
+    bucket, _, key = report.places["model artefact"].removeprefix("s3://").partition("/")
+    content = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    package = clients.sagemaker.describe_model_package(ModelPackageName=report.places["model package"])
+    properties = package["CustomerMetadataProperties"]
+    clients.sagemaker.update_model_package(
+        ModelPackageArn=report.places["model package"],
+        CustomerMetadataProperties={**properties, "model-sha256": "0" * 64},
+    )
+
+    assert content
+    with pytest.raises(LoopError, match="was registered: it was altered"):
+        run(spec)
+
+
+def test_two_runs_at_once_do_not_mix(spec: LoopSpec) -> None:
+    paths = LoopPaths.of(spec.state_dir)
+    paths.root.mkdir(parents=True)
+    holder = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", holder, str(paths.lock)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(LoopError, match="another command works on"):
+            run(spec)
+        other.kill()
+
+    assert run(spec).changed
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.0, 1.4, 1.8, 2.4])
+def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(spec: LoopSpec, seconds: float) -> None:
+    path = os.pathsep.join(str(REPOSITORY / part) for part in ("", "functions"))
+    command = [sys.executable, "-c", DRIVER, str(spec.state_dir), str(Path(__file__).parent)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+    report = run(spec)
+
+    assert report.model_version == 1
+    assert not run(spec).changed
+    assert sorted(processes_below(spec.state_dir)) == sorted(pids(spec))
+    leftovers = [path for path in LoopPaths.of(spec.state_dir).root.rglob("*") if "partial" in path.name]
+    assert leftovers == []
+
+
+def test_tearing_down_ends_exactly_our_processes_and_removes_the_folder(spec: LoopSpec) -> None:
+    run(spec)
+    paths = LoopPaths.of(spec.state_dir)
+    mine = pids(spec)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(spec.state_dir)]) as bystander:
+        tear_down(spec.state_dir, Console(io.StringIO()))
+        assert bystander.poll() is None
+        assert wait_until(lambda: not set(mine) & set(processes_below(spec.state_dir)), 5)
+        bystander.kill()
+
+    assert not paths.root.exists()
+    assert [service.url for service in status(spec.state_dir)] == [None, None]
+    tear_down(spec.state_dir, Console(io.StringIO()))
+
+
+def test_a_half_deleted_state_is_repaired(spec: LoopSpec) -> None:
+    first = run(spec)
+    paths = LoopPaths.of(spec.state_dir)
+    shutil.rmtree(paths.models)
+    end(paths.server_record)
+
+    assert asdict(run(spec)) == asdict(first)
+
+
+def test_objects_that_belong_to_no_month_are_removed(spec: LoopSpec) -> None:
+    report = run(spec)
+    clients = Clients(report.places["AWS APIs"], spec.region)
+    clients.s3.put_object(Bucket="toy-data", Key="toy/train/stray.csv", Body=b"x")
+    data = small_data(LoopPaths.of(spec.state_dir).data, spec.training_months)
+
+    assert account.upload(clients.s3, spec, data, lambda _: None) == 1
+    assert account.upload(clients.s3, spec, data, lambda _: None) == 0
