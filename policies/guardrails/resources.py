@@ -34,12 +34,14 @@ class Resource:
         """All properties at a path with `[*]` (see `Value`)."""
         return self.properties.select(path)
 
-    def given(self, name: str) -> Value:
-        """An output property that the provider may also compute: unknown and not written by the program is missing."""
-        value = self.properties.get(name)
-        if isinstance(value, Unknown) and self.dependencies and name not in self.dependencies:
-            return Missing(value.path)
-        return value
+    def given(self, path: str) -> Value:
+        """An output property that the provider may also compute; unknown but not written by the program is missing.
+
+        The engine lists every property that the program wrote among `dependencies`, also those that depend on nothing.
+        """
+        value = self.properties.get(path)
+        written = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in self.dependencies)
+        return Missing(value.path) if isinstance(value, Unknown) and not written else value
 
     def tag(self, key: str) -> Value:
         """A tag from the merged tags, the resource's own, or the provider's defaults; a known one wins.
@@ -89,7 +91,7 @@ class Stack:
         Edges of the dependency graph decide where they leave one candidate, because a preview has the edge before it
         has the value; then the name, id or ARN. An edge to a component stands for the resources below it.
         """
-        answers = [(side, self._names(side.given(reference), side, reference, target)) for side in self.of(token)]
+        answers = [(side, self._names(side.get(reference), side, reference, target)) for side in self.of(token)]
         return Attached(
             sure=tuple(side for side, answer in answers if answer),
             maybe=tuple(side for side, answer in answers if answer is None),

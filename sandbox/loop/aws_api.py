@@ -61,7 +61,7 @@ class TrainingApi:
             return _answer(start_response, HTTPStatus.OK, {"fingerprint": self._fingerprint})
         service, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).partition(".")
         if operation == "UpdateModelPackage":
-            self._keep_customer_metadata(environ)
+            self._keep_unmentioned(environ)
         if service != "SageMaker" or not operation.endswith(("TrainingJob", "TrainingJobs")):
             return self._moto(environ, start_response)
         with self._lock:  # a job is never seen between moto's record of it and ours
@@ -95,12 +95,17 @@ class TrainingApi:
             self._runner.submit(request, record.arn)
         return answer
 
-    def _keep_customer_metadata(self, environ: WSGIEnvironment) -> None:
-        """Add the present metadata to an update that does not mention it; SageMaker keeps it, moto would drop it."""
+    def _keep_unmentioned(self, environ: WSGIEnvironment) -> None:
+        """Add to an update of a model package what it does not mention; SageMaker keeps that, moto would drop it."""
         update = json.loads(_body(environ))
         package = self._backend.model_packages.get(update["ModelPackageArn"])
         if package is not None:
-            update.setdefault("CustomerMetadataProperties", package.customer_metadata_properties or {})
+            present = {
+                "ModelApprovalStatus": package.model_approval_status,
+                "ApprovalDescription": package.approval_description,
+                "CustomerMetadataProperties": package.customer_metadata_properties or {},
+            }
+            update = {name: value for name, value in present.items() if value is not None} | update
         content = json.dumps(update).encode()
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(content), str(len(content))
 

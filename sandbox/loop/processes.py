@@ -83,13 +83,18 @@ def write_record(path: Path, record: ProcessRecord) -> None:
     write_json(path, asdict(record))
 
 
-def running(path: Path) -> ProcessRecord | None:
-    """The process recorded at `path` if it still runs; None for a missing, unreadable or stale record."""
+def recorded(path: Path) -> ProcessRecord | None:
+    """The process recorded at `path`, whether it still runs or not; None for a missing or unreadable record."""
     try:
-        record = ProcessRecord(**json.loads(path.read_text("utf-8")))
+        return ProcessRecord(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return record if start_time(record.pid) == record.started else None
+
+
+def running(path: Path) -> ProcessRecord | None:
+    """The process recorded at `path` if it still runs; None for a missing, unreadable or stale record."""
+    record = recorded(path)
+    return record if record is not None and start_time(record.pid) == record.started else None
 
 
 def end(path: Path, grace_seconds: float = 10.0) -> bool:

@@ -19,6 +19,7 @@ from sandbox.loop.processes import (
     end,
     free_port,
     last_lines,
+    recorded,
     running,
     start_daemon,
     wait_until,
@@ -70,9 +71,9 @@ class Service:
         found = running(self.record)
         if found is not None and found.fingerprint == self.fingerprint and self.health(found.port):
             return address(found.port), False
-        port = 0 if found is None else found.port
+        last = recorded(self.record)
         end(self.record, STOP_SECONDS)
-        port = free_port(port)
+        port = free_port(0 if last is None else last.port)
         self._start(port)
         return address(port), True
 

@@ -89,7 +89,7 @@ def _registry_scans(stack: Stack) -> bool | None:
 
 def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for repository in stack.of(_REPOSITORY):
-        scan = repository.get("imageScanningConfiguration.scanOnPush")
+        scan = repository.given("imageScanningConfiguration.scanOnPush")
         answer = any_of([None if isinstance(scan, Unknown) else scan.flag() is True, _registry_scans(stack)])
         fix = "set image_scanning_configuration.scan_on_push, or add aws.ecr.RegistryScanningConfiguration"
         yield from decide(answer, scan, found="no scanning", wanted="images scanned on push", at=repository, fix=fix)
