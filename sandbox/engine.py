@@ -32,7 +32,6 @@ PROJECT: Final = "slipway"
 CLI_VARIABLE: Final = "SLIPWAY_PULUMI"
 """Names the Pulumi CLI; without it the one on PATH is used."""
 
-_STATE_VERSION: Final = 3
 _PROVIDERS: Final = ("aws", "kubernetes", "eks")
 _ENCRYPTION: Final = re.compile(r"(encryptionsalt|encryptedkey|secretsprovider):")
 _HOST_ERROR: Final = "python inline source runtime error"
@@ -193,9 +192,11 @@ class Engine:
         return self._stack.outputs()
 
     def export(self) -> State:
-        """Returns the state as `pulumi stack export` does."""
-        exported = self._stack.export_stack()
-        return State(exported.version or _STATE_VERSION, dict(exported.deployment or {}))
+        """Returns the state as `pulumi stack export` does, secrets encrypted."""
+        content = checkpoint.load(self.state_file)
+        if content is None:
+            raise EngineError(f"stack {self.stack} has no state yet")
+        return State(content["version"], content["checkpoint"]["latest"] or {})
 
     def import_(self, state: State) -> None:
         """Replaces the state."""

@@ -17,7 +17,7 @@ import threading
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from moto.moto_server.werkzeug_app import (  # pyright: ignore[reportMissingTypeStubs] - typed, without __init__.py
     DomainDispatcherApplication,
@@ -29,7 +29,8 @@ from werkzeug.serving import make_server
 
 from sandbox.loop.container import ModelImage
 from sandbox.loop.environment import Environment, Refusal
-from sandbox.loop.jobs import STATUS_MESSAGES, STOP_GRACE_SECONDS, Job, JobRunner
+from sandbox.loop.job import STATUS_MESSAGES, Job
+from sandbox.loop.jobs import STOP_GRACE_SECONDS, JobRunner
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
 from sandbox.loop.request import TrainingRequest
@@ -100,7 +101,7 @@ class TrainingApi:
         update = json.loads(_body(environ))
         package = self._backend.model_packages.get(update["ModelPackageArn"])
         if package is not None:
-            present = {
+            present: dict[str, Any] = {
                 "ModelApprovalStatus": package.model_approval_status,
                 "ApprovalDescription": package.approval_description,
                 "CustomerMetadataProperties": package.customer_metadata_properties or {},

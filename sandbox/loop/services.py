@@ -151,13 +151,13 @@ def model_server(spec: LoopSpec, paths: LoopPaths, image: BuiltImage, model_dir:
     runtime = ModelImage(python=spec.image_python, source=spec.image_source)
     settings = {"SLIPWAY_MODEL_VERSION": str(version), **SERVER_SETTINGS, **variables(image.digest)}
     return Service(
-        name="the model server",
+        name=f"the server of {spec.model.name}",
         command=lambda port: runtime.command(
             "serve", "--model-dir", str(model_dir), "--host", LOOPBACK, "--port", str(port)
         ),
         env=runtime.environment(paths.home, settings),
-        record=paths.server_record,
-        log=paths.server_log,
+        record=paths.server_record(spec.model.name),
+        log=paths.server_log(spec.model.name),
         health=lambda port: get(port, "/ping")[0] == OK,
         fingerprint=f"{image.digest} {model_dir}",
         start_seconds=SERVER_START_SECONDS,

@@ -123,32 +123,28 @@ class LoopPaths:
         """Log of the AWS APIs."""
         return self.root / "logs" / "aws-api.log"
 
-    @property
-    def server_record(self) -> Path:
-        """Process record of the model server."""
-        return self.root / "server.json"
+    def server_record(self, model: str) -> Path:
+        """Process record of a model's server."""
+        return self.root / "servers" / f"{model}.json"
 
-    @property
-    def server_log(self) -> Path:
-        """Log of the model server."""
-        return self.root / "logs" / "server.log"
+    def server_records(self) -> list[Path]:
+        """Process records of all model servers."""
+        return sorted((self.root / "servers").glob("*.json"))
+
+    def server_log(self, model: str) -> Path:
+        """Log of a model's server."""
+        return self.root / "logs" / f"server-{model}.log"
 
     @property
     def jobs(self) -> Path:
         """One folder per training job, with the log of its container."""
         return self.root / "jobs"
 
-    @property
-    def models(self) -> Path:
-        """One folder per unpacked model package version."""
-        return self.root / "models"
+    def versions(self, model: str) -> Path:
+        """One folder per unpacked version of a model."""
+        return self.root / "models" / model
 
     @property
     def home(self) -> Path:
         """Empty home folder of our processes."""
         return self.root / "home"
-
-    @property
-    def report(self) -> Path:
-        """Last report, for `status`."""
-        return self.root / "report.json"

@@ -114,7 +114,6 @@ def _cluster(birth: Birth, _id: str) -> Properties:
     return {
         "endpoint": f"https://{unique}.gr7.{place.region}.eks.amazonaws.com",
         "certificateAuthority": {"data": authority},
-        "certificateAuthorities": [{"data": authority}],
         "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.{place.region}.amazonaws.com/id/{unique}"}]}],
         "status": "ACTIVE",
         "platformVersion": "eks.1",
@@ -173,7 +172,7 @@ NETWORK: Final[dict[str, Kind]] = {
     ),
     "aws:ec2/natGateway:NatGateway": Kind(
         identify=hex_id("nat"),
-        compute=together(arn(_EC2 + "natgateway/{id}"), _nat),
+        compute=_nat,
         immutable=frozenset({"allocationId", "subnetId", "connectivityType"}),
         needs={"subnetId": _SUBNET, "allocationId": "aws:ec2/eip:Eip"},
         api=("ec2", "CreateNatGateway", ""),

@@ -90,6 +90,6 @@ def _scalar(shape: Shape, value: Json, path: str) -> Iterator[Failure]:
 def _matches(pattern: str, value: str) -> bool:
     """Tells whether a value matches; a pattern in a dialect that Python cannot read says nothing."""
     try:
-        return re.search(pattern, value) is not None
+        return re.fullmatch(pattern, value) is not None
     except re.error:
         return True

@@ -46,7 +46,7 @@ def test_the_control_plane_lives_in_the_private_subnets(stack: str) -> None:
 
 
 def test_a_public_endpoint_answers_the_listed_ranges_only() -> None:
-    ranges = ["198.51.100.0/24"]
+    ranges = ["54.240.193.0/24"]
     overrides = json.dumps({"cluster": {"publicEndpoint": True, "publicEndpointCidrs": ranges}})
     opened = record_program("dev", overrides=overrides).one("eks:index:Cluster").inputs
     assert (opened["endpointPublicAccess"], opened["publicAccessCidrs"]) == (True, ranges)

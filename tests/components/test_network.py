@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.support.recorded import STACKS, record_program, stack_section
+from tests.support.recorded import STACKS, Recorded, record_program, stack_section
 
 
 @pytest.fixture(params=STACKS)
@@ -45,9 +45,15 @@ def test_load_balancers_and_karpenter_find_their_subnets_by_tag(stack: str) -> N
         assert subnet.tags.get("karpenter.sh/discovery") == (cluster if private else None)
 
 
+def prod_with_gateways(choice: str) -> Recorded:
+    """Prod, which has one per zone, with another choice."""
+    network = {"natGateways": choice}
+    return record_program("prod", overrides="{}" if choice == "per-zone" else json.dumps({"network": network}))
+
+
 @pytest.mark.parametrize(("gateways", "count"), [("single", 1), ("per-zone", 3)])
 def test_private_subnets_leave_by_one_gateway_or_by_that_of_their_zone(gateways: str, count: int) -> None:
-    recorded = record_program("prod", overrides=json.dumps({"network": {"natGateways": gateways}}))
+    recorded = prod_with_gateways(gateways)
     nats = recorded.of_type("aws:ec2/natGateway:NatGateway")
     assert len(nats) == count
     routes = [route for route in recorded.of_type("aws:ec2/route:Route") if "-private-" in route.name]
@@ -60,10 +66,7 @@ def test_private_subnets_leave_by_one_gateway_or_by_that_of_their_zone(gateways:
 
 def test_changing_the_gateways_moves_no_subnet_and_no_route_table() -> None:
     kept = ("aws:ec2/subnet:Subnet", "aws:ec2/routeTable:RouteTable", "aws:ec2/route:Route")
-    single, per_zone = (
-        record_program("prod", overrides=json.dumps({"network": {"natGateways": choice}}))
-        for choice in ("single", "per-zone")
-    )
+    single, per_zone = prod_with_gateways("single"), prod_with_gateways("per-zone")
     for token in kept:
         assert {item.urn for item in single.of_type(token)} == {item.urn for item in per_zone.of_type(token)}
 

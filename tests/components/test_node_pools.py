@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from components.node_pools import ami_type
+from settings.model import NodePoolSpec
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 
 GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -27,8 +29,8 @@ def taints(group: Resource) -> set[tuple[str, str]]:
     return {(taint["key"], taint["effect"]) for taint in group.inputs.get("taints", [])}
 
 
-def prod_with(pool: str, **changes: Any) -> Recorded:
-    pools = [{**item, **changes} if item["name"] == pool else item for item in PROD]
+def prod_with(changes: dict[str, dict[str, Any]]) -> Recorded:
+    pools = [{**item, **changes.get(item["name"], {})} for item in PROD]
     return record_program("prod", overrides=json.dumps({"nodePools": pools}))
 
 
@@ -135,30 +137,31 @@ def test_workloads_cannot_crowd_out_the_system_and_have_a_pool_without_taints() 
     [
         ("m7i.large", "AL2023_x86_64_STANDARD"),
         ("m7g.large", "AL2023_ARM_64_STANDARD"),
+        ("g6.xlarge", "AL2023_x86_64_NVIDIA"),
+        ("g5g.xlarge", "AL2023_ARM_64_NVIDIA"),
+        ("inf2.xlarge", "AL2023_x86_64_NEURON"),
     ],
 )
-def test_the_image_follows_the_architecture(instance: str, image: str) -> None:
-    assert groups(prod_with("cpu", instanceTypes=[instance]))["cpu"].inputs["amiType"] == image
+def test_the_image_follows_architecture_and_accelerator(instance: str, image: str) -> None:
+    pool = {**PROD[0], "instanceTypes": [instance]}
+    assert ami_type(NodePoolSpec.model_validate_json(json.dumps(pool))) == image
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"instanceTypes": ["m7i.xlarge", "m6i.xlarge"]},
-        {"capacity": "spot", "instanceTypes": ["m7i.xlarge", "m6i.xlarge", "m5.xlarge"]},
-    ],
-    ids=["instance types", "capacity"],
-)
-def test_a_group_that_has_to_be_replaced_gets_a_new_name_so_that_the_new_one_comes_first(
-    change: dict[str, Any],
-) -> None:
-    before, after = groups(record_program("prod")), groups(prod_with("cpu", **change))
-    assert before["cpu"].urn == after["cpu"].urn
-    assert before["cpu"].inputs["nodeGroupName"] != after["cpu"].inputs["nodeGroupName"]
-    assert before["system"].inputs["nodeGroupName"] == after["system"].inputs["nodeGroupName"]
+def test_a_group_that_has_to_be_replaced_gets_a_new_name_so_that_the_new_one_comes_first() -> None:
+    changes = {
+        "cpu": {"instanceTypes": ["m7i.xlarge", "m6i.xlarge"]},
+        "gpu": {"capacity": "spot", "instanceTypes": ["g6.xlarge", "g5.xlarge", "g4dn.xlarge"]},
+        "system": {"instanceTypes": ["m7g.large"]},
+    }
+    before, after = groups(record_program("prod")), groups(prod_with(changes))
+    for name, group in before.items():
+        assert group.urn == after[name].urn
+        assert (group.inputs["nodeGroupName"] != after[name].inputs["nodeGroupName"]) is (name in changes), name
 
 
-@pytest.mark.parametrize("change", [{"maxSize": 30}, {"diskGib": 120}, {"maxUnavailable": 2}], ids=str)
-def test_a_group_that_is_updated_in_place_keeps_its_name(change: dict[str, Any]) -> None:
-    before, after = groups(record_program("prod")), groups(prod_with("cpu", **change))
-    assert before["cpu"].inputs["nodeGroupName"] == after["cpu"].inputs["nodeGroupName"]
+def test_a_group_that_is_updated_in_place_keeps_its_name() -> None:
+    changes = {"cpu": {"maxSize": 30}, "system": {"diskGib": 120}, "cpu-spot": {"maxUnavailable": 2}}
+    before, after = groups(record_program("prod")), groups(prod_with(changes))
+    assert before["cpu"].inputs["scalingConfig"] != after["cpu"].inputs["scalingConfig"]
+    for name, group in before.items():
+        assert group.inputs["nodeGroupName"] == after[name].inputs["nodeGroupName"]

@@ -126,7 +126,8 @@ def test_the_key_lets_logs_encrypt_exactly_the_log_groups_of_the_environment(sta
     groups = recorded.of_type("aws:cloudwatch/logGroup:LogGroup")
     assert len(groups) == 2
     for group in groups:
-        arn = f"arn:aws:logs:{recorded.exports['region']}:{recorded.exports['accountId']}:log-group:{group.inputs['name']}"
+        place = f"{recorded.exports['region']}:{recorded.exports['accountId']}"
+        arn = f"arn:aws:logs:{place}:log-group:{group.inputs['name']}"
         assert [pattern for pattern in patterns if arn.startswith(pattern.removesuffix("*"))], arn
     assert all(f"slipway-{stack}" in pattern or f"/slipway/{stack}/" in pattern for pattern in patterns)
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-)
 
 
 def start(folder: Path, code: str = SLEEP, name: str = "daemon") -> ProcessRecord:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ from settings.model import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+pytestmark = pytest.mark.loop
 
 FAKE_IMAGE = Path(__file__).with_name("fake_image")
 
@@ -111,7 +113,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopSpec]:
 
 def pids(spec: LoopSpec) -> tuple[int, int]:
     paths = LoopPaths.of(spec.state_dir)
-    api, server = running(paths.api_record), running(paths.server_record)
+    api, server = running(paths.api_record), running(paths.server_record(spec.model.name))
     assert api is not None
     assert server is not None
     return api.pid, server.pid
@@ -199,12 +201,10 @@ def test_a_model_that_the_gate_refuses_is_neither_registered_nor_served(spec: Lo
 
     with pytest.raises(LoopError, match=r"auc 0\.9000 does not exceed the minimum 0\.9000"):
         run(strict)
-    api, server = status(spec.state_dir)
+    (api,) = status(spec.state_dir)
     assert api.url is not None
-    assert server.url is None
-    assert not Clients(api.url, spec.region).sagemaker.list_model_packages(ModelPackageGroupName="toy")[
-        "ModelPackageSummaryList"
-    ]
+    registry = Clients(api.url, spec.region).sagemaker
+    assert registry.list_model_packages(ModelPackageGroupName="toy")["ModelPackageSummaryList"] == []
 
 
 def test_a_failed_training_names_its_log_and_the_next_run_tries_again(spec: LoopSpec) -> None:
@@ -224,8 +224,6 @@ def test_a_failed_training_names_its_log_and_the_next_run_tries_again(spec: Loop
 def test_an_altered_artefact_is_not_served(spec: LoopSpec) -> None:
     report = run(spec)
     clients = Clients(report.places["AWS APIs"], spec.region)
-    bucket, _, key = report.places["model artefact"].removeprefix("s3://").partition("/")
-    content = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     package = clients.sagemaker.describe_model_package(ModelPackageName=report.places["model package"])
     properties = package["CustomerMetadataProperties"]
     clients.sagemaker.update_model_package(
@@ -233,7 +231,6 @@ def test_an_altered_artefact_is_not_served(spec: LoopSpec) -> None:
         CustomerMetadataProperties={**properties, "model-sha256": "0" * 64},
     )
 
-    assert content
     with pytest.raises(LoopError, match="was registered: it was altered"):
         run(spec)
 
@@ -241,8 +238,13 @@ def test_an_altered_artefact_is_not_served(spec: LoopSpec) -> None:
 def test_two_runs_at_once_do_not_mix(spec: LoopSpec) -> None:
     paths = LoopPaths.of(spec.state_dir)
     paths.root.mkdir(parents=True)
-    holder = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", holder, str(paths.lock)], stdout=subprocess.PIPE) as other:
+    holder = (
+        "import fcntl, sys; fcntl.flock(sys.stdin, fcntl.LOCK_EX); print(1, flush=True); __import__('time').sleep(9)"
+    )
+    with (
+        paths.lock.open("w") as lock,
+        subprocess.Popen([sys.executable, "-c", holder], stdin=lock, stdout=subprocess.PIPE) as other,
+    ):
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(LoopError, match="another command works on"):
@@ -280,17 +282,37 @@ def test_tearing_down_ends_exactly_our_processes_and_removes_the_folder(spec: Lo
         bystander.kill()
 
     assert not paths.root.exists()
-    assert [service.url for service in status(spec.state_dir)] == [None, None]
+    assert [service.url for service in status(spec.state_dir)] == [None]
     tear_down(spec.state_dir, Console(io.StringIO()))
 
 
 def test_a_half_deleted_state_is_repaired(spec: LoopSpec) -> None:
     first = run(spec)
     paths = LoopPaths.of(spec.state_dir)
-    shutil.rmtree(paths.models)
-    end(paths.server_record)
+    shutil.rmtree(paths.versions(spec.model.name))
+    end(paths.server_record(spec.model.name))
+    second = run(spec)
 
-    assert asdict(run(spec)) == asdict(first)
+    assert second.changed
+    assert (second.model_version, second.holdout) == (first.model_version, first.holdout)
+    assert all(service.healthy for service in status(spec.state_dir))
+
+
+def test_two_models_of_one_environment_are_served_side_by_side(spec: LoopSpec) -> None:
+    run(spec)
+    other = replace(
+        spec,
+        model=ModelSpec.model_validate({**MODEL, "name": "other", "datasetPrefix": "other/"}),
+        repository_url=f"{spec.repository_url}-other",
+        package_group="other",
+    )
+    run(other)
+
+    assert not run(spec).changed
+    assert not run(other).changed
+    services = status(spec.state_dir)
+    assert [service.name for service in services] == ["AWS APIs", "model server other", "model server toy"]
+    assert all(service.healthy for service in services)
 
 
 def test_objects_that_belong_to_no_month_are_removed(spec: LoopSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -154,8 +155,9 @@ class _Recorder:
         requests, answers = self._process.stdin, self._process.stdout
         if requests is None or answers is None:
             raise RuntimeError("the recorder has no pipes")
-        requests.write(json.dumps(request) + "\n")
-        requests.flush()
+        with contextlib.suppress(BrokenPipeError):
+            requests.write(json.dumps(request) + "\n")
+            requests.flush()
         line = answers.readline()
         if not line:
             raise RuntimeError(f"the recorder ended with status {self._process.wait()}")
@@ -164,7 +166,8 @@ class _Recorder:
     def close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         self._process.wait(timeout=SECONDS)
 
 

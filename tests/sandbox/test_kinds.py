@@ -1,0 +1,95 @@
+"""The table of AWS resource types, held against the SDK, botocore and the program's own resources."""
+
+from __future__ import annotations
+
+import re
+
+import botocore.session
+import pytest
+from botocore.model import StructureShape
+
+from sandbox.providers.aws_kinds import KINDS
+from sandbox.providers.kinds import Birth, Place
+from sandbox.providers.resources import changed_paths, is_immutable
+from sandbox.schema import resource_schema
+from sandbox.wire import UNKNOWN, Properties
+
+PLACE = Place("aws", "123456789012", "eu-west-1")
+
+
+def birth(inputs: Properties, number: int = 1) -> Birth:
+    return Birth("urn:pulumi:s::p::t::n", inputs, PLACE, number)
+
+
+@pytest.mark.parametrize("token", sorted(KINDS))
+def test_a_row_names_only_inputs_that_the_sdk_has(token: str) -> None:
+    kind, inputs = KINDS[token], resource_schema(token).inputs
+    named = {name.split(".")[0] for name in kind.immutable} | set(kind.needs)
+    named |= {kind.autoname} if kind.autoname else set()
+    assert named <= set(inputs), named - set(inputs)
+
+
+@pytest.mark.parametrize("token", sorted(KINDS))
+def test_a_row_answers_only_outputs_that_the_sdk_has(token: str) -> None:
+    schema, kind = resource_schema(token), KINDS[token]
+    inputs: Properties = dict.fromkeys(schema.inputs, "x")
+    computed = kind.compute(birth(inputs), kind.identify(birth(inputs)))
+    assert set(computed) <= set(schema.outputs), set(computed) - set(schema.outputs)
+
+
+@pytest.mark.parametrize("token", sorted(token for token, kind in KINDS.items() if kind.api))
+def test_a_row_names_an_operation_that_aws_has(token: str) -> None:
+    service, operation, inside = KINDS[token].api or ("", "", "")
+    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    assert isinstance(shape, StructureShape)
+    assert not inside or inside in shape.members
+
+
+def test_ids_and_arns_have_the_shape_that_aws_documents() -> None:
+    vpc = birth({"cidrBlock": "10.0.0.0/16"})
+    id_ = KINDS["aws:ec2/vpc:Vpc"].identify(vpc)
+    assert re.fullmatch(r"vpc-0[0-9a-f]{16}", id_)
+    assert KINDS["aws:ec2/vpc:Vpc"].compute(vpc, id_)["arn"] == f"arn:aws:ec2:eu-west-1:123456789012:vpc/{id_}"
+    cluster = birth({"name": "plat"})
+    outputs = KINDS["aws:eks/cluster:Cluster"].compute(cluster, "plat")
+    assert outputs["arn"] == "arn:aws:eks:eu-west-1:123456789012:cluster/plat"
+    assert re.fullmatch(r"https://[0-9A-F]{32}\.gr7\.eu-west-1\.eks\.amazonaws\.com", str(outputs["endpoint"]))
+    repository = KINDS["aws:ecr/repository:Repository"].compute(birth({"name": "a/b"}), "a/b")
+    assert repository["repositoryUrl"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b"
+
+
+def test_ids_are_the_same_in_every_run_and_never_come_back() -> None:
+    identify = KINDS["aws:ec2/subnet:Subnet"].identify
+    assert identify(birth({})) == identify(birth({}))
+    assert identify(birth({})) != identify(birth({}, number=2))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1, "b": None}, {"a": 1}, []),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
+        ({"a": [1, 2]}, {"a": [1, 3]}, ["a[1]"]),
+        ({"a": [1, 2]}, {"a": [1]}, ["a"]),
+        ({}, {"a": {"b": 1}}, ["a"]),
+        ({"a": UNKNOWN}, {"a": UNKNOWN}, ["a"]),
+    ],
+)
+def test_a_difference_is_named_by_its_path(old: Properties, new: Properties, paths: list[str]) -> None:
+    assert list(changed_paths(old, new, "")) == paths
+
+
+@pytest.mark.parametrize(
+    ("path", "replaces"),
+    [
+        ("vpcId", True),
+        ("launchTemplate.id", True),
+        ("launchTemplate", True),
+        ("launchTemplate.version", False),
+        ("subnetIds[2]", True),
+        ("vpcIdent", False),
+    ],
+)
+def test_a_change_below_or_above_an_immutable_input_replaces(path: str, *, replaces: bool) -> None:
+    assert is_immutable(path, frozenset({"vpcId", "launchTemplate.id", "subnetIds"})) is replaces
