@@ -125,7 +125,7 @@ class Cluster(pulumi.ComponentResource):
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
             upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             deletion_protection=spec.deletion_protection,
-            cluster_tags=dict(labels.tags),
+            cluster_tags={"Name": labels.cluster},
             # The component insists on an answer when the AWS provider is explicit; this adds neither profile nor role.
             provider_credential_opts=eks.KubeconfigOptionsArgs(),
             # Only the control plane comes from the component: it looks the versions of its add-ons up at every run, its

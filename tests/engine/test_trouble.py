@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +16,12 @@ from sandbox.engine import ROOT, Engine, EngineError
 from sandbox.recovery import recover
 from sandbox.world import World
 
+from .processes import addresses, below, command_of, environ_of, is_running
 from .small_platform import SIZE, SmallPlatform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Open = Callable[[Callable[[], None]], Engine]
     Agree = Callable[[Engine], None]
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.engine
 PLATFORM = SmallPlatform()
 DEADLINE_SECONDS = 60.0
 SECONDS_PER_CREATION = 0.4
+POISON = "not-to-be-seen-by-any-plugin"
 
 
 def within_deadline(condition: Callable[[], bool]) -> bool:
@@ -80,27 +82,6 @@ def test_a_resource_in_use_cannot_be_deleted(open_engine: Open) -> None:
         engine.destroy()
 
 
-def children(pid: int) -> list[int]:
-    """Processes below a process, the nearest first."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    found = [int(child) for task in tasks for child in task.read_text().split()]
-    return found + [below for child in found for below in children(child)]
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except FileNotFoundError:
-        return ""
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.fixture
 def running_update(tmp_path: Path, stack_file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """An update in a process of its own, slow enough to be caught in the middle."""
@@ -113,7 +94,7 @@ def running_update(tmp_path: Path, stack_file: Path) -> Iterator[subprocess.Pope
     process = subprocess.Popen(
         [sys.executable, "-c", script, tmp_path / "sandbox", stack_file],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "AWS_ACCESS_KEY_ID": POISON, "AWS_PROFILE": POISON},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -129,10 +110,10 @@ def test_after_kill_9_recovery_adopts_what_was_being_created(
 ) -> None:
     world = World(tmp_path / "sandbox" / "world.db")
     assert within_deadline(lambda: len(world.calls()) >= created), "the update never got that far"
-    below = children(running_update.pid)
-    providers = [pid for pid in below if "sandbox.providers" in command_of(pid)]
+    family = below(running_update.pid)
+    providers = [pid for pid in family if "sandbox.providers" in command_of(pid)]
     assert providers
-    for pid in [p for p in below if p not in providers] + [running_update.pid]:
+    for pid in [p for p in family if p not in providers] + [running_update.pid]:
         os.kill(pid, signal.SIGKILL)
     running_update.wait()
     assert within_deadline(lambda: not any(map(is_running, providers))), "a provider outlived its engine"
@@ -156,3 +137,32 @@ def test_a_running_update_is_not_taken_for_a_killed_one(
         recover(open_engine(PLATFORM))
     assert running_update.wait(DEADLINE_SECONDS) == 0, "the update was disturbed"
     assert not recover(open_engine(PLATFORM)).needed
+
+
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+NO_ADDRESS = {"00000000", "00000000000000000000000000000000"}
+"""The ends of a socket that is not bound or connected yet."""
+
+
+def test_an_update_opens_no_socket_beyond_loopback_and_sees_no_credential(
+    tmp_path: Path, running_update: subprocess.Popen[bytes]
+) -> None:
+    world = World(tmp_path / "sandbox" / "world.db")
+    listening: set[str] = set()
+    met: set[str] = set()
+    environments: list[bytes] = []
+    while running_update.poll() is None:
+        family = below(running_update.pid)
+        now_listening, now_met = addresses([running_update.pid, *family])
+        listening |= now_listening
+        met |= now_met
+        if len(world.calls()) >= 1 and not environments:
+            environments = [environ_of(pid) for pid in family if "sandbox.providers" in command_of(pid)]
+        time.sleep(0.05)
+    assert running_update.returncode == 0
+    assert listening, "no socket was seen at all"
+    assert listening <= LOOPBACK, listening
+    assert met <= LOOPBACK | NO_ADDRESS, met
+    assert environments
+    assert not any(POISON.encode() in environment for environment in environments)
+    assert all(b"AWS_EC2_METADATA_DISABLED=true" in environment for environment in environments)
