@@ -33,9 +33,9 @@ class Channel:
 
     name: str
     files: tuple[Path, ...]
-    """CSV files in the order of their names."""
+    """CSV files, folders included, in the order of their paths."""
     ignored: tuple[str, ...]
-    """Names in the channel's folder that are not CSV files."""
+    """Files of the channel that are not CSV files, by their path below its folder."""
 
 
 def find(config: Path, data: Path) -> dict[str, Channel]:
@@ -81,6 +81,7 @@ def _unreadable(name: str, settings: Document) -> list[str]:
 
 
 def _list(name: str, folder: Path) -> Channel:
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = tuple(entry for entry in entries if entry.is_file() and entry.suffix == ".csv")
-    return Channel(name, files, tuple(entry.name for entry in entries if entry not in files))
+    """List a channel; File mode keeps the folders below the channel's prefix."""
+    entries = sorted(entry for entry in folder.rglob("*") if entry.is_file()) if folder.is_dir() else []
+    files = tuple(entry for entry in entries if entry.suffix == ".csv")
+    return Channel(name, files, tuple(str(entry.relative_to(folder)) for entry in entries if entry not in files))

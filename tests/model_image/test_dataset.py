@@ -161,3 +161,18 @@ def test_validation_may_order_columns_differently_but_must_have_the_same(tmp_pat
         "channel 'validation' lacks column 'b'",
         "channel 'validation' has column 'c', training data has not",
     ]
+
+
+def test_part_files_in_folders_below_the_channel_are_found_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    config = tmp_path / "inputdataconfig.json"
+    config.write_text('{"train": {"TrainingInputMode": "File"}, "validation": {"TrainingInputMode": "File"}}')
+    for name in ("train/b.csv", "train/year=2013/month=02/x.csv", "train/a/_SUCCESS", "validation/part.csv"):
+        part = tmp_path / "data" / name
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("late,hour\n1,2\n")
+    found = channels.find(config, tmp_path / "data")["train"]
+    assert [str(part.relative_to(tmp_path / "data" / "train")) for part in found.files] == [
+        "b.csv",
+        "year=2013/month=02/x.csv",
+    ]
+    assert found.ignored == ("a/_SUCCESS",)
