@@ -105,7 +105,10 @@ class Environments:
             env=env,
         )
         self._commands.run(
-            [uv, "pip", "sync", "--require-hashes", "--python", folder / "bin" / "python", lock_file(group)],
+            [
+                *[uv, "pip", "sync", "--require-hashes", "--compile-bytecode"],
+                *["--python", folder / "bin" / "python", lock_file(group)],
+            ],
             log=log,
             on_line=lambda line: _tell(step, line),
             env=env,
