@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 
 from sandbox.commands import COMMANDS, CommandError
 from sandbox.console import Console
@@ -11,8 +12,15 @@ from sandbox.engine import EngineError
 from sandbox.loop.spec import LoopError
 
 
+def _report_thread(failure: threading.ExceptHookArgs) -> None:
+    """Reports a failed thread, except the Automation API's readers: an interrupt closes what they read."""
+    if failure.thread is None or not failure.thread.name.endswith("(consumer)"):
+        threading.__excepthook__(failure)
+
+
 def main() -> int:
     """Runs one command; returns the exit code."""
+    threading.excepthook = _report_thread
     parser = argparse.ArgumentParser(prog="sandbox", description=__doc__)
     verbs = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():

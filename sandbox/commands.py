@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from settings.model import Settings
 
 LOCAL: Final = "local"
+STATE_VARIABLE: Final = "SLIPWAY_STATE"
+"""Names the folder that holds the state of every environment's sandbox; `.slipway` in the checkout without it."""
+
+_PLUGIN_NOTE: Final = re.compile(r" *warning: using pulumi-\S+ from \$PATH at \S+")
+"""The engine's note on every plugin that it did not install itself: here, all of them."""
+
 IMAGE_PYTHON_VARIABLE: Final = "SLIPWAY_IMAGE_PYTHON"
 
 
@@ -45,7 +52,7 @@ class Command:
 
 def state_folder(stack: str) -> Path:
     """Returns where an environment's sandbox lives."""
-    return ROOT / ".slipway" / stack
+    return Path(os.environ.get(STATE_VARIABLE) or ROOT / ".slipway").resolve() / stack
 
 
 def policy_pack(stack: str) -> PolicyPack:
@@ -107,7 +114,7 @@ def preview(console: Console, stack: str) -> None:
     with _only_run(state_folder(stack)):
         engine = _open(console, stack)
         outcome = _plan(console, engine)
-        console.info(outcome.stdout.rstrip())
+        console.info(_PLUGIN_NOTE.sub("", outcome.stdout).rstrip())
         console.info(f"{_describe(outcome.changes)}; {_verdict(outcome)}")
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from rich.console import Console as RichConsole
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Step:
     def __init__(self, title: str, out: RichConsole) -> None:
         self._title, self._out = title, out
         self._started = self._shown = time.monotonic()
-        self._status = out.status(title) if out.is_terminal else None
+        self._status = out.status(escape(title)) if out.is_terminal else None
         self.summary = ""
         """Shown beside the title when the step is done."""
 
@@ -31,7 +32,7 @@ class Step:
         """Shows progress; may be called as often as there is any."""
         now = time.monotonic()
         if self._status is not None:
-            self._status.update(f"{self._title}  [dim]{text}  {now - self._started:.0f} s[/]")
+            self._status.update(f"{escape(self._title)}  [dim]{escape(text)}  {now - self._started:.0f} s[/]")
         elif now - self._shown >= _QUIET_SECONDS:
             self._shown = now
             self._out.print(f"  · {self._title}: {text} ({now - self._started:.0f} s)", highlight=False, markup=False)
@@ -45,9 +46,9 @@ class Step:
         if self._status is not None:
             self._status.stop()
         mark, style = ("✓", "green") if kind is None else ("✗", "red")
-        beside = f"  {self.summary}" if self.summary else ""
+        beside = f"  {escape(self.summary)}" if self.summary else ""
         seconds = time.monotonic() - self._started
-        self._out.print(f"[{style}]{mark}[/] {self._title}{beside}  [dim]{seconds:.1f} s[/]", highlight=False)
+        self._out.print(f"[{style}]{mark}[/] {escape(self._title)}{beside}  [dim]{seconds:.1f} s[/]", highlight=False)
 
 
 class Console:
@@ -70,5 +71,5 @@ class Console:
         """Prints names and values."""
         table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, value in rows.items():
-            table.add_row(f"[bold]{name}[/]", value)
+            table.add_row(f"[bold]{escape(name)}[/]", escape(value))
         self._out.print(table)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from conftest import Api
 
 
+pytestmark = pytest.mark.loop
+
+
 def members(api: Api, key: str) -> dict[str, bytes]:
     body = api.clients.s3.get_object(Bucket="models-bucket", Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as tar:
