@@ -136,18 +136,6 @@ def _side(of: str, name: str = "bucket", api: tuple[str, str, str] | None = None
     return Kind(identify=joined(name), immutable=frozenset({name, *more}), needs={name: of}, api=api)
 
 
-def _member(name: str, *, immutable: tuple[str, ...], template: str, seconds: float, autoname: str | None) -> Kind:
-    """A child of an EKS cluster, called `<cluster>:<name>`."""
-    return Kind(
-        identify=joined("clusterName", name, by=":"),
-        compute=arn(template),
-        immutable=frozenset({"clusterName", name, *immutable}),
-        needs={"clusterName": _CLUSTER},
-        autoname=autoname,
-        seconds=seconds,
-    )
-
-
 NETWORK: Final[dict[str, Kind]] = {
     _VPC: Kind(
         identify=hex_id("vpc"),
@@ -408,12 +396,12 @@ CLUSTER: Final[dict[str, Kind]] = {
         api=("eks", "CreateNodegroup", ""),
         seconds=120,
     ),
-    "aws:eks/addon:Addon": _member(
-        "addonName",
-        immutable=(),
-        template="arn:{partition}:eks:{region}:{account}:addon/{clusterName}/{addonName}/{hex}",
+    "aws:eks/addon:Addon": Kind(
+        identify=joined("clusterName", "addonName", by=":"),
+        compute=arn("arn:{partition}:eks:{region}:{account}:addon/{clusterName}/{addonName}/{hex}"),
+        immutable=frozenset({"clusterName", "addonName"}),
+        needs={"clusterName": _CLUSTER},
         seconds=30,
-        autoname=None,
     ),
     "aws:eks/accessEntry:AccessEntry": Kind(
         identify=joined("clusterName", "principalArn", by=":"),
