@@ -63,7 +63,9 @@ def test_progress_lines_carry_the_metrics_in_a_fixed_form(here: Here, job: Any) 
     progress = re.findall(
         r"^\[(\d+)\] validation-auc=(0\.\d{4}) validation-logloss=(\d\.\d{4})$", result.out, re.MULTILINE
     )
-    assert [int(number) for number, _, _ in progress][:2] == [0, 10]
+    rounds = [int(number) for number, _, _ in progress]
+    assert rounds[0] == 0
+    assert {0, 10} <= set(rounds), "every tenth round at least; more where a round takes long"
     final = re.search(r"^final-auc=(0\.\d{4}) final-log_loss=(\d\.\d{4})", result.out, re.MULTILINE)
     assert final
     evaluation = json.loads((job.base / "output/data/evaluation.json").read_text())
