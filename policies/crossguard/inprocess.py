@@ -72,6 +72,7 @@ class InProcess:
         request = proto.AnalyzeRequest(
             type=resource.token, urn=resource.urn, name=resource.name, properties=_struct(_raw(resource.properties))
         )
+        request.options.protect = resource.protect
         if isinstance(resource.provider, Known):
             request.provider.CopyFrom(_provider(resource))
         return _diagnostics(self._servicer.Analyze(request, None))
@@ -87,6 +88,7 @@ class InProcess:
                 properties=_struct(_raw(resource.properties)),
                 parent=resource.parent or "",
             )
+            held.options.protect = resource.protect
             for name, urns in resource.dependencies.items():
                 held.propertyDependencies[name].urns.extend(urns)
         return _diagnostics(self._servicer.AnalyzeStack(request, None))

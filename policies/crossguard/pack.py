@@ -161,6 +161,7 @@ def _resource(args: ResourceValidationArgs) -> Resource:
         properties=value_of(args.props),
         provider=_provider(args.provider),
         parent=args.opts.parent,
+        protect=args.opts.protect,
     )
 
 
@@ -172,6 +173,7 @@ def _stack_resource(held: PolicyResource) -> Resource:
         properties=value_of(held.props),
         provider=_provider(held.provider),
         parent=held.parent.urn if held.parent is not None else held.opts.parent,
+        protect=held.opts.protect,
         dependencies={
             name: tuple(each.urn for each in sources) for name, sources in held.property_dependencies.items()
         },

@@ -15,20 +15,20 @@ def collect(candidates: Iterable[object]) -> tuple[AnyRule, ...]:
     """The rules among some objects, by id.
 
     Raises:
-        ValueError: two rules share a name, or an id and a kind; all such clashes are named.
+        ValueError: two rules share a name, or an id, a kind and levels; all such clashes are named.
     """
     found = [cast("AnyRule", each) for each in candidates if isinstance(each, ResourceRule | StackRule)]
     clashes = [
         *(f"name {name}" for name, count in Counter(rule.name for rule in found).items() if count > 1),
         *(
             f"{kind.value} rule {identifier}"
-            for (identifier, kind), count in Counter((rule.id, rule.kind) for rule in found).items()
+            for (identifier, kind, _), count in Counter((rule.id, rule.kind, rule.levels) for rule in found).items()
             if count > 1
         ),
     ]
     if clashes:
         raise ValueError(f"rules declared twice: {', '.join(sorted(clashes))}")
-    return tuple(sorted(found, key=lambda rule: (rule.id, rule.kind.value)))
+    return tuple(sorted(found, key=lambda rule: (rule.id, rule.kind.value, rule.name)))
 
 
 @cache

@@ -23,6 +23,8 @@ class Resource:
     """The properties of the provider that will make the resource."""
     parent: str | None = None
     """URN of the parent."""
+    protect: bool = False
+    """Whether the engine refuses to delete it; inherited from the parent before a policy sees it."""
     dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """For each property that the program gave: URNs of the resources that its value came from."""
 

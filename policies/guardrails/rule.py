@@ -81,7 +81,7 @@ Finding = Violation | Undetermined
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule(Generic[F]):
     id: str
-    """The catalogue number, such as `NET-05`; a resource rule and a stack rule may share one."""
+    """The catalogue number, such as `NET-05`; rules of another kind or other levels may share it."""
     name: str
     """The name in configuration and messages, in kebab case."""
     title: str

@@ -56,7 +56,7 @@ def with_change(engine: Engine, tmp_path: Path, old: str, new: str) -> Engine:
 
 def test_the_whole_platform_comes_up_without_a_violation(deployed: tuple[Engine, Outcome]) -> None:
     engine, outcome = deployed
-    assert outcome.violations == []
+    assert outcome.mandatory == []
     assert set(outcome.changes) == {"create"}
     types = {record.type for record in engine.world().all()}
     assert {"aws:ec2/vpc:Vpc", CLUSTER, "aws:eks/nodeGroup:NodeGroup", "kubernetes:core/v1:Namespace"} <= types

@@ -30,8 +30,17 @@ FLAGS = dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls
 TEMPLATE = {
     "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
     "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": "true"}}],
+    "tagSpecifications": [{"resourceType": kind, "tags": TAGS} for kind in ("instance", "volume")],
     "tags": TAGS,
 }
+LIFECYCLE = {
+    "id": "retention",
+    "status": "Enabled",
+    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+    "noncurrentVersionExpiration": {"noncurrentDays": 30},
+}
+VERSIONING = {"versioningConfiguration": {"status": "Enabled"}}
+LOGGING = {"targetBucket": "slipway-logs", "targetPrefix": "good/"}
 
 
 def urn(token: str, name: str) -> str:
@@ -48,6 +57,7 @@ def held(
         "type": token,
         "inputs": properties,
         "outputs": properties,
+        "protect": name == "good",
         "parent": STACK,
         "propertyDependencies": edges or {},
     }
@@ -69,6 +79,14 @@ def deployment() -> str:
             {**side, "rules": [SSE]},
             edge,
         ),
+        held("aws:s3/bucketVersioning:BucketVersioning", "versions", {**side, **VERSIONING}, edge),
+        held(
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+            "lifecycle",
+            {**side, "rules": [LIFECYCLE]},
+            edge,
+        ),
+        held("aws:s3/bucketLogging:BucketLogging", "logging", {**side, **LOGGING}, edge),
         held(bucket, "bad", {"bucket": "slipway-bad", "tags": TAGS}),
         held("aws:ec2/launchTemplate:LaunchTemplate", "good-nodes", TEMPLATE),
         held("aws:ec2/launchTemplate:LaunchTemplate", "bad-nodes", {"tags": TAGS}),

@@ -118,8 +118,15 @@ def test_the_real_engine_blocks_the_bad_resources_of_a_state_and_no_others(
         ("s3-public-access-block", "bad"),
         ("s3-kms-encryption", "bad"),
         ("s3-tls-only", "bad"),
+        ("s3-versioning", "bad"),
+        ("s3-lifecycle", "bad"),
+        ("stateful-protected", "bad"),
     }
-    assert found(events, "advisory") == {("undecided-in-stack", "bad-nodes")}
+    assert found(events, "advisory") == {
+        ("undecided-in-stack", "bad-nodes"),
+        ("s3-access-logs", "bad"),
+        ("tag-propagation", "bad-nodes"),
+    }
     assert {each["severity"] for each in events if each["policyName"] == "s3-public-access-block"} == {"critical"}
 
 
@@ -147,6 +154,10 @@ def test_the_real_engine_takes_levels_and_exemptions_from_the_configuration(
         ("undecided-in-stack", "bad-nodes"),
         ("s3-kms-encryption", "bad"),
         ("s3-tls-only", "bad"),
+        ("s3-versioning", "bad"),
+        ("s3-lifecycle", "bad"),
+        ("s3-access-logs", "bad"),
+        ("tag-propagation", "bad-nodes"),
     }
 
 

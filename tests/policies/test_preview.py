@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pulumi
 import pulumi_aws as aws
 import pytest
 
@@ -9,12 +10,15 @@ from sandbox.engine import Engine, PolicyPack
 from tests.policies.state import TAGS
 
 POLICIES = Path(__file__).parents[2] / "policies"
+_AbortUpload = aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs
+_ForgetVersions = aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs
 
 
 def program() -> None:
     """A guarded bucket and a bare one, both named by the provider."""
-    key = aws.kms.Key("key", enable_key_rotation=True, tags=TAGS)
-    guarded = aws.s3.Bucket("guarded", tags=TAGS)
+    protected = pulumi.ResourceOptions(protect=True)
+    key = aws.kms.Key("key", enable_key_rotation=True, tags=TAGS, opts=protected)
+    guarded = aws.s3.Bucket("guarded", tags=TAGS, opts=protected)
     aws.s3.BucketPublicAccessBlock(
         "guarded",
         bucket=guarded.id,
@@ -32,6 +36,16 @@ def program() -> None:
     aws.s3.BucketServerSideEncryptionConfiguration("guarded", bucket=guarded.id, rules=[rule])
     document = guarded.arn.apply(lambda arn: '{"Statement":[{"Effect":"Deny","Resource":"' + arn + '"}]}')
     aws.s3.BucketPolicy("guarded", bucket=guarded.id, policy=document)
+    enabled = aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled")
+    aws.s3.BucketVersioning("guarded", bucket=guarded.id, versioning_configuration=enabled)
+    retention = aws.s3.BucketLifecycleConfigurationRuleArgs(
+        id="retention",
+        status="Enabled",
+        abort_incomplete_multipart_upload=_AbortUpload(days_after_initiation=7),
+        noncurrent_version_expiration=_ForgetVersions(noncurrent_days=30),
+    )
+    aws.s3.BucketLifecycleConfiguration("guarded", bucket=guarded.id, rules=[retention])
+    aws.s3.BucketLogging("guarded", bucket=guarded.id, target_bucket="logs", target_prefix="guarded/")
     aws.s3.Bucket("bare")
 
 
@@ -47,7 +61,10 @@ def test_a_first_preview_blocks_the_bare_bucket_and_passes_its_guarded_neighbour
         ("s3-kms-encryption", "bare"),
         ("s3-tls-only", "bare"),
         ("required-tags", "bare"),
+        ("s3-versioning", "bare"),
+        ("s3-lifecycle", "bare"),
+        ("stateful-protected", "bare"),
     }
     advice = {(each.policy, each.urn.rpartition("::")[2]) for each in outcome.violations if not each.mandatory}
-    assert advice == {("undecided-in-stack", "guarded")}
+    assert advice == {("undecided", "guarded"), ("undecided-in-stack", "guarded"), ("s3-access-logs", "bare")}
     assert not engine.export().resources

@@ -20,7 +20,7 @@ from guardrails.rule import EVERY_TYPE, AnyRule
 from guardrails.view import Known, value_of
 from tests.policies.corpus import cases
 
-CUSTOM = re.compile(r"kubernetes:karpenter\.k8s\.aws/")
+CUSTOM = re.compile(r"kubernetes:karpenter(\.k8s\.aws|\.sh)/")
 """Types that a custom resource definition makes, which no SDK has."""
 
 COMPUTED = {"id", "arn", "tagsAll"}
