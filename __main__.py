@@ -6,6 +6,8 @@ import pulumi_aws as aws
 from components.addons import Addons, AddonsArgs
 from components.cluster import Cluster, ClusterArgs
 from components.endpoints import Endpoints, EndpointsArgs
+from components.exports import export_outputs
+from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
@@ -51,6 +53,8 @@ cluster = Cluster(
     ClusterArgs(labels=labels, spec=settings.cluster, network=network.handle, key_arn=key_arn, protect=protect),
     opts=on_aws,
 )
+on_both = pulumi.ResourceOptions(providers=[aws_provider, cluster.handle.kubernetes])
+
 pod_network = PodNetwork(
     "pod-network",
     PodNetworkArgs(labels=labels, versions=settings.cluster.addons, cluster=cluster.handle),
@@ -73,6 +77,18 @@ Addons(
     AddonsArgs(versions=settings.cluster.addons, cluster=cluster.handle, pools=pools.handle),
     opts=on_aws,
 )
+Karpenter(
+    "karpenter",
+    KarpenterArgs(
+        labels=labels,
+        spec=settings.karpenter,
+        chart=settings.charts.karpenter,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        key_arn=key_arn,
+    ),
+    opts=on_both,
+)
 Workspaces(
     "workspaces",
     WorkspacesArgs(
@@ -80,41 +96,21 @@ Workspaces(
         kubernetes_version=settings.cluster.version,
         pod_network=pod_network.handle,
     ),
-    opts=pulumi.ResourceOptions(providers=[cluster.handle.kubernetes]),
+    opts=on_both,
 )
 training = Training(
     "training",
     TrainingArgs(
-        labels=labels,
-        models=settings.models,
-        store=store.handle,
-        network=network.handle,
-        endpoints=endpoints.handle,
+        labels=labels, models=settings.models, store=store.handle, network=network.handle, endpoints=endpoints.handle
     ),
     opts=on_aws,
 )
 registry = ModelRegistry(
     "registry",
     ModelRegistryArgs(
-        labels=labels,
-        models=settings.models,
-        store=store.handle,
-        network=network.handle,
-        endpoints=endpoints.handle,
+        labels=labels, models=settings.models, store=store.handle, network=network.handle, endpoints=endpoints.handle
     ),
     opts=on_aws,
 )
 
-pulumi.export("accountId", environment.account_id)
-pulumi.export("region", environment.region)
-pulumi.export("clusterName", cluster.handle.name)
-pulumi.export("clusterEndpoint", cluster.handle.endpoint)
-pulumi.export("kubeconfig", cluster.handle.kubeconfig)
-pulumi.export("dataBucket", store.handle.data_bucket)
-pulumi.export("modelsBucket", store.handle.models_bucket)
-pulumi.export("keyArn", key_arn)
-pulumi.export("modelEcrRepo", store.handle.repositories)
-pulumi.export("trainingRoleArn", training.handle.role_arn)
-pulumi.export("modelPackageGroups", registry.handle.package_groups)
-pulumi.export("sageMakerModelArn", registry.handle.model_arns)
-pulumi.export("settingsDigest", settings.digest)
+export_outputs(settings, store=store.handle, cluster=cluster.handle, training=training.handle, registry=registry.handle)

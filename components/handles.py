@@ -103,6 +103,26 @@ class NodePoolsHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptionsHandle:
+    """Queue of what AWS announces about instances."""
+
+    queue: str
+    """Name of the queue."""
+    ready: Ready
+    """The queue with its policy and every way into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KarpenterHandle:
+    """Nodes that come when pods wait."""
+
+    node_role_arn: pulumi.Output[str]
+    """Role of every node that Karpenter starts."""
+    ready: Ready
+    """Every elastic pool: after these a pod that waits gets a node, and while it exists they stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingHandle:
     """What starts training jobs needs this."""
 

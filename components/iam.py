@@ -73,6 +73,10 @@ class Account:
         """ARN of a regional resource."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
+    def public_arn(self, service: str, resource: str) -> str:
+        """ARN of a regional resource that belongs to no account, such as a machine image or a public parameter."""
+        return f"arn:{self.partition}:{service}:{self.region}::{resource}"
+
     def global_arn(self, service: str, resource: str) -> str:
         """ARN of a resource that belongs to no region."""
         return f"arn:{self.partition}:{service}::{self.account_id}:{resource}"
@@ -84,6 +88,10 @@ class Account:
     def bucket(self, name: str, key: str | None = None) -> str:
         """ARN of a bucket, or of the objects in it that `key` (which may end in `*`) names."""
         return f"arn:{self.partition}:s3:::{name}" if key is None else f"arn:{self.partition}:s3:::{name}/{key}"
+
+    def instance_profile(self, name: str) -> str:
+        """ARN of an instance profile."""
+        return self.global_arn("iam", f"instance-profile/{name}")
 
     def role(self, name: str) -> str:
         """ARN of a role."""

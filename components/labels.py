@@ -44,6 +44,10 @@ MAX_NODE_GROUP_NAME: Final = 63
 """EKS API reference, `CreateNodegroup`."""
 MAX_CLUSTER_NAME: Final = 100
 """EKS API reference, `CreateCluster`."""
+MAX_QUEUE_NAME: Final = 80
+"""SQS API reference, `CreateQueue`."""
+MAX_RULE_NAME: Final = 64
+"""EventBridge API reference, `PutRule`."""
 
 _FINGERPRINT_DIGITS: Final = 8
 
@@ -111,6 +115,14 @@ class Labels:
     def role(self, duty: str) -> str:
         """Name of the IAM role of one duty."""
         return fitted(f"{PROJECT}-{self.environment.name}-{duty}", MAX_ROLE_NAME)
+
+    def queue(self, thing: str) -> str:
+        """Name of a queue of ours."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{thing}", MAX_QUEUE_NAME)
+
+    def rule(self, event: str) -> str:
+        """Name of an EventBridge rule of ours."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{event}", MAX_RULE_NAME)
 
     def bucket(self, kind: str) -> str:
         """Name of a bucket; account and region make it unique among all of S3."""

@@ -16,17 +16,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
 from components.handles import ClusterHandle, NetworkHandle, NodePoolsHandle, Ready
 from components.labels import CAPACITY_LABEL, POOL_LABEL, ROLE_LABEL, Labels
+from components.nodes import GPU_PRESENT, GPU_RESOURCE, ROOT_DEVICE, SYSTEM_TAINT, create_node_role
 from settings.instances import Accelerator, Architecture, accelerator, architecture
 from settings.model import Capacity, NodePoolSpec, PoolRole
 
-NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore")
-"""Managed policies of a node: join, pull images, be reached without a key pair. Pod addresses need the CNI's role."""
-GPU_RESOURCE = "nvidia.com/gpu"
-ROOT_DEVICE = "/dev/xvda"
-"""Root device of Amazon Linux 2023 images."""
 TAGGED_WITH_INSTANCE = ("instance", "volume", "network-interface")
 
 _AMI_TYPES = {
@@ -48,14 +43,14 @@ def ami_type(pool: NodePoolSpec) -> str:
 def node_labels(pool: NodePoolSpec) -> dict[str, str]:
     """Kubernetes labels of a pool's nodes; the GPU one is what NVIDIA's device plugin selects nodes by."""
     labels = {POOL_LABEL: pool.name, ROLE_LABEL: pool.role.value, CAPACITY_LABEL: pool.capacity.value}
-    return {**labels, f"{GPU_RESOURCE}.present": "true"} if pool.role is PoolRole.GPU else labels
+    return {**labels, GPU_PRESENT: "true"} if pool.role is PoolRole.GPU else labels
 
 
 def node_taints(pool: NodePoolSpec) -> list[aws.eks.NodeGroupTaintArgs]:
     """Taints of a pool's nodes."""
     taints: list[tuple[str, str]] = []
     if pool.role is PoolRole.SYSTEM:
-        taints.append(("CriticalAddonsOnly", "true"))
+        taints.append((SYSTEM_TAINT, "true"))
     if pool.role is PoolRole.GPU:
         taints.append((GPU_RESOURCE, "true"))
     if pool.capacity is Capacity.SPOT:
@@ -91,7 +86,7 @@ class NodePools(pulumi.ComponentResource):
         super().__init__("slipway:nodepools:NodePools", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        role, grants = self._create_node_role()
+        role, grants = create_node_role(f"{name}-node-role", args.labels.role("node"), args.labels, self._child)
         groups = {pool.name: self._create_pool(pool, role, grants) for pool in args.pools}
         self.handle = NodePoolsHandle(
             node_role_arn=role.arn,
@@ -99,27 +94,6 @@ class NodePools(pulumi.ComponentResource):
             system_ready=tuple(groups[pool.name] for pool in args.pools if pool.role is PoolRole.SYSTEM),
         )
         self.register_outputs({"node_role_arn": role.arn, "names": self.handle.names})
-
-    def _create_node_role(self) -> tuple[aws.iam.Role, Ready]:
-        labels = self._args.labels
-        account = iam.Account.of(labels.environment)
-        role = aws.iam.Role(
-            f"{self._name}-node-role",
-            name=labels.role("node"),
-            description=f"Nodes of {labels.cluster}",
-            assume_role_policy=iam.instance_trust(account),
-            opts=self._child,
-        )
-        grants = tuple(
-            aws.iam.RolePolicyAttachment(
-                f"{self._name}-node-role-{policy}",
-                role=role.name,
-                policy_arn=account.aws_managed("iam", f"policy/{policy}"),
-                opts=self._child,
-            )
-            for policy in NODE_POLICIES
-        )
-        return role, grants
 
     def _create_pool(self, pool: NodePoolSpec, role: aws.iam.Role, grants: Ready) -> aws.eks.NodeGroup:
         labels, network = self._args.labels, self._args.network

@@ -1,4 +1,4 @@
-"""Resource policies: what the key and the buckets themselves allow and refuse."""
+"""Resource policies: what the key, the buckets and the queues themselves allow and refuse."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ MAX_KEY_POLICY: Final = 32_768
 USE_KEY: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
 """Actions of a service that encrypts and decrypts with the key."""
 
+_LAUNCHERS: Final = (
+    "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+    "spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+    "ec2fleet.amazonaws.com/AWSServiceRoleForEC2Fleet",
+)
+"""Service-linked roles that launch nodes: for managed groups, on spot capacity, and as fleets for Karpenter."""
+
 
 def key_policy(account: iam.Account, log_group_prefixes: Sequence[str]) -> str:
     """Policy of the environment's key.
 
     The account decides by IAM who uses the key. CloudWatch Logs may use it for log groups below `log_group_prefixes`.
-    EC2 may use it for volumes that the Auto Scaling service-linked role launches: that role has no policy of ours, and
-    it is named by a condition because KMS refuses a principal that does not exist yet.
+    EC2 may use it for volumes that the service-linked roles of Auto Scaling, EC2 Spot and EC2 Fleet launch: these roles
+    have no policy of ours, and they are named by a condition because KMS refuses a principal that does not exist yet.
     """
     everything: iam.Statement = {
         "Sid": "AccountDecidesByIam",
@@ -44,12 +51,12 @@ def key_policy(account: iam.Account, log_group_prefixes: Sequence[str]) -> str:
 
 
 def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:
-    launcher = account.role("aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
+    launchers = [account.role(f"aws-service-role/{role}") for role in _LAUNCHERS]
     launched: iam.Condition = {
         "StringEquals": {
             "kms:CallerAccount": account.account_id,
             "kms:ViaService": account.service("ec2"),
-            "aws:PrincipalArn": launcher,
+            "aws:PrincipalArn": launchers,
         }
     }
     statement: iam.Statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*"}
@@ -88,3 +95,30 @@ def receive_access_logs(account: iam.Account, bucket: str, sources: Sequence[str
 def bucket_policy(*statements: iam.Statement) -> str:
     """Policy of a bucket."""
     return iam.document(*statements, limit=MAX_BUCKET_POLICY)
+
+
+def queue_policy(account: iam.Account, queue: str, rules: Sequence[str]) -> str:
+    """Policy of a queue: the account's EventBridge rules `rules` send to it, and nobody uses it without TLS.
+
+    Source: EventBridge user guide, "Amazon SQS permissions".
+    """
+    arn = account.arn("sqs", queue)
+    senders = [account.arn("events", f"rule/{rule}") for rule in rules]
+    return iam.document(
+        {
+            "Sid": "EventsOfTheAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": senders}},
+        },
+        {
+            "Sid": "OnlyTls",
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": "sqs:*",
+            "Resource": arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    )

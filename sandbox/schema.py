@@ -93,38 +93,65 @@ class ResourceSchema:
     """Inputs and outputs of one resource type."""
 
     token: str
-    arguments: type
+    inputs: dict[str, Shape]
+    """Input properties by wire name."""
+    required: frozenset[str]
+    """Names of the inputs that have to be given."""
     outputs: tuple[str, ...]
-
-    @property
-    def inputs(self) -> dict[str, Shape]:
-        """Input properties by wire name."""
-        return _fields(self.arguments)
 
     def failures(self, properties: Properties) -> list[Failure]:
         """Returns every way in which the inputs break the schema."""
-        return structure_failures(self.arguments, properties)
+        return list(_object(self.inputs, self.required, properties, ""))
 
 
 @functools.cache
 def resource_schema(token: str) -> ResourceSchema:
     """Returns the schema of a resource type.
 
+    What the specification of a custom Kubernetes resource may hold, only its definition knows: any mapping passes.
+
     Raises:
         UnknownTypeError: the installed SDK has no such type.
     """
     place = _place(token)
+    if place is None and _is_custom(token):
+        return _custom_resource(token)
     if place is None:
         raise UnknownTypeError(token)
     module = importlib.import_module(place[0])
     resource = getattr(module, place[1])
     arguments = getattr(module, f"{place[1]}InitArgs", None) or getattr(module, f"{place[1]}Args")
-    return ResourceSchema(token, arguments, tuple(sdk_types.resource_types(resource)))
+    outputs = tuple(sdk_types.resource_types(resource))
+    return ResourceSchema(token, _fields(arguments), _required(arguments), outputs)
 
 
 def structure_failures(arguments: type, properties: Properties) -> list[Failure]:
     """Returns every way in which properties break an `…Args` class."""
     return list(_structure(arguments, properties, ""))
+
+
+def _is_custom(token: str) -> bool:
+    """Tells whether a token is of an API group with a domain, as definitions have it, that the SDK does not know."""
+    package, module, _ = token.split(":", 2)
+    group, _, version = module.partition("/")
+    return (
+        package == "kubernetes"
+        and bool(version)
+        and "." in group
+        and rpc.get_resource_module(package, module, "") is None
+    )
+
+
+def _custom_resource(token: str) -> ResourceSchema:
+    metadata = importlib.import_module("pulumi_kubernetes.meta.v1").ObjectMetaArgs
+    text = Scalar((str,))
+    inputs: dict[str, Shape] = {
+        "apiVersion": text,
+        "kind": text,
+        "metadata": Structure(metadata),
+        "spec": Mapping(Anything()),
+    }
+    return ResourceSchema(token, inputs, frozenset({"apiVersion", "kind", "metadata"}), tuple(inputs))
 
 
 def _place(token: str) -> tuple[str, str] | None:
@@ -224,9 +251,14 @@ def _scalar_failures(
 
 
 def _structure(arguments: type, value: Properties, path: str) -> typing.Iterator[Failure]:
-    fields = _fields(arguments)
+    yield from _object(_fields(arguments), _required(arguments), value, path)
+
+
+def _object(
+    fields: dict[str, Shape], required: frozenset[str], value: Properties, path: str
+) -> typing.Iterator[Failure]:
     prefix = f"{path}." if path else ""
-    for name in sorted(_required(arguments) - {key for key, item in value.items() if item is not None}):
+    for name in sorted(required - {key for key, item in value.items() if item is not None}):
         yield Failure(f"{prefix}{name}", "missing required property")
     for name, item in value.items():
         if name in fields:

@@ -109,6 +109,9 @@ def _types(table: str, prefix: str = "") -> frozenset[str]:
 EC2_TYPES: Final = _types(_EC2_SIZES)
 """Every EC2 instance type that a node pool may name."""
 
+EC2_FAMILIES: Final = frozenset(name.partition(".")[0] for name in EC2_TYPES)
+"""Every EC2 instance family that an elastic pool may name."""
+
 TRAINING_TYPES: Final = _types(_SAGEMAKER_SIZES, "ml.")
 """Every SageMaker instance type that a training job may name."""
 
@@ -135,13 +138,13 @@ def family(instance_type: str) -> str:
 
 
 def architecture(instance_type: str) -> Architecture:
-    """Return the architecture of a type of `EC2_TYPES`."""
+    """Return the architecture of a type or family of `EC2_TYPES`."""
     name = family(instance_type)
     return Architecture.ARM64 if _GRAVITON.match(name) or name in _ARM_BY_EXCEPTION else Architecture.AMD64
 
 
 def accelerator(instance_type: str) -> Accelerator:
-    """Return the accelerator of a type of `EC2_TYPES`."""
+    """Return the accelerator of a type or family of `EC2_TYPES`."""
     name = family(instance_type)
     if name in _NVIDIA:
         return Accelerator.NVIDIA

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from settings.instances import Architecture
 from settings.versions import KubernetesVersion
 
 NAME: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -32,6 +33,13 @@ PREFIX: Final = r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*/$"
 CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
 COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
+CHART_VERSION: Final = r"^\d+\.\d+\.\d+$"
+AMI_ALIAS: Final = r"^al2023@v\d{8}$"
+BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
+CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
+TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
@@ -48,6 +56,13 @@ PATTERNS: Final[dict[str, str]] = {
     CIDR: "an IPv4 range in CIDR notation, such as 10.0.0.0/16",
     COLUMN: "letters, digits and underscores, not starting with a digit, such as late",
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as inference",
+    CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
+    CHART_VERSION: "one exact chart version, such as 1.14.1",
+    AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
+    BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
+    CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
+    TAINT_KEY: "a label key, such as example.com/team",
+    TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""
 
@@ -247,6 +262,113 @@ class NodePoolSpec(Section):
     """Nodes that an update may take out at the same time."""
 
 
+class ChartSpec(Section):
+    """One Helm chart."""
+
+    repository: Annotated[str, Field(pattern=CHART_REPOSITORY)]
+    """Where the chart comes from: its publisher, or a mirror of your own."""
+    version: Annotated[str, Field(pattern=CHART_VERSION)]
+    """Exact version; a range would let a release change without a change of this file."""
+
+
+class ChartsSpec(Section):
+    """Every Helm chart that runs in the cluster."""
+
+    karpenter: ChartSpec
+    """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""
+
+
+class LimitsSpec(Section):
+    """What all nodes of an elastic pool together may have; Karpenter starts none beyond it."""
+
+    cpu: Annotated[int, Field(ge=1, le=100_000)]
+    """Processors."""
+    memory_gib: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Memory, GiB."""
+    gpus: Annotated[int, Field(ge=0, le=10_000)]
+    """GPUs; 0 exactly for role cpu."""
+
+
+class TaintSpec(Section):
+    """A taint: only pods that tolerate it run on the node."""
+
+    key: Annotated[str, Field(pattern=TAINT_KEY, max_length=253)]
+    """Key of the taint."""
+    value: Annotated[str, Field(pattern=TAINT_VALUE)]
+    """Value of the taint."""
+
+
+class ConsolidationSpec(Section):
+    """When Karpenter removes nodes, or replaces several by fewer."""
+
+    policy: Literal["WhenEmpty", "WhenEmptyOrUnderutilized"]
+    """`WhenEmpty` never moves a running pod; `WhenEmptyOrUnderutilized` moves pods to save nodes."""
+    after_minutes: Annotated[int, Field(ge=1, le=1440)]
+    """Time without a pod coming or going before a node counts."""
+
+
+class BudgetSpec(Section):
+    """How many nodes of a pool Karpenter may take out at the same time; the strictest active budget counts."""
+
+    nodes: Annotated[str, Field(pattern=BUDGET_NODES)]
+    """Share or number of the pool's nodes; 0 takes out none."""
+    reasons: tuple[Literal["Underutilized", "Empty", "Drifted"], ...] = Field(strict=False, max_length=3)
+    """What the budget is for; empty for every reason."""
+    schedule: Annotated[str, Field(pattern=CRON)] | None
+    """When the budget begins to hold, cron in UTC; null for always."""
+    duration_hours: Annotated[int, Field(ge=1, le=168)] | None
+    """How long it then holds; null exactly when it holds always."""
+
+
+class ElasticPoolSpec(Section):
+    """One Karpenter NodePool: nodes come when pods wait, and go when they are not needed."""
+
+    name: Name
+    """Name of the pool; no other pool, managed or elastic, has it."""
+    role: Literal[PoolRole.CPU, PoolRole.GPU]
+    """`gpu` nodes take only pods that ask for a GPU."""
+    capacity: tuple[Capacity, ...] = Field(strict=False, min_length=1, max_length=2)
+    """Purchase options; with both, spot is taken first and on-demand when there is none. Nodes of a pool that may be \
+spot take only pods that tolerate it."""
+    architecture: Architecture
+    """Processor architecture; the images of the pods decide."""
+    instance_families: tuple[str, ...] = Field(strict=False, min_length=1, max_length=20)
+    """EC2 instance families; a pool that may be spot needs at least three."""
+    instance_sizes: tuple[str, ...] = Field(strict=False, min_length=1, max_length=12)
+    """Sizes of these families that may be started, such as 2xlarge."""
+    weight: Annotated[int, Field(ge=1, le=100)]
+    """Where a pod fits several pools, the one with the highest weight gets it."""
+    limits: LimitsSpec
+    """What all nodes together may have."""
+    disk_gib: Annotated[int, Field(ge=20, le=16384)]
+    """Size of the encrypted gp3 root volume, GiB."""
+    taints: tuple[TaintSpec, ...] = Field(strict=False, max_length=10)
+    """Taints beyond those that role and capacity bring."""
+    expire_after_hours: Annotated[int, Field(ge=24, le=2160)]
+    """A node is drained at this age, whatever the budgets say: no node misses patches for longer."""
+    termination_grace_hours: Annotated[int, Field(ge=1, le=120)]
+    """How long a node that goes waits for its pods; then they are stopped, even where a budget of their own says no."""
+    consolidation: ConsolidationSpec
+    """When nodes that are not needed go."""
+    budgets: tuple[BudgetSpec, ...] = Field(strict=False, min_length=1, max_length=50)
+    """How many nodes may go at once, at least one budget without a schedule."""
+
+
+class KarpenterSpec(Section):
+    """Karpenter and its node pools."""
+
+    replicas: Annotated[int, Field(ge=2, le=5)]
+    """Controller pods, each on a system node of its own; one leads, the others take over."""
+    cpu_millis: Annotated[int, Field(ge=100, le=8000)]
+    """Thousandths of a processor that a controller pod reserves."""
+    memory_mib: Annotated[int, Field(ge=256, le=32_768)]
+    """Memory that a controller pod reserves, and may use at most, MiB."""
+    ami_alias: Annotated[str, Field(pattern=AMI_ALIAS)]
+    """Release of the EKS machine image; a change replaces the nodes, as the budgets allow."""
+    pools: tuple[ElasticPoolSpec, ...] = Field(strict=False, min_length=1)
+    """The elastic pools."""
+
+
 class HyperparametersSpec(Section):
     """XGBoost hyperparameters of a training job, by XGBoost's own names."""
 
@@ -350,6 +472,10 @@ class Settings(Section):
     """The EKS control plane."""
     node_pools: tuple[NodePoolSpec, ...] = Field(strict=False, min_length=1)
     """Managed node groups, exactly one of them for the system."""
+    charts: ChartsSpec
+    """Every Helm chart that runs in the cluster."""
+    karpenter: KarpenterSpec
+    """Karpenter and its node pools."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -1,8 +1,8 @@
-"""Which Kubernetes versions EKS supports, and until when, as data.
+"""Which Kubernetes versions EKS supports, and until when, and which releases support them, as data.
 
-Source: Amazon EKS user guide, "Understand the Kubernetes version lifecycle on EKS", read 2026-11-22. A version is
-listed only while its standard support lasts for at least another quarter; extended support costs six times as much per
-cluster hour.
+Sources, read 2026-11-22: Amazon EKS user guide, "Understand the Kubernetes version lifecycle on EKS"; Karpenter
+documentation, "Compatibility". A version is listed only while its standard support lasts for at least another quarter;
+extended support costs six times as much per cluster hour.
 """
 
 from datetime import date
@@ -14,3 +14,6 @@ STANDARD_SUPPORT_ENDS: Final[dict[KubernetesVersion, date]] = {
     "1.35": date(2027, 3, 27),
     "1.36": date(2027, 8, 2),
 }
+
+KARPENTER_SINCE: Final[dict[KubernetesVersion, tuple[int, int, int]]] = {"1.35": (1, 9, 0), "1.36": (1, 13, 0)}
+"""First release of Karpenter that supports a Kubernetes version."""

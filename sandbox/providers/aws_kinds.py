@@ -25,6 +25,8 @@ _POLICY: Final = "aws:iam/policy:Policy"
 _KEY: Final = "aws:kms/key:Key"
 _REPOSITORY: Final = "aws:ecr/repository:Repository"
 _CLUSTER: Final = "aws:eks/cluster:Cluster"
+_QUEUE: Final = "aws:sqs/queue:Queue"
+_RULE: Final = "aws:cloudwatch/eventRule:EventRule"
 
 _EC2: Final = "arn:{partition}:ec2:{region}:{account}:"
 _IAM: Final = "arn:{partition}:iam::{account}:"
@@ -124,6 +126,21 @@ def _cluster(birth: Birth, _id: str) -> Properties:
 def _node_group(birth: Birth, _id: str) -> Properties:
     group = f"eks-{birth.text('nodeGroupName')}-{_uuid(birth)}"
     return {"status": "ACTIVE", "resources": [{"autoscalingGroups": [{"name": group}]}]}
+
+
+def _suffix(birth: Birth) -> str:
+    """Domain of the partition's endpoints."""
+    return "amazonaws.com.cn" if birth.place.partition == "aws-cn" else "amazonaws.com"
+
+
+def _rule_id(birth: Birth) -> str:
+    """A rule of the default bus is called by its name alone."""
+    bus = birth.text("eventBusName", "default")
+    return birth.text("name") if bus == "default" else f"{bus}/{birth.text('name')}"
+
+
+def _target_id(birth: Birth) -> str:
+    return birth.text("targetId") or f"terraform-{birth.hex(26, 'target')}"
 
 
 def _next_version(outputs: Properties) -> Properties:
@@ -294,6 +311,17 @@ IDENTITY: Final[dict[str, Kind]] = {
         immutable=frozenset({"role", "policyArn"}),
         needs={"role": _ROLE},
     ),
+    "aws:iam/instanceProfile:InstanceProfile": Kind(
+        identify=joined("name"),
+        compute=lambda birth, id_: {
+            "arn": f"{fill(_IAM, birth, id_)}instance-profile{birth.text('path', '/')}{id_}",
+            "uniqueId": f"AIPA{birth.hex(17, 'profile').upper()}",
+        },
+        immutable=frozenset({"name", "namePrefix", "path"}),
+        autoname="name",
+        needs={"role": _ROLE},
+        api=("iam", "CreateInstanceProfile", ""),
+    ),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Kind(
         identify=_oidc_arn,
         compute=lambda _birth, id_: {"arn": id_},
@@ -421,6 +449,32 @@ CLUSTER: Final[dict[str, Kind]] = {
     ),
 }
 
+EVENTS: Final[dict[str, Kind]] = {
+    _QUEUE: Kind(
+        identify=lambda birth: (
+            f"https://sqs.{birth.place.region}.{_suffix(birth)}/{birth.place.account_id}/{birth.text('name')}"
+        ),
+        compute=together(arn("arn:{partition}:sqs:{region}:{account}:{name}"), lambda _birth, id_: {"url": id_}),
+        immutable=frozenset({"name", "namePrefix", "fifoQueue"}),
+        autoname="name",
+        api=("sqs", "CreateQueue", ""),
+    ),
+    "aws:sqs/queuePolicy:QueuePolicy": _side(_QUEUE, "queueUrl"),
+    _RULE: Kind(
+        identify=_rule_id,
+        compute=arn("arn:{partition}:events:{region}:{account}:rule/{id}"),
+        immutable=frozenset({"name", "namePrefix", "eventBusName"}),
+        autoname="name",
+        api=("events", "PutRule", ""),
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Kind(
+        identify=lambda birth: f"{birth.text('rule')}-{_target_id(birth)}",
+        compute=lambda birth, _id: {"targetId": _target_id(birth)},
+        immutable=frozenset({"rule", "eventBusName", "targetId"}),
+        needs={"rule": _RULE},
+    ),
+}
+
 SAGEMAKER: Final[dict[str, Kind]] = {
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": Kind(
         identify=joined("modelPackageGroupName"),
@@ -448,4 +502,4 @@ SAGEMAKER: Final[dict[str, Kind]] = {
     ),
 }
 
-KINDS: Final[dict[str, Kind]] = {**NETWORK, **IDENTITY, **STORE, **CLUSTER, **SAGEMAKER}
+KINDS: Final[dict[str, Kind]] = {**NETWORK, **IDENTITY, **STORE, **CLUSTER, **EVENTS, **SAGEMAKER}

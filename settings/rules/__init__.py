@@ -4,28 +4,33 @@ A rule reads only what it judges. Where a value that it reads is wrong by itself
 already. So all rules run on every file, however much of it is broken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
-from settings.rules import cluster, environment, models, network, pools
+from settings.rules import cluster, environment, karpenter, models, network, pools
 
-RULES = (*environment.RULES, *network.RULES, *cluster.RULES, *pools.RULES, *models.RULES)
+RULES = (*environment.RULES, *network.RULES, *cluster.RULES, *pools.RULES, *karpenter.RULES, *models.RULES)
 """Rules on the settings as a whole."""
+
+ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ...] = (
+    (pools.POOL_RULES, lambda settings: len(settings.node_pools)),
+    (karpenter.ELASTIC_RULES, lambda settings: len(settings.karpenter.pools)),
+    (models.MODEL_RULES, lambda settings: len(settings.models)),
+)
+"""Rules on one item of a list, and how many items the list has."""
 
 
 def judge(settings: Settings) -> Iterator[Finding]:
     """Yield what every rule finds in `settings`, which may be a draft."""
     for rule in RULES:
         yield from _judged(rule(settings))
-    for index in range(_count(settings, "node_pools")):
-        for pool_rule in pools.POOL_RULES:
-            yield from _judged(pool_rule(settings, index))
-    for index in range(_count(settings, "models")):
-        for model_rule in models.MODEL_RULES:
-            yield from _judged(model_rule(settings, index))
+    for rules, count in ITEM_RULES:
+        for index in range(_counted(count, settings)):
+            for item_rule in rules:
+                yield from _judged(item_rule(settings, index))
 
 
 def _judged(findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -33,7 +38,7 @@ def _judged(findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
 
 
-def _count(settings: Settings, name: str) -> int:
+def _counted(count: Callable[[Settings], int], settings: Settings) -> int:
     with suppress(UnjudgedError):
-        return len(getattr(settings, name))
+        return count(settings)
     return 0

@@ -9,9 +9,10 @@ from settings.problems import Finding, join, repeated, show
 from settings.rules.environment import Rule
 
 PoolRule = Callable[[Settings, int], Iterator[Finding]]
-"""A rule on the pool at an index."""
+"""A rule on the pool at an index of its list."""
 
-_SYSTEM_NODES: Final = 2
+SYSTEM_NODES: Final = 2
+"""Fewest nodes of the system pool."""
 _SPOT_TYPES: Final = 3
 
 
@@ -61,12 +62,12 @@ def system_pool_stays(settings: Settings, index: int) -> Iterator[Finding]:
 def system_pool_survives_a_node(settings: Settings, index: int) -> Iterator[Finding]:
     """With fewer than two nodes, an update or a failure stops every controller."""
     pool = settings.node_pools[index]
-    if pool.role is PoolRole.SYSTEM and pool.min_size < _SYSTEM_NODES:
+    if pool.role is PoolRole.SYSTEM and pool.min_size < SYSTEM_NODES:
         yield Finding(
             path=("nodePools", index, "minSize"),
             found=str(pool.min_size),
-            allowed=f"at least {_SYSTEM_NODES} for role system, in different zones",
-            remedy=f"raise minSize to {_SYSTEM_NODES}",
+            allowed=f"at least {SYSTEM_NODES} for role system, in different zones",
+            remedy=f"raise minSize to {SYSTEM_NODES}",
         )
 
 

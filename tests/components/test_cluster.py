@@ -83,7 +83,10 @@ def test_exactly_the_listed_roles_administer_the_cluster(stack: str) -> None:
     recorded = record_program(stack)
     roles = set(stack_section(stack, "cluster")["adminRoleArns"])
     associations = recorded.of_type("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")
-    assert {entry.inputs["principalArn"] for entry in recorded.of_type("aws:eks/accessEntry:AccessEntry")} == roles
+    entries = recorded.of_type("aws:eks/accessEntry:AccessEntry")
+    people = [entry.inputs for entry in entries if entry.inputs["type"] == "STANDARD"]
+    assert {entry["principalArn"] for entry in people} == roles
+    assert {entry.inputs["type"] for entry in entries} == {"STANDARD", "EC2_LINUX"}
     assert {item.inputs["principalArn"] for item in associations} == roles
     assert {item.inputs["policyArn"] for item in associations} == {
         "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"

@@ -17,32 +17,56 @@ LOGS = "arn:aws:logs:us-east-1:777788889999:log-group:"
 EC2 = "arn:aws:ec2:us-east-1:777788889999:"
 
 
+NODE_POLICIES = {
+    "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+    "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
+    "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+}
 MANAGED = {
-    "slipway-prod-node": {
-        "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
-        "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
-        "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
-    },
+    "slipway-prod-karpenter-node": NODE_POLICIES,
+    "slipway-prod-node": NODE_POLICIES,
     "slipway-prod-vpc-cni": {"arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"},
 }
 
 SERVICES = {
     "slipway-prod-flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"},
+    "slipway-prod-karpenter-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
     "slipway-prod-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-training": {"Service": "sagemaker.amazonaws.com"},
 }
 
+SERVICE_ACCOUNTS = {
+    "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
+    "slipway-prod-vpc-cni": "system:serviceaccount:kube-system:aws-node",
+}
+
 ACTIONS_WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeDhcpOptions",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplates",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
+    "iam:ListInstanceProfiles",
+    "pricing:GetProducts",
 }
-"""Service authorization reference: these know no resource, so nothing but `*` can be written."""
+"""Service authorization reference: these know no resource, so nothing but `*` can be written.
+
+`iam:ListInstanceProfiles` knows one, and is published for Karpenter without: it reads names.
+"""
+
+
+HARMLESS_IAM = {"iam:PassRole", "iam:GetInstanceProfile", "iam:ListInstanceProfiles"}
+"""The first only for the role of nodes, which has fewer rights than whoever hands it out."""
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -78,9 +102,10 @@ def test_every_role_is_known_and_trusts_one_service_or_one_service_account() -> 
         role.inputs["name"]: role.policy("assumeRolePolicy")
         for role in record_program("prod").of_type("aws:iam/role:Role")
     }
-    federated = trusts.pop("slipway-prod-vpc-cni")["Statement"]
-    assert [statement["Action"] for statement in federated] == ["sts:AssumeRoleWithWebIdentity"]
-    assert "system:serviceaccount:kube-system:aws-node" in json.dumps(federated)
+    for role, subject in SERVICE_ACCOUNTS.items():
+        (federated,) = trusts.pop(role)["Statement"]
+        assert federated["Action"] == "sts:AssumeRoleWithWebIdentity"
+        assert subject in federated["Condition"]["StringEquals"].values()
     assert {name: trust["Statement"][0]["Principal"] for name, trust in trusts.items()} == SERVICES
     assert all(len(trust["Statement"]) == 1 for trust in trusts.values())
 
@@ -102,7 +127,7 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
-    assert roles == {"slipway-prod-flow-logs", "slipway-prod-model", "slipway-prod-training"}
+    assert roles == {f"slipway-prod-{duty}" for duty in ("flow-logs", "karpenter", "model", "training")}
     for role in sorted(roles):
         for statement in statements(role):
             actions = set(listed(statement["Action"]))
@@ -114,7 +139,11 @@ def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -
 def test_no_role_can_raise_its_own_rights() -> None:
     for role in sorted(roles_with_policies()):
         for statement in statements(role):
-            assert not [action for action in listed(statement["Action"]) if action.startswith(("iam:", "sts:"))], role
+            actions = {action for action in listed(statement["Action"]) if action.startswith(("iam:", "sts:"))}
+            assert actions <= HARMLESS_IAM, role
+            if "iam:PassRole" in actions:
+                assert listed(statement["Resource"]) == ["arn:aws:iam::777788889999:role/slipway-prod-karpenter-node"]
+                assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,19 @@ STATEFUL = {
 }
 """Identity of what cannot be made again: a change here deletes it unless an alias comes with the change."""
 
-UNKNOWN_DOCUMENTS = {"pod-network-cni-role", "registry-model-use-key", "training-use-key"}
+UNKNOWN_DOCUMENTS = {
+    "karpenter-controller-encrypt-node-volumes",
+    "karpenter-controller-role",
+    "pod-network-cni-role",
+    "registry-model-use-key",
+    "training-use-key",
+}
 """Policy documents that name what AWS numbers: the cluster's issuer, the key."""
+
+
+CONTROLLER = "kubernetes:helm.sh/v3:Release::karpenter-controller"
+NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 
 
 @pytest.fixture(params=STACKS)
@@ -193,6 +204,26 @@ def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
             "kubernetes:networking.k8s.io/v1:NetworkPolicy::workspaces-training-default-deny",
             "kubernetes:core/v1:Namespace::workspaces-training",
         ),
+        (CONTROLLER, "kubernetes:helm.sh/v3:Release::karpenter-definitions"),
+        (CONTROLLER, "aws:iam/rolePolicy:RolePolicy::karpenter-controller-start-nodes"),
+        (CONTROLLER, "aws:iam/rolePolicy:RolePolicy::karpenter-controller-encrypt-node-volumes"),
+        (CONTROLLER, "aws:sqs/queuePolicy:QueuePolicy::karpenter-interruptions-queue"),
+        (CONTROLLER, "aws:cloudwatch/eventTarget:EventTarget::karpenter-interruptions-spot-interruption"),
+        (CONTROLLER, "aws:eks/nodeGroup:NodeGroup::pools-system"),
+        (NODE_CLASS, CONTROLLER),
+        (NODE_CLASS, "kubernetes:helm.sh/v3:Release::karpenter-definitions"),
+        (NODE_CLASS, "aws:iam/instanceProfile:InstanceProfile::karpenter-node-profile"),
+        ("kubernetes:karpenter.sh/v1:NodePool::karpenter-batch-gpu", f"{NODE_CLASS}::karpenter-batch-gpu-class"),
+        (NODE_POOL, CONTROLLER),
+        (NODE_POOL, "kubernetes:helm.sh/v3:Release::karpenter-definitions"),
+        (NODE_POOL, "aws:eks/accessEntry:AccessEntry::karpenter-node"),
+        (
+            NODE_POOL,
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment::karpenter-node-role-AmazonEKSWorkerNodePolicy",
+        ),
+        (NODE_POOL, "aws:ec2/securityGroup:SecurityGroup::cluster-nodes"),
+        (NODE_POOL, "aws:ec2/route:Route::network-private-us-east-1a-nat"),
+        (NODE_POOL, "aws:eks/addon:Addon::pod-network-vpc-cni"),
         ("eks:index:Cluster", "aws:cloudwatch/logGroup:LogGroup::cluster-logs"),
         ("aws:ec2/natGateway:NatGateway", "aws:ec2/route:Route::network-public-internet"),
         ("aws:ec2/flowLog:FlowLog", "aws:iam/rolePolicy:RolePolicy::network-flow-logs-write"),

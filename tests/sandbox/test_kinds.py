@@ -58,6 +58,29 @@ def test_ids_and_arns_have_the_shape_that_aws_documents() -> None:
     assert repository["repositoryUrl"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b"
 
 
+def test_a_queue_is_called_by_its_url_and_a_rule_of_the_default_bus_by_its_name() -> None:
+    queue, rule = KINDS["aws:sqs/queue:Queue"], KINDS["aws:cloudwatch/eventRule:EventRule"]
+    url = queue.identify(birth({"name": "events"}))
+    assert url == "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
+    assert queue.compute(birth({"name": "events"}), url) == {
+        "arn": "arn:aws:sqs:eu-west-1:123456789012:events",
+        "url": url,
+    }
+    for inputs, id_ in (({"name": "r"}, "r"), ({"name": "r", "eventBusName": "own"}, "own/r")):
+        event: Properties = {**inputs}
+        assert rule.identify(birth(event)) == id_
+        assert rule.compute(birth(event), id_) == {"arn": f"arn:aws:events:eu-west-1:123456789012:rule/{id_}"}
+
+
+def test_a_target_that_the_program_does_not_name_gets_an_id_of_its_own() -> None:
+    target = KINDS["aws:cloudwatch/eventTarget:EventTarget"]
+    named, nameless = birth({"rule": "r", "targetId": "t"}), birth({"rule": "r"})
+    assert target.identify(named) == "r-t"
+    made = target.compute(nameless, "")["targetId"]
+    assert re.fullmatch(r"terraform-[0-9a-f]{26}", str(made))
+    assert target.identify(nameless) == f"r-{made}"
+
+
 def test_ids_are_the_same_in_every_run_and_never_come_back() -> None:
     identify = KINDS["aws:ec2/subnet:Subnet"].identify
     assert identify(birth({})) == identify(birth({}))

@@ -71,6 +71,19 @@ def test_kubernetes_objects_are_held_to_their_kind() -> None:
     assert found == {"metadata.labls": "unknown property", "kind": "expected one of Namespace, got 'Pod'"}
 
 
+def test_a_custom_resource_has_kind_metadata_and_any_specification() -> None:
+    pool: Properties = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "a"}}
+    kind = "kubernetes:karpenter.sh/v1:NodePool"
+    assert refusals(kind, {**pool, "spec": {"limits": {"cpu": "1"}, "list": [1]}}) == {}
+    wrong: Properties = {**pool, "metadata": {"labls": {}}, "kind": None, "specs": {}, "spec": 3}
+    assert set(refusals(kind, wrong)) == {"metadata.labls", "kind", "specs", "spec"}
+
+
+def test_a_kind_that_the_sdk_lacks_in_a_group_that_it_has_is_no_custom_resource() -> None:
+    with pytest.raises(UnknownTypeError, match="NetworkPolice"):
+        resource_schema("kubernetes:networking.k8s.io/v1:NetworkPolice")
+
+
 def test_a_type_of_no_sdk_is_unknown() -> None:
     with pytest.raises(UnknownTypeError, match="aws:ec2/vpc:Vcp"):
         resource_schema("aws:ec2/vpc:Vcp")

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from settings.places import INTERFACE_ENDPOINTS, REGIONS
-from settings.rules import RULES
-from settings.rules.models import MODEL_RULES
-from settings.rules.pools import POOL_RULES
+from settings.rules import ITEM_RULES, RULES
 from tests.settings.cases import BROKEN, KEPT, Case
 from tests.settings.stacks import changed, problems, settings_of
 
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
     from settings.model import Settings
     from settings.problems import Finding
 
-NAMES: Final = {rule.__name__ for rule in (*RULES, *POOL_RULES, *MODEL_RULES)}
+ALL_RULES: Final = [*RULES, *(rule for rules, _ in ITEM_RULES for rule in rules)]
+NAMES: Final = {rule.__name__ for rule in ALL_RULES}
 LISTS: Final = [", ".join(sorted(names)) for names in (INTERFACE_ENDPOINTS, *REGIONS.values())]
 
 
@@ -28,15 +27,15 @@ def apply(name: str, settings: Settings) -> Iterator[Finding]:
     for rule in RULES:
         if rule.__name__ == name:
             yield from rule(settings)
-    for rules, items in ((POOL_RULES, settings.node_pools), (MODEL_RULES, settings.models)):
+    for rules, count in ITEM_RULES:
         for rule in rules:
             if rule.__name__ == name:
-                for index in range(len(items)):
+                for index in range(count(settings)):
                     yield from rule(settings, index)
 
 
 def test_every_rule_has_a_name_of_its_own_a_file_that_breaks_it_and_one_that_keeps_it() -> None:
-    assert len(NAMES) == len(RULES) + len(POOL_RULES) + len(MODEL_RULES)
+    assert len(NAMES) == len(ALL_RULES)
     assert {case.rule for case in BROKEN} == {case.rule for case in KEPT} == NAMES
 
 

@@ -116,6 +116,21 @@ def _of_cluster(property_: str) -> Callable[[Request], Answer]:
     return answer
 
 
+def _queue(request: Request) -> Answer:
+    name = request.inputs["name"]
+    url = f"https://sqs.{request.region}.amazonaws.com/{request.account_id}/{name}"
+    return url, {"url": url, "arn": request.arn("sqs", name)}
+
+
+def _event_target(request: Request) -> Answer:
+    identity = f"target-{request.digits(8)}"
+    return f"{request.inputs['rule']}-{identity}", {"targetId": identity}
+
+
+def _release(request: Request) -> Answer:
+    return f"{request.inputs['namespace']}/{request.inputs['name']}", {"status": {"status": "deployed"}}
+
+
 def _provider(request: Request) -> Answer:
     return request.digits(32), {}
 
@@ -128,6 +143,8 @@ def _kubernetes_object(request: Request) -> Answer:
 ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "pulumi:providers:aws": _provider,
     "pulumi:providers:kubernetes": _provider,
+    "aws:cloudwatch/eventRule:EventRule": _named("name", "events", "rule/"),
+    "aws:cloudwatch/eventTarget:EventTarget": _event_target,
     "aws:cloudwatch/logGroup:LogGroup": _named("name", "logs", "log-group:"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _numbered("sg", "security-group"),
     "aws:ec2/eip:Eip": _eip,
@@ -148,6 +165,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _of_cluster("principalArn"),
     "aws:eks/addon:Addon": _of_cluster("addonName"),
     "aws:eks/nodeGroup:NodeGroup": _of_cluster("nodeGroupName"),
+    "aws:iam/instanceProfile:InstanceProfile": _named("name", "iam", "instance-profile/", regional=False),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _identity_provider,
     "aws:iam/role:Role": _named("name", "iam", "role/", regional=False),
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
@@ -167,9 +185,14 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
         "modelPackageGroupName", "sagemaker", "model-package-group/"
     ),
+    "aws:sqs/queue:Queue": _queue,
+    "aws:sqs/queuePolicy:QueuePolicy": lambda request: (request.inputs["queueUrl"], {}),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _numbered("sgr", "security-group-rule"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _numbered("sgr", "security-group-rule"),
     "kubernetes:core/v1:Namespace": _kubernetes_object,
+    "kubernetes:helm.sh/v3:Release": _release,
+    "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass": _kubernetes_object,
+    "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
 }
 """Type token → answer."""

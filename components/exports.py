@@ -1,0 +1,35 @@
+"""The stack's outputs: what people and other programs read of an environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+
+if TYPE_CHECKING:
+    from components.handles import ClusterHandle, RegistryHandle, StoreHandle, TrainingHandle
+    from settings.model import Settings
+
+
+def export_outputs(
+    settings: Settings,
+    *,
+    store: StoreHandle,
+    cluster: ClusterHandle,
+    training: TrainingHandle,
+    registry: RegistryHandle,
+) -> None:
+    """Export the outputs of the stack; the kubeconfig stays a secret."""
+    pulumi.export("accountId", settings.environment.account_id)
+    pulumi.export("region", settings.environment.region)
+    pulumi.export("clusterName", cluster.name)
+    pulumi.export("clusterEndpoint", cluster.endpoint)
+    pulumi.export("kubeconfig", cluster.kubeconfig)
+    pulumi.export("dataBucket", store.data_bucket)
+    pulumi.export("modelsBucket", store.models_bucket)
+    pulumi.export("keyArn", store.key_arn)
+    pulumi.export("modelEcrRepo", store.repositories)
+    pulumi.export("trainingRoleArn", training.role_arn)
+    pulumi.export("modelPackageGroups", registry.package_groups)
+    pulumi.export("sageMakerModelArn", registry.model_arns)
+    pulumi.export("settingsDigest", settings.digest)

@@ -1,0 +1,163 @@
+"""Karpenter's Helm values and objects as pure functions of settings.
+
+Fields are those of chart 1.14 (`values.yaml`), of EC2NodeClass (`karpenter.k8s.aws/v1`) and NodePool
+(`karpenter.sh/v1`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from components.labels import CAPACITY_LABEL, KARPENTER_DISCOVERY, POOL_LABEL, ROLE_LABEL, Labels
+from components.nodes import GPU_PRESENT, GPU_RESOURCE, ROOT_DEVICE, SYSTEM_TAINT
+from settings.model import BudgetSpec, Capacity, ElasticPoolSpec, KarpenterSpec, PoolRole
+
+if TYPE_CHECKING:
+    import pulumi
+
+NAMESPACE: Final = "kube-system"
+SERVICE_ACCOUNT: Final = "karpenter"
+NODE_CLASS_GROUP: Final = "karpenter.k8s.aws"
+NODE_CLASS_KIND: Final = "EC2NodeClass"
+
+CRD_VALUES: Final = {"additionalAnnotations": {"helm.sh/resource-policy": "keep"}}
+"""Values of the chart `karpenter-crd`: without `keep`, removing the release would delete every pool and every node."""
+
+
+def controller_values(labels: Labels, spec: KarpenterSpec, *, queue: str, role_arn: str) -> dict[str, Any]:
+    """Values of the chart `karpenter`.
+
+    Args:
+        labels: Names of the environment.
+        spec: Replicas and resources.
+        queue: Name of the interruption queue.
+        role_arn: Role of the controller's service account.
+    """
+    return {
+        "settings": {"clusterName": labels.cluster, "interruptionQueue": queue, "eksControlPlane": True},
+        "replicas": spec.replicas,
+        "serviceAccount": {"name": SERVICE_ACCOUNT, "annotations": {"eks.amazonaws.com/role-arn": role_arn}},
+        "controller": {
+            "resources": {
+                "requests": {"cpu": f"{spec.cpu_millis}m", "memory": f"{spec.memory_mib}Mi"},
+                "limits": {"memory": f"{spec.memory_mib}Mi"},
+            },
+            # A pod cannot ask the instance for its region: metadata is one hop too far.
+            "env": [{"name": "AWS_REGION", "value": labels.environment.region}],
+        },
+        # Nodes that it makes itself would take the controller with them.
+        "nodeSelector": {"kubernetes.io/os": "linux", ROLE_LABEL: PoolRole.SYSTEM.value},
+        "tolerations": [{"key": SYSTEM_TAINT, "operator": "Exists"}],
+        # With the VPC's resolver it finds AWS while CoreDNS waits for a node.
+        "dnsPolicy": "Default",
+    }
+
+
+def may_be_spot(pool: ElasticPoolSpec) -> bool:
+    """Whether AWS may take the pool's nodes back at any time."""
+    return Capacity.SPOT in pool.capacity
+
+
+def node_class(
+    labels: Labels,
+    pool: ElasticPoolSpec,
+    *,
+    ami_alias: str,
+    instance_profile: pulumi.Input[str],
+    key_arn: pulumi.Input[str],
+) -> dict[str, Any]:
+    """Specification of the EC2NodeClass of a pool: what an instance is made of."""
+    discovered = [{"tags": {KARPENTER_DISCOVERY: labels.cluster}}]
+    return {
+        "instanceProfile": instance_profile,
+        "amiSelectorTerms": [{"alias": ami_alias}],
+        "subnetSelectorTerms": discovered,
+        "securityGroupSelectorTerms": discovered,
+        "associatePublicIPAddress": False,
+        "detailedMonitoring": True,
+        "metadataOptions": {
+            "httpEndpoint": "enabled",
+            "httpProtocolIPv6": "disabled",
+            "httpTokens": "required",
+            # A pod is one hop further than its node: 1 keeps the node's role out of its reach.
+            "httpPutResponseHopLimit": 1,
+        },
+        "blockDeviceMappings": [
+            {
+                "deviceName": ROOT_DEVICE,
+                "ebs": {
+                    "volumeType": "gp3",
+                    "volumeSize": f"{pool.disk_gib}Gi",
+                    "encrypted": True,
+                    "kmsKeyID": key_arn,
+                    "deleteOnTermination": True,
+                },
+            }
+        ],
+        "tags": {**labels.tags, POOL_LABEL: pool.name},
+    }
+
+
+def node_pool(pool: ElasticPoolSpec) -> dict[str, Any]:
+    """Specification of the NodePool: which nodes may come, how many, and when they go."""
+    consolidation = pool.consolidation
+    return {
+        "weight": pool.weight,
+        "limits": _limits(pool),
+        "disruption": {
+            "consolidationPolicy": consolidation.policy,
+            "consolidateAfter": f"{consolidation.after_minutes}m",
+            "budgets": [_budget(budget) for budget in pool.budgets],
+        },
+        "template": {
+            "metadata": {"labels": _node_labels(pool)},
+            "spec": {
+                "nodeClassRef": {"group": NODE_CLASS_GROUP, "kind": NODE_CLASS_KIND, "name": pool.name},
+                "requirements": _requirements(pool),
+                "taints": _taints(pool),
+                "expireAfter": f"{pool.expire_after_hours}h",
+                "terminationGracePeriod": f"{pool.termination_grace_hours}h",
+            },
+        },
+    }
+
+
+def _limits(pool: ElasticPoolSpec) -> dict[str, str]:
+    limits = {"cpu": str(pool.limits.cpu), "memory": f"{pool.limits.memory_gib}Gi"}
+    return {**limits, GPU_RESOURCE: str(pool.limits.gpus)} if pool.role is PoolRole.GPU else limits
+
+
+def _budget(budget: BudgetSpec) -> dict[str, Any]:
+    given: dict[str, Any] = {"nodes": budget.nodes}
+    if budget.reasons:
+        given["reasons"] = list(budget.reasons)
+    if budget.schedule is not None:
+        given |= {"schedule": budget.schedule, "duration": f"{budget.duration_hours}h"}
+    return given
+
+
+def _node_labels(pool: ElasticPoolSpec) -> dict[str, str]:
+    """Labels of the nodes, as those of a managed group; `spot` means that the node may be one."""
+    capacity = Capacity.SPOT if may_be_spot(pool) else Capacity.ON_DEMAND
+    labels = {POOL_LABEL: pool.name, ROLE_LABEL: pool.role.value, CAPACITY_LABEL: capacity.value}
+    return {**labels, GPU_PRESENT: "true"} if pool.role is PoolRole.GPU else labels
+
+
+def _requirements(pool: ElasticPoolSpec) -> list[dict[str, Any]]:
+    choices = {
+        "karpenter.sh/capacity-type": [capacity.value for capacity in pool.capacity],
+        "kubernetes.io/arch": [pool.architecture.value],
+        "kubernetes.io/os": ["linux"],
+        f"{NODE_CLASS_GROUP}/instance-family": list(pool.instance_families),
+        f"{NODE_CLASS_GROUP}/instance-size": list(pool.instance_sizes),
+    }
+    return [{"key": key, "operator": "In", "values": values} for key, values in choices.items()]
+
+
+def _taints(pool: ElasticPoolSpec) -> list[dict[str, str]]:
+    taints = {taint.key: taint.value for taint in pool.taints}
+    if pool.role is PoolRole.GPU:
+        taints[GPU_RESOURCE] = "true"
+    if may_be_spot(pool):
+        taints[CAPACITY_LABEL] = Capacity.SPOT.value
+    return [{"key": key, "value": value, "effect": "NoSchedule"} for key, value in taints.items()]
