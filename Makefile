@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan test test-unit check lock doctor fmt schema clean
+.PHONY: help up down status preview plan serve test test-unit check lock doctor fmt schema clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -43,6 +43,10 @@ preview: ## Plan of an environment on the sandbox, judged by the policies; needs
 plan: export PLAN_OUT = $(OUT)
 plan: ## Deployment of an environment from a throw-away sandbox, as `pulumi stack export` writes it; needs STACK, OUT
 	$(need_stack)$(call timed,plan $(STACK),$(LOCAL) sandbox plan --stack $(STACK) --out "$$PLAN_OUT")
+
+serve: export SERVE_MODEL = $(MODEL)
+serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) --group image -- scoring serve --model "$$SERVE_MODEL" --port $(or $(PORT),8080) $(if $(CPU),--cpu $(CPU))
 
 test: ## All tests: unit, engine, loop
 	$(call timed,test,$(RUN) --group dev --group image --cli -- tools.suite test)

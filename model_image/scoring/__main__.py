@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
@@ -38,20 +39,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     serve = commands.add_parser("serve", help="answer /ping and /invocations for one model directory")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="TCP port; 0 lets the system choose")
-    serve.add_argument("--model-dir", help="model directory, the unpacked model.tar.gz")
+    model = serve.add_mutually_exclusive_group()
+    model.add_argument("--model-dir", help="model directory, the unpacked model.tar.gz")
+    model.add_argument("--model", help="any XGBoost model file (.ubj, .json), for trying; runs on one core")
+    serve.add_argument("--cpu", help="core to run on: a number, or any")
     return parser.parse_args(arguments)
 
 
 def _train() -> None:
     from scoring import train  # noqa: PLC0415 # serving must not pay for importing training, nor the reverse
 
-    train.run(settings.ContainerPaths.from_environment(), settings.code_version())
+    collective = settings.CollectiveSettings.from_environment()
+    train.run(settings.ContainerPaths.from_environment(), collective, settings.code_version())
 
 
 def _serve(command: argparse.Namespace) -> None:
     from scoring import server  # noqa: PLC0415 # as above
 
-    server.run(settings.ServerSettings.load(host=command.host, port=command.port, model_dir=command.model_dir))
+    flags = {"host": command.host, "port": command.port, "cpu": command.cpu}
+    flags |= {"model_dir": command.model_dir, "model_file": command.model}
+    server.run(settings.ServerSettings.load(**flags))
 
 
 def _report(error: Exception, *, training: bool) -> int:
@@ -71,4 +78,8 @@ def _report(error: Exception, *, training: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # without XGBoost's teardown, which crashes when another host of the job is gone

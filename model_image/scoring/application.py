@@ -1,4 +1,4 @@
-"""The routes of the model server: SageMaker's ``/ping`` and ``/invocations``, ``/metrics`` and ``/version``.
+"""The routes of the model server: SageMaker's two, the Open Inference Protocol, ``/metrics`` and ``/version``.
 
 Source: Amazon SageMaker Developer Guide, "Custom inference code with hosting services".
 """
@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httptools
 import orjson
 
-from scoring import codec, metrics
-from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION, XGBOOST_VERSION
+from scoring import inference, metrics
+from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION
 from scoring.errors import Fault, RequestError, owner
-from scoring.messages import CSV, JSON, Response, error_response
+from scoring.messages import Response, Route, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scoring.artifact import Artifact
-    from scoring.batcher import Batcher
-    from scoring.codec import Decoder, Rows
+    from scoring.capture import Capture
+    from scoring.codec import Rows
     from scoring.messages import Request, Respond
+    from scoring.offload import Offload
+    from scoring.served import Format, ServedModel
     from scoring.settings import ServerSettings
+
+    Encode = Callable[[list[bytes]], Response]  # gives the answer to a request from its probabilities
+    Parse = Callable[[], tuple[Rows, Encode]]
 
 ANY_MEDIA = frozenset((b"", b"*/*"))
 CHARSETS = frozenset((b"utf-8", b"utf8", b"us-ascii"))
@@ -32,45 +36,48 @@ CHARSETS = frozenset((b"utf-8", b"utf8", b"us-ascii"))
 logger = logging.getLogger(__name__)
 
 
-class _Format(NamedTuple):
-    content_type: bytes
-    decode: Callable[[bytes], Rows]
-    encode: Callable[[list[bytes]], bytes]
-
-
-class _Route(NamedTuple):
-    method: bytes
-    answer: Callable[[Request, Respond], None]
-    label: str
-
-
 class ModelApplication:
     """Answers requests about one model."""
 
-    def __init__(self, artifact: Artifact, settings: ServerSettings, decoder: Decoder) -> None:
-        """Describe the model; `use` must be given a batcher before the first prediction."""
+    def __init__(self, settings: ServerSettings) -> None:
+        """Start without a model; `use` must be given one before the first prediction."""
         self.draining = False
         """Readiness is 503; requests are still answered."""
-        self._batcher: Batcher | None = None
+        self.metrics = metrics.Metrics()
+        self.capture: Capture | None = None
+        """Keeps a sample of requests and answers."""
+        self.offload: Offload | None = None
+        """Where large bodies are parsed; without it, in the event loop as the others."""
+        self._max_inline_bytes = settings.max_inline_bytes
+        self._model: ServedModel | None = None
         self._retry_after = b"Retry-After: %d\r\n" % settings.retry_after_s
-        version = settings.model_version or artifact.version
-        self._identity = {"model_version": version, "manifest_sha256": artifact.digest, "xgboost": XGBOOST_VERSION}
-        self._model_header = b"Model-Version: %b\r\n" % version.encode("ascii", "replace")
-        self.metrics = metrics.Metrics(self._identity)
-        self._formats = {
-            CSV: _Format(CSV, decoder.csv, codec.encode_csv),
-            JSON: _Format(JSON, decoder.json, codec.encode_json),
-        }
         self._routes = {
-            b"/ping": _Route(b"GET", self._ping, "/ping"),
-            b"/invocations": _Route(b"POST", self._invocations, "/invocations"),
-            b"/metrics": _Route(b"GET", self._metrics, "/metrics"),
-            b"/version": _Route(b"GET", self._version, "/version"),
+            b"/ping": Route(b"GET", self._ping, "/ping"),
+            b"/invocations": Route(b"POST", self._invocations, "/invocations"),
+            b"/metrics": Route(b"GET", self._metrics, "/metrics"),
+            b"/version": Route(b"GET", self._version, "/version"),
         }
+        self._routes |= inference.routes(self, settings.model_name)
 
-    def use(self, batcher: Batcher) -> None:
-        """Begin to predict with a batcher: from now on the server is ready."""
-        self._batcher = batcher
+    def use(self, model: ServedModel) -> None:
+        """Answer with this model from the next request on; requests that wait are answered by the one they came to."""
+        self._model = model
+        self.metrics.model = model.identity
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests should come here."""
+        return self._model is not None and not self.draining
+
+    def model(self) -> ServedModel:
+        """Give the model that answers new requests.
+
+        Raises:
+            RequestError: there is none yet.
+        """
+        if self._model is None:
+            raise RequestError(Fault.OVERLOADED, "the model is not loaded yet")
+        return self._model
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request; every error becomes an answer."""
@@ -82,21 +89,29 @@ class ModelApplication:
             if request.method not in allowed:
                 methods = b", ".join(allowed)
                 fault = RequestError(Fault.METHOD_NOT_ALLOWED, f"{route.label} knows {methods.decode()}")
-                return answer(error_response(fault, b"Allow: %b\r\n" % methods))
+                return answer(self.failure(request, fault, b"Allow: %b\r\n" % methods))
             return route.answer(request, answer)
         except Exception as error:  # noqa: BLE001 # a defect fails one request, not the connection
-            return answer(self._failure(error))
+            return answer(self.failure(request, error))
 
     def answered(self, target: bytes, status: int, seconds: float) -> None:
         """Count an answer under its route; unknown targets share one label."""
         route = self._routes.get(target) or self._routes.get(target.partition(b"?")[0])
         self.metrics.answered(route.label if route else "other", status, seconds)
 
+    def failure(self, request: Request, error: Exception, headers: bytes = b"") -> Response:
+        """Give the answer to a request that failed, in the form of its protocol; a defect is logged, not told."""
+        if not isinstance(error, RequestError):
+            logger.error("request failed", exc_info=error)
+            error = RequestError(owner(error).fault, "the server failed to answer; its log says why")
+        headers += self._retry_after if error.fault is Fault.OVERLOADED else b""
+        return error_response(error, headers, request.target)
+
     def _answer(self, respond: Respond, response: Response) -> None:
         self.metrics.in_flight -= 1
         respond(response)
 
-    def _route(self, target: bytes) -> _Route:
+    def _route(self, target: bytes) -> Route:
         route = self._routes.get(target)
         if route is None:
             try:
@@ -109,54 +124,85 @@ class ModelApplication:
                 raise RequestError(Fault.NOT_FOUND, f"no such path; there are {known}")
         return route
 
-    def _failure(self, error: Exception) -> Response:
-        if not isinstance(error, RequestError):
-            logger.error("request failed", exc_info=error)
-            error = RequestError(owner(error).fault, "the server failed to answer; its log says why")
-        return error_response(error, self._retry_after if error.fault is Fault.OVERLOADED else b"")
+    def predict(self, model: ServedModel, request: Request, respond: Respond, parse: Parse) -> None:
+        """Parse a request, predict its rows with a model, and answer.
+
+        Raises:
+            RequestError: the request is refused; ``respond`` will not be called.
+        """
+        if model.batcher.congested:
+            raise model.batcher.refusal()
+        if self.offload is None or len(request.body) <= self._max_inline_bytes:
+            self._submit(model, request, respond, parse)
+        else:
+            self.offload.run(parse, len(request.body), functools.partial(self._parsed, model, request, respond))
+
+    def _submit(self, model: ServedModel, request: Request, respond: Respond, parse: Parse) -> None:
+        rows, encode = parse()
+        model.batcher.submit(rows, functools.partial(self._predicted, model, request, respond, encode))
+
+    def _parsed(self, model: ServedModel, request: Request, respond: Respond, parsed: Parse) -> None:
+        try:
+            self._submit(model, request, respond, parsed)
+        except Exception as error:  # noqa: BLE001 # as in handle
+            respond(self.failure(request, error))
+
+    def _predicted(
+        self,
+        model: ServedModel,
+        request: Request,
+        respond: Respond,
+        encode: Encode,
+        outcome: list[bytes] | Exception,
+    ) -> None:
+        if isinstance(outcome, Exception):
+            return respond(self.failure(request, outcome))
+        response = encode(outcome)
+        respond(response)
+        if self.capture is not None:
+            self.capture.offer(request, response, model.version, model.names)
+        return None
 
     def _invocations(self, request: Request, respond: Respond) -> None:
-        if self._batcher is None:
-            raise RequestError(Fault.OVERLOADED, "the model is not loaded yet")
-        given = self._formats.get(request.content_type) or self._given(request.content_type)
-        wanted = given if request.accept in ANY_MEDIA else self._wanted(request.accept, given)
-        rows = given.decode(request.body)
-        self._batcher.submit(rows, functools.partial(self._predicted, wanted, respond))
+        model = self.model()
+        given = model.formats.get(request.content_type) or _given(model, request.content_type)
+        wanted = given if request.accept in ANY_MEDIA else _wanted(model, request.accept, given)
 
-    def _predicted(self, wanted: _Format, respond: Respond, outcome: list[bytes] | Exception) -> None:
-        if isinstance(outcome, Exception):
-            respond(self._failure(outcome))
-        else:
-            respond(Response(200, wanted.encode(outcome), wanted.content_type, self._model_header))
+        def encode(numbers: list[bytes]) -> Response:
+            return Response(200, wanted.encode(numbers), wanted.content_type, model.header)
 
-    def _given(self, header: bytes) -> _Format:
-        media, *parameters = (part.strip().lower() for part in header.split(b";"))
-        charsets = [p.partition(b"=")[2].strip(b'"') for p in parameters if p.startswith(b"charset=")]
-        if media not in self._formats or not CHARSETS.issuperset(charsets):
-            known = b" and ".join(self._formats).decode()
-            raise RequestError(Fault.MEDIA_TYPE, f"Content-Type may be {known}, in UTF-8")
-        return self._formats[media]
-
-    def _wanted(self, header: bytes, given: _Format) -> _Format:
-        """Take the first acceptable format; preference values are not weighed, except that q=0 excludes."""
-        for item in header.lower().split(b","):
-            media, *parameters = (part.strip() for part in item.split(b";"))
-            if any(p.startswith(b"q=0") and not p.strip(b"q=0.") for p in parameters):
-                continue
-            if media in ANY_MEDIA or media == given.content_type.partition(b"/")[0] + b"/*":
-                return given
-            if media in self._formats:
-                return self._formats[media]
-        raise RequestError(Fault.NOT_ACCEPTABLE, f"Accept may be {b' or '.join(self._formats).decode()}")
+        self.predict(model, request, respond, lambda: (given.decode(request.body), encode))
 
     def _ping(self, _request: Request, respond: Respond) -> None:
-        ready = self._batcher is not None and not self.draining
-        state = "draining" if self.draining else "ready" if ready else "loading"
-        respond(Response(200 if ready else 503, orjson.dumps({"status": state})))
+        state = "draining" if self.draining else "ready" if self.ready else "loading"
+        respond(Response(200 if self.ready else 503, orjson.dumps({"status": state})))
 
     def _metrics(self, _request: Request, respond: Respond) -> None:
-        respond(Response(200, self.metrics.render(), metrics.CONTENT_TYPE.encode()))
+        captured = {"written": self.capture.written, "dropped": self.capture.dropped} if self.capture else {}
+        respond(Response(200, self.metrics.render(captured), metrics.CONTENT_TYPE.encode()))
 
     def _version(self, _request: Request, respond: Respond) -> None:
         contract = {"image_contract": IMAGE_CONTRACT, "schema_version": SCHEMA_VERSION}
-        respond(Response(200, orjson.dumps(self._identity | contract)))
+        respond(Response(200, orjson.dumps(self.metrics.model | contract)))
+
+
+def _given(model: ServedModel, header: bytes) -> Format:
+    media, *parameters = (part.strip().lower() for part in header.split(b";"))
+    charsets = [p.partition(b"=")[2].strip(b'"') for p in parameters if p.startswith(b"charset=")]
+    if media not in model.formats or not CHARSETS.issuperset(charsets):
+        known = b" and ".join(model.formats).decode()
+        raise RequestError(Fault.MEDIA_TYPE, f"Content-Type may be {known}, in UTF-8")
+    return model.formats[media]
+
+
+def _wanted(model: ServedModel, header: bytes, given: Format) -> Format:
+    """Take the first acceptable format; preference values are not weighed, except that q=0 excludes."""
+    for item in header.lower().split(b","):
+        media, *parameters = (part.strip() for part in item.split(b";"))
+        if any(p.startswith(b"q=0") and not p.strip(b"q=0.") for p in parameters):
+            continue
+        if media in ANY_MEDIA or media == given.content_type.partition(b"/")[0] + b"/*":
+            return given
+        if media in model.formats:
+            return model.formats[media]
+    raise RequestError(Fault.NOT_ACCEPTABLE, f"Accept may be {b' or '.join(model.formats).decode()}")

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scoring import contract, document
+from scoring import contract, document, golden
 from scoring.contract import Schema
 from scoring.errors import ArtifactError, summarize
 
@@ -23,7 +23,8 @@ MODEL = "model.ubj"
 SCHEMA = "schema.json"
 EVALUATION = "evaluation.json"
 MANIFEST = "manifest.json"
-PAYLOAD = (MODEL, SCHEMA, EVALUATION)
+GOLDEN = "golden.npy"
+PAYLOAD = (MODEL, SCHEMA, EVALUATION, GOLDEN)
 """What the manifest vouches for; together with the manifest it is all that a model directory holds."""
 
 SHORT_DIGEST = 12
@@ -58,6 +59,8 @@ class Artifact:
     provenance: dict[str, object]
     digest: str
     """sha256 of the manifest, which vouches for every other file: the identity of the model."""
+    golden: bytes = b""
+    """Rows and their answers at training, for `golden.check`."""
 
     @property
     def version(self) -> str:
@@ -77,6 +80,7 @@ def write(directory: Path, model: bytes, schema: Schema, evaluation: dict[str, o
         raise ArtifactError(f"{directory} already holds {', '.join(strange)}; a model directory must be empty at first")
     (directory / MANIFEST).unlink(missing_ok=True)
     contents = {MODEL: model, SCHEMA: document.dump(schema.to_json()), EVALUATION: document.dump(evaluation)}
+    contents[GOLDEN] = golden.make(model, schema)
     for name, data in contents.items():
         (directory / name).write_bytes(data)
     files = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in contents.items()}
@@ -110,7 +114,7 @@ def read(directory: Path, expected_digest: str = "") -> Artifact:
     manifest.close()
     schema = Schema.from_json(document.parse(SCHEMA, contents[SCHEMA]))
     evaluation = document.parse(EVALUATION, contents[EVALUATION]).values
-    return Artifact(contents[MODEL], schema, evaluation, provenance, digest)
+    return Artifact(contents[MODEL], schema, evaluation, provenance, digest, contents[GOLDEN])
 
 
 def _check_entries(directory: Path) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CELL_BYTES = 4
 
+LONG_SHARE = 4
+"""One row in so many is for long requests, while there are any."""
+
 
 class _Job:
     """One request's rows, answered when all of them are."""
@@ -39,7 +42,11 @@ class _Job:
 
 
 class Batcher:
-    """A bounded queue in front of a predictor; first come, first served."""
+    """A bounded queue in front of a predictor.
+
+    First come, first served; only a request that is longer than a call gives way to shorter ones, and goes on in the
+    part of every call that is kept for it.
+    """
 
     def __init__(
         self,
@@ -68,8 +75,11 @@ class Batcher:
         self._max_queued_bytes = max_queued_bytes
         self._on_batch = on_batch
         self._queue: deque[_Job] = deque()
+        self._long: deque[_Job] = deque()
         self._queued_bytes = 0
         self._scheduled = False
+        self.congested = False
+        """Rows were refused, and the queue is still more than half full: not worth parsing another body."""
 
     def submit(self, rows: Rows, reply: Reply) -> None:
         """Queue rows; ``reply`` gets their probabilities as decimal texts, in order, or the error, exactly once.
@@ -80,12 +90,18 @@ class Batcher:
             RequestError: the queue is full; ``reply`` will not be called.
         """
         if self._queued_bytes + len(rows.data) > self._max_queued_bytes:
-            raise RequestError(Fault.OVERLOADED, "the queue of rows is full; try again later")
+            self.congested = True
+            raise self.refusal()
         self._queued_bytes += len(rows.data)
-        self._queue.append(_Job(rows, reply))
+        (self._queue if rows.length <= self._max_batch_rows else self._long).append(_Job(rows, reply))
         if not self._scheduled:
             self._scheduled = True
             self._schedule(self._turn)
+
+    @staticmethod
+    def refusal() -> RequestError:
+        """Give the answer to a request for which there is no room."""
+        return RequestError(Fault.OVERLOADED, "the queue of rows is full; try again later")
 
     def _turn(self) -> None:
         batch, parts = self._take()
@@ -97,17 +113,28 @@ class Batcher:
         else:
             self._on_batch(len(numbers))
             self._distribute(batch, numbers)
-        self._scheduled = bool(self._queue)
+        self.congested = self.congested and 2 * self._queued_bytes > self._max_queued_bytes
+        self._scheduled = bool(self._queue or self._long)
         if self._scheduled:
             self._schedule(self._turn)
 
     def _take(self) -> tuple[list[tuple[_Job, int]], list[bytes]]:
-        """Take rows from the front of the queue, at most one batch of them."""
+        """Take at most one batch of rows: short requests first, a quarter of the batch for long ones, then the rest."""
         batch: list[tuple[_Job, int]] = []
         parts: list[bytes] = []
-        room, row_bytes = self._max_batch_rows, CELL_BYTES * self._width
-        while self._queue and room:
-            job = self._queue[0]
+        room = self._max_batch_rows
+        if self._long:
+            kept = max(room // LONG_SHARE, 1)
+            room = kept + self._take_from(self._queue, room - kept, batch, parts)
+            room = self._take_from(self._long, room, batch, parts)
+        self._take_from(self._queue, room, batch, parts)
+        return batch, parts
+
+    def _take_from(self, queue: deque[_Job], room: int, batch: list[tuple[_Job, int]], parts: list[bytes]) -> int:
+        """Move rows from the front of a queue into a batch; give the room that is left."""
+        row_bytes = CELL_BYTES * self._width
+        while queue and room:
+            job = queue[0]
             count = min(room, job.rows.length - job.taken)
             whole = count == job.rows.length
             start = job.taken * row_bytes
@@ -116,9 +143,9 @@ class Batcher:
             job.taken += count
             room -= count
             if job.taken == job.rows.length:
-                self._queue.popleft()
+                queue.popleft()
                 self._queued_bytes -= len(job.rows.data)
-        return batch, parts
+        return room
 
     def _distribute(self, batch: list[tuple[_Job, int]], numbers: list[bytes]) -> None:
         start = 0
@@ -129,13 +156,22 @@ class Batcher:
                 job.reply(job.numbers)
 
     def _fail(self, batch: list[tuple[_Job, int]], error: Exception) -> None:
-        for job, _ in batch:
-            if self._queue and self._queue[0] is job:
-                self._queue.popleft()
-                self._queued_bytes -= len(job.rows.data)
+        for job in dict.fromkeys(job for job, _ in batch):
+            for queue in (self._queue, self._long):
+                if queue and queue[0] is job:
+                    queue.popleft()
+                    self._queued_bytes -= len(job.rows.data)
             job.reply(error)
 
 
 def as_texts(probabilities: NDArray[np.float32]) -> list[bytes]:
-    """Write float32 values as the shortest decimal texts that read back to the same float32."""
-    return orjson.dumps(probabilities, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    """Write float32 values as the shortest decimal texts that read back to the same float32.
+
+    Args:
+        probabilities: Of shape (n,), or (n, k).
+
+    Returns:
+        One text per row; k values are separated by commas.
+    """
+    text = orjson.dumps(probabilities, option=orjson.OPT_SERIALIZE_NUMPY)
+    return text[1:-1].split(b",") if probabilities.ndim == 1 else text[2:-2].split(b"],[")

@@ -14,12 +14,22 @@ if TYPE_CHECKING:
 
 TRAIN = "train"
 VALIDATION = "validation"
+TEST = "test"
+CHAMPION = "champion"
+REQUIRED = (TRAIN, VALIDATION)
+DATA = (*REQUIRED, TEST)
+KNOWN = (*DATA, CHAMPION)
+"""Optional are ``test``, with which the final metrics are of rows that chose nothing, and ``champion``, a model."""
+
+DISTRIBUTION = "S3DistributionType"
+SHARDED = "ShardedByS3Key"
 
 ALLOWED = {
     "TrainingInputMode": ("File", "FastFile"),
     "ContentType": ("text/csv", "csv", "", None),
     "CompressionType": ("None", "", None),
     "RecordWrapperType": ("None", "", None),
+    DISTRIBUTION: ("FullyReplicated", SHARDED, "", None),
 }
 """Values of a channel's settings that this image can read; a key that is absent is allowed.
 
@@ -36,36 +46,45 @@ class Channel:
     """CSV files, folders included, in the order of their paths."""
     ignored: tuple[str, ...]
     """Files of the channel that are not CSV files, by their path below its folder."""
+    sharded: bool = False
+    """Every host has other part files; otherwise all have the same."""
 
 
 def find(config: Path, data: Path) -> dict[str, Channel]:
-    """Find the part files of ``train`` and ``validation``.
+    """Find the part files of ``train``, ``validation`` and, if it is configured, ``test``.
 
     Args:
         config: ``inputdataconfig.json``.
         data: Folder that holds one folder per channel.
 
     Raises:
-        UserError: with every problem of both channels.
+        UserError: with every problem of all channels.
     """
     configured = document.load(config)
     problems = [
         f"channel {name!r} is not configured{suggestion(name, configured.values)}; add it to InputDataConfig"
-        for name in (TRAIN, VALIDATION)
+        for name in REQUIRED
         if name not in configured.values
     ]
     problems += [
-        f"channel {name!r} is not used by this image{suggestion(name, (TRAIN, VALIDATION))}; remove it"
+        f"channel {name!r} is not used by this image{suggestion(name, KNOWN)}; remove it"
         for name in configured.values
-        if name not in (TRAIN, VALIDATION)
+        if name not in KNOWN
     ]
-    for name, settings in configured.values.items():
-        problems += _unreadable(name, Document(f"{configured.source}: {name}", settings))
-    channels = {name: _list(name, data / name) for name in (TRAIN, VALIDATION)}
+    settings = {name: Document(f"{configured.source}: {name}", value) for name, value in configured.values.items()}
+    for name, one in settings.items():
+        problems += _unreadable(name, one)
+    sharded = {name for name, one in settings.items() if one.values.get(DISTRIBUTION) == SHARDED}
+    used = [name for name in DATA if name in REQUIRED or name in configured.values]
+    channels = {name: _list(name, data / name, sharded=name in sharded) for name in used}
     problems += [
         f"channel {name!r} holds no *.csv file ({data / name})"
         for name, channel in channels.items()
         if name in configured.values and not channel.files
+    ]
+    problems += [
+        f"channel {name!r}: {DISTRIBUTION} is {SHARDED!r}; only {TRAIN!r} may be sharded"
+        for name in sorted(sharded - {TRAIN})
     ]
     if problems:
         raise UserError(summarize(problems))
@@ -80,8 +99,9 @@ def _unreadable(name: str, settings: Document) -> list[str]:
     ]
 
 
-def _list(name: str, folder: Path) -> Channel:
+def _list(name: str, folder: Path, *, sharded: bool) -> Channel:
     """List a channel; File mode keeps the folders below the channel's prefix."""
     entries = sorted(entry for entry in folder.rglob("*") if entry.is_file()) if folder.is_dir() else []
     files = tuple(entry for entry in entries if entry.suffix == ".csv")
-    return Channel(name, files, tuple(str(entry.relative_to(folder)) for entry in entries if entry not in files))
+    ignored = tuple(str(entry.relative_to(folder)) for entry in entries if entry not in files)
+    return Channel(name, files, ignored, sharded)

@@ -29,6 +29,10 @@ PLAIN_NUMBERS = frozenset((float, int))
 """Types of JSON numbers; ``bool`` is not among them."""
 
 
+PIECE_BYTES = 64 * 1024
+"""Lines that are parsed in one call."""
+
+
 class Rows(NamedTuple):
     """Rows ready for the model."""
 
@@ -45,7 +49,8 @@ class Decoder:
         """Prepare the readers of every feature; ``max_rows`` bounds one request."""
         self._schema = schema
         self._width = schema.width
-        self._max_rows = max_rows
+        self.max_rows = max_rows
+        """Most rows in one request."""
         self._all_numeric = all(feature.kind is Kind.NUMERIC for feature in schema.features)
         self._from_text = tuple(text_encoder(feature) for feature in schema.features)
         self._from_json = tuple(_json_encoder(feature) for feature in schema.features)
@@ -72,14 +77,7 @@ class Decoder:
         ``null`` is missing. Raises:
             RequestError: with the row, from 1, and the column.
         """
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            fault = Fault.MALFORMED_BODY if body.strip() else Fault.EMPTY_BODY
-            raise RequestError(fault, f"the body is not valid JSON: {error}") from None
-        if not isinstance(document, dict):
-            raise RequestError(Fault.MALFORMED_BODY, 'expected an object: {"instances": [[...], ...]}')
-        document = cast("dict[str, object]", document)
+        document = json_object(body, '{"instances": [[...], ...]}')
         for name in sorted(document.keys() - {"instances"}):
             raise RequestError(Fault.MALFORMED_BODY, f"unknown key {name!r}{suggestion(name, ['instances'])}")
         instances = document.get("instances")
@@ -96,16 +94,33 @@ class Decoder:
         return self._pack(instances, self._json_row)
 
     def _check_count(self, count: int) -> None:
-        if count > self._max_rows:
-            raise RequestError(Fault.TOO_MANY_ROWS, f"{count} rows, at most {self._max_rows} are allowed in a request")
+        if count > self.max_rows:
+            raise RequestError(Fault.TOO_MANY_ROWS, f"{count} rows, at most {self.max_rows} are allowed in a request")
 
     def _plain_csv(self, body: bytes) -> Rows | None:
         try:
             if b"\n" not in body:
                 return self._plain_rows([orjson.loads(b"[%b]" % body)])
-            return self._plain_rows(orjson.loads(b"[[%b]]" % body.replace(b"\r", b"").replace(b"\n", b"],[")))
+            lines = body.replace(b"\r", b"")
+            if len(lines) <= PIECE_BYTES:
+                return self._plain_rows(orjson.loads(b"[[%b]]" % lines.replace(b"\n", b"],[")))
+            return self._plain_pieces(lines)
         except orjson.JSONDecodeError:
             return None
+
+    def _plain_pieces(self, lines: bytes) -> Rows | None:
+        """Read many lines piece by piece: each is one call into a parser that holds the interpreter's lock."""
+        pieces: list[Rows] = []
+        start = 0
+        while start < len(lines):
+            end = lines.find(b"\n", start + PIECE_BYTES)
+            end = len(lines) if end < 0 else end
+            piece = self._plain_rows(orjson.loads(b"[[%b]]" % lines[start:end].replace(b"\n", b"],[")))
+            if piece is None:
+                return None
+            pieces.append(piece)
+            start = end + 1
+        return Rows(sum(piece.length for piece in pieces), b"".join(piece.data for piece in pieces))
 
     def _plain_rows(self, rows: list[list[Any]]) -> Rows | None:
         """Pack rows of plain numbers; None if they are anything else."""
@@ -186,7 +201,7 @@ class Decoder:
                 read(cell)
             except ValueError:
                 expected = "a number" if feature.kind is Kind.NUMERIC else "a string"
-                message = f"row {place}, column {feature.name!r}: expected {expected}, found {_short(cell)}"
+                message = f"row {place}, column {feature.name!r}: expected {expected}, found {short(cell)}"
                 return RequestError(Fault.WRONG_TYPE, message, row=place, column=feature.name)
         raise AssertionError("called for a row that can be read")
 
@@ -231,16 +246,38 @@ def _quoted(lines: list[str]) -> Iterable[list[str]]:
         raise RequestError(Fault.MALFORMED_BODY, message, row=reader.line_num) from None
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """Give a value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004 # enough to recognise the cell
 
 
+def json_object(body: bytes, expected: str) -> dict[str, object]:
+    """Parse a body that must be a JSON object; ``expected`` shows one in the message.
+
+    Raises:
+        RequestError: it is empty, not JSON, or something else than an object.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        fault = Fault.MALFORMED_BODY if body.strip() else Fault.EMPTY_BODY
+        raise RequestError(fault, f"the body is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise RequestError(Fault.MALFORMED_BODY, f"expected an object: {expected}")
+    return cast("dict[str, object]", document)
+
+
 def encode_csv(numbers: list[bytes]) -> bytes:
-    """Write one probability a line."""
+    """Write one row a line: a probability, or one per class."""
     return b"\n".join(numbers) + b"\n"
 
 
 def encode_json(numbers: list[bytes]) -> bytes:
     """Write ``{"predictions": [p, …]}``."""
     return b'{"predictions":[%b]}' % b",".join(numbers)
+
+
+def encode_json_lists(rows: list[bytes]) -> bytes:
+    """Write ``{"predictions": [[p, …], …]}``, for a model with several outputs."""
+    return b'{"predictions":[[%b]]}' % b"],[".join(rows)

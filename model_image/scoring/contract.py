@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 XGBOOST_VERSION = "3.2.0"
 """The one XGBoost version that trains and serves; a model of another version is refused."""
 
-IMAGE_CONTRACT = 1
+IMAGE_CONTRACT = 2
 """Version of the model directory's layout and of the manifest."""
 
 SCHEMA_VERSION = 1

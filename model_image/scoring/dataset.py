@@ -55,6 +55,8 @@ class Table:
     channel: str
     columns: dict[str, Column]
     parts: tuple[Part, ...]
+    sharded: bool = False
+    """Every host of the job has other rows."""
 
     @property
     def rows(self) -> int:
@@ -125,7 +127,7 @@ def read(channel: Channel) -> Table:
             parts.append(Part(path, rows, hashlib.file_digest(stream, "sha256").hexdigest()))
     if not sum(part.rows for part in parts):
         raise UserError(f"channel {channel.name!r}: no data rows below the header")
-    return Table(channel.name, {encoder.name: encoder.column() for encoder in encoders}, tuple(parts))
+    return Table(channel.name, {encoder.name: encoder.column() for encoder in encoders}, tuple(parts), channel.sharded)
 
 
 def _checked(header: list[str], place: str) -> list[str]:

@@ -93,6 +93,14 @@ class Document:
             raise UserError(f"{self.source}: {key!r} must hold strings only")
         return texts
 
+    def numbers(self, key: str) -> list[float]:
+        """Read a required array of JSON numbers with a fraction or an exponent."""
+        items = cast("list[object]", self.get(key, list))
+        numbers = [item for item in items if isinstance(item, float)]
+        if len(numbers) != len(items):
+            raise UserError(f"{self.source}: {key!r} must hold floating point numbers only")
+        return numbers
+
     def close(self) -> None:
         """Refuse keys that nobody read.
 

@@ -1,8 +1,8 @@
 """Metrics of a binary classifier, in the layout that SageMaker's model registry and Model Monitor read.
 
 Source: Amazon SageMaker Developer Guide, "Model quality metrics": the standard deviation comes from five random
-samples of 80 % of the rows, and is the text ``NaN`` below 200 rows. ``log_loss`` and its best constant classifier are
-additions in the same form.
+samples of 80 % of the rows, and is the text ``NaN`` below 200 rows. ``log_loss``, its best constant classifier and
+``expected_calibration_error`` are additions in the same form.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoring.calibration import expected_calibration_error
 from scoring.document import Document
 
 if TYPE_CHECKING:
@@ -45,11 +46,16 @@ def auc(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> fl
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
-def log_loss(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
-    """Mean negative log-likelihood, in nats; probabilities are kept one float32 step away from 0 and 1."""
+def row_losses(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Negative log-likelihood of each row, in nats; probabilities are kept one float32 step away from 0 and 1."""
     step = float(np.finfo(np.float32).eps)
     clipped = np.clip(probabilities.astype(np.float64), step, 1 - step)
-    return float(-np.mean(np.where(labels == 1, np.log(clipped), np.log1p(-clipped))))
+    return -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
+
+
+def log_loss(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
+    """Mean of the rows' losses."""
+    return float(row_losses(labels, probabilities).mean())
 
 
 def accuracy(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
@@ -76,6 +82,7 @@ METRICS: dict[str, Metric] = {
     "accuracy": accuracy,
     "precision": precision,
     "recall": recall,
+    "expected_calibration_error": expected_calibration_error,
 }
 
 BASELINES: dict[str, Metric] = {

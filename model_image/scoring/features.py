@@ -10,6 +10,7 @@ from scoring.contract import Feature, Kind, Schema
 from scoring.document import suggestion
 from scoring.encoding import number, text_encoder, to_float32
 from scoring.errors import UserError, summarize
+from scoring.hosts import Hosts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,32 +24,43 @@ MOSTLY_NUMERIC = 0.5
 """Share of numeric cells from which a categorical column is worth a warning."""
 
 
-def infer_schema(train: Table, label: str) -> Schema:
+def infer_schema(train: Table, label: str, hosts: Hosts | None = None) -> Schema:
     """Derive the model's features: all columns but the label, categorical if any non-blank cell is not a number.
+
+    Args:
+        train: This host's part of the training data.
+        label: Name of the label's column.
+        hosts: The hosts that hold the other parts; all get the same schema.
 
     Raises:
         UserError: no such label column, no feature, or a column with too many categories.
     """
+    hosts = hosts or Hosts()
+    if any(other != [*train.columns] for other in hosts.gather([*train.columns])):
+        raise UserError(f"channel {train.channel!r}: the hosts' part files have different columns")
     if label not in train.columns:
         raise UserError(f"channel {train.channel!r} has no label column {label!r}{suggestion(label, train.columns)}")
-    features = tuple(_feature(column) for name, column in train.columns.items() if name != label)
-    if not features:
+    names = [name for name in train.columns if name != label]
+    if not names:
         raise UserError(f"channel {train.channel!r} has no column besides the label {label!r}")
+    texts = {name: train.columns[name].texts for name in names}
+    numeric = hosts.gather({name for name in names if all(_is_number(text) for text in texts[name])})
+    categorical = [name for name in names if not all(name in found for found in numeric)]
+    parts = hosts.gather({name: {text for text in texts[name] if text.strip()} for name in categorical})
+    categories = {name: tuple(sorted(set[str]().union(*(part[name] for part in parts)))) for name in categorical}
     problems = [
-        f"column {feature.name!r} has {len(feature.categories)} different texts, at most {MAX_CATEGORIES} are allowed; "
+        f"column {name!r} has {len(found)} different texts, at most {MAX_CATEGORIES} are allowed; "
         "leave it out if it is an identifier"
-        for feature in features
-        if len(feature.categories) > MAX_CATEGORIES
+        for name, found in categories.items()
+        if len(found) > MAX_CATEGORIES
     ]
     if problems:
         raise UserError(summarize(problems))
-    return Schema(label, features)
+    return Schema(label, tuple(_feature(name, categories.get(name)) for name in names))
 
 
-def _feature(column: Column) -> Feature:
-    if all(_is_number(text) for text in column.texts):
-        return Feature(column.name)
-    return Feature(column.name, Kind.CATEGORICAL, tuple(sorted(text for text in column.texts if text.strip())))
+def _feature(name: str, categories: tuple[str, ...] | None) -> Feature:
+    return Feature(name) if categories is None else Feature(name, Kind.CATEGORICAL, categories)
 
 
 def _is_number(text: str) -> bool:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from scoring.errors import Fault
 
-SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding"))
+TENSOR_HEADER = b"inference-header-content-length"
+"""Bytes of JSON in front of binary tensors, in the Open Inference Protocol."""
+
+SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding", TENSOR_HEADER))
 """Headers that may appear once."""
 
 READ = SINGLE | {b"accept", b"transfer-encoding"}

@@ -10,13 +10,14 @@ import asyncio
 import enum
 import functools
 import logging
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from scoring.errors import Fault, RequestError
-from scoring.headers import Headers
+from scoring.headers import TENSOR_HEADER, Headers
 from scoring.messages import Request, Response, error_response
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 2.0
 """How long what a client still sends is read and dropped after our last answer: closing earlier could reset the
 connection and destroy the answer on its way (RFC 9112, section 9.6)."""
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""Answers that the kernel may hold for a client that does not read; by itself it takes megabytes each."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -67,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._read_deadline = 0.0
         self._write_deadline: float | None = None
+        self._unread_answers = 0  # given since the client stopped reading
         self._begin(b"", 0.0)
 
     def _begin(self, target: bytes, started: float) -> None:
@@ -81,6 +86,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the connection, or refuse it if there are too many."""
         self._transport = cast("asyncio.Transport", transport)
+        channel = cast("socket.socket | None", transport.get_extra_info("socket"))
+        if channel is not None:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._read_deadline = self._endpoint.clock() + self._settings.header_timeout_s
         if not self._endpoint.admit(self):
             self._refuse(Fault.OVERLOADED, "too many connections; try again later")
@@ -128,6 +136,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on when the client has read."""
         self._write_deadline = None
+        self._unread_answers = 0
         self._update_reading()
 
     def _update_reading(self) -> None:
@@ -197,6 +206,12 @@ class Connection(asyncio.Protocol):
         """Hand a complete request to the application."""
         if self._finished:
             return
+        if self._write_deadline is not None:
+            # reading has been paused, but what had arrived is still parsed: it must not fill the memory with answers
+            self._unread_answers += 1
+            if self._unread_answers > self._settings.max_pipelined:
+                self._refuse(Fault.OVERLOADED, "more requests without reading the answers")
+                return
         exchange, headers = self._current, self._headers
         exchange.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         exchange.wants_continue = False
@@ -207,7 +222,8 @@ class Connection(asyncio.Protocol):
         self._release_body()
         self._exchanges.append(exchange)
         content_type, accept = headers.get(b"content-type", b""), headers.get(b"accept", b"")
-        request = Request(exchange.method, exchange.target, content_type, accept, body, exchange.started)
+        tensor_header = headers.get(TENSOR_HEADER, b"")
+        request = Request(exchange.method, exchange.target, content_type, accept, body, exchange.started, tensor_header)
         self._endpoint.application.handle(request, functools.partial(self._respond, exchange))
         if len(self._exchanges) >= self._settings.max_pipelined:
             self._update_reading()
@@ -234,7 +250,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = False
         self._exchanges.append(exchange)
         headers = b"Retry-After: %d\r\n" % self._settings.retry_after_s if fault is Fault.OVERLOADED else b""
-        self._respond(exchange, error_response(RequestError(fault, message), headers))
+        self._respond(exchange, error_response(RequestError(fault, message), headers, exchange.target))
 
     def _flush(self) -> None:
         """Write the answers that are due, in order."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TUNER_NAMES = frozenset({"_tuning_objective_metric"})
 """Names that a SageMaker tuning job adds by itself; they do not change training."""
 
+WITHOUT_EFFECT_ON_THE_MODEL = frozenset({"checkpoint_rounds", "checkpoint_seconds", "checkpoint_keep", "slices"})
+"""Settings that may differ between a run and the restart that continues it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
@@ -47,9 +50,21 @@ class Hyperparameters:
     """Seed of every random choice; the same seed, data and thread count give the same model bytes."""
     nthread: int = 0
     """Threads; 0 takes every core that this process may use."""
+    scale_pos_weight: float = 1.0
+    """Weight of a row labelled 1; a row labelled 0 weighs 1. Other than 1 it shifts the probabilities."""
+    class_weight: str = "none"
+    """``balanced`` gives both classes the same total weight, in place of ``scale_pos_weight``."""
+    checkpoint_rounds: int = 10
+    """Rounds between two checkpoints, at most."""
+    checkpoint_seconds: float = 30.0
+    """Seconds between two checkpoints, at most, rounded up to whole rounds."""
+    checkpoint_keep: int = 3
+    """Newest checkpoints to keep."""
+    slices: str = ""
+    """Categorical columns, separated by commas, whose values are evaluated one by one."""
 
     def xgboost_params(self) -> dict[str, str | int | float]:
-        """Give the parameters for XGBoost; rounds, early stopping and threads are the caller's."""
+        """Give the parameters for XGBoost; rounds, early stopping, threads and class weights are the caller's."""
         own = ("objective", "max_depth", "eta", "subsample", "colsample_bytree", "min_child_weight", "reg_lambda")
         return {name: getattr(self, name) for name in (*own, "max_bin", "seed")} | {"tree_method": "hist"}
 
@@ -112,6 +127,12 @@ PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "max_bin": _integer(2, 65_536),
     "seed": _integer(0, 2**31 - 1),
     "nthread": _integer(0, 1024),
+    "scale_pos_weight": _real(0, low_allowed=False),
+    "class_weight": _choice("none", "balanced"),
+    "checkpoint_rounds": _integer(1, 10_000),
+    "checkpoint_seconds": _real(0, 86_400),
+    "checkpoint_keep": _integer(1, 100),
+    "slices": str,
 }
 """One parser per field of `Hyperparameters`."""
 
@@ -138,6 +159,8 @@ def parse(values: Mapping[str, object]) -> Hyperparameters:
                 problems.append(f"hyperparameter {name!r} is {value!r}; {error}")
     if "label" not in values:
         problems.append("hyperparameter 'label' is missing; write the name of the column to predict")
+    if "scale_pos_weight" in parsed and parsed.get("class_weight") == "balanced":
+        problems.append("hyperparameters 'scale_pos_weight' and 'class_weight' exclude each other; remove one")
     if problems:
         raise UserError(summarize(problems))
     return Hyperparameters(**parsed)  # pyright: ignore[reportArgumentType] # each parser returns its field's type; a test compares them

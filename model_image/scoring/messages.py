@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 CSV = b"text/csv"
+OCTETS = b"application/octet-stream"
+
+PROTOCOL_PREFIX = b"/v2"
+"""Begins every path of the Open Inference Protocol."""
 
 REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
@@ -32,6 +36,8 @@ class Request(NamedTuple):
     body: bytes
     started: float
     """Loop time of its first byte, in seconds."""
+    tensor_header: bytes = b""
+    """Value of ``Inference-Header-Content-Length``."""
 
 
 class Response(NamedTuple):
@@ -44,12 +50,28 @@ class Response(NamedTuple):
     """Further header lines, each with its CRLF."""
 
 
-def error_response(error: RequestError, headers: bytes = b"") -> Response:
-    """Give the answer to a request that cannot be served: a stable code, a sentence, row and column if known."""
+class Route(NamedTuple):
+    """What a path answers."""
+
+    method: bytes
+    answer: Callable[[Request, Respond], None]
+    label: str
+    """Name in the metrics."""
+
+
+def error_response(error: RequestError, headers: bytes = b"", target: bytes = b"") -> Response:
+    """Give the answer to a request that cannot be served: a stable code, a sentence, row and column if known.
+
+    Args:
+        error: What is wrong.
+        headers: Further header lines.
+        target: The request's target; under ``/v2`` ``error`` is the sentence itself, as that protocol wants it.
+    """
     detail: dict[str, str | int] = {"code": error.fault.code, "message": str(error)}
     detail |= {"row": error.row} if error.row is not None else {}
     detail |= {"column": error.column} if error.column is not None else {}
-    return Response(error.fault.status.value, orjson.dumps({"error": detail}), JSON, headers)
+    form = {"error": str(error), "code": error.fault.code} if target.startswith(PROTOCOL_PREFIX) else {"error": detail}
+    return Response(error.fault.status.value, orjson.dumps(form), JSON, headers)
 
 
 class Writer:

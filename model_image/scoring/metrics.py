@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 """Upper bounds in rows."""
+
+INFER = "/v2/models/{name}/infer"
+
+PREDICTION_ROUTES = frozenset(("/invocations", INFER))
+"""Routes whose latency is observed."""
+
+EMPTY: Mapping[str, int] = MappingProxyType({})
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,28 +58,31 @@ class Histogram:
 class Metrics:
     """What one server process has done; only the event loop's thread touches it."""
 
-    def __init__(self, model: Mapping[str, str]) -> None:
-        """Start at zero; ``model`` gives the labels of the constant ``slipway_model_info``."""
-        self._model = model
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.model: dict[str, str] = {}
+        """Labels of ``slipway_model_info``: the version that answers new requests."""
         self._requests: Counter[tuple[str, int]] = Counter()
         self._latency = Histogram(LATENCY_BUCKETS)
         self._batches = Histogram(BATCH_BUCKETS)
+        self.swaps: Counter[str] = Counter()
+        """Replacements of the model by result: ``done`` or ``refused``."""
         self.in_flight = 0
         """Requests read but not answered."""
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; the latency histogram is for the predictions alone."""
         self._requests[route, status] += 1
-        if route == "/invocations":
+        if route in PREDICTION_ROUTES:
             self._latency.observe(seconds)
 
     def predicted(self, rows: int) -> None:
         """Count one XGBoost call."""
         self._batches.observe(rows)
 
-    def render(self) -> bytes:
-        """Give the exposition."""
-        labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self._model.items())
+    def render(self, captured: Mapping[str, int] = EMPTY) -> bytes:
+        """Give the exposition; ``captured`` counts records of data capture by result."""
+        labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self.model.items())
         requests = (f'{{route="{r}",code="{s}"}} {n}' for (r, s), n in sorted(self._requests.items()))
         families = (
             ("slipway_requests_total", "counter", "Answers by route and status code.", None),
@@ -88,11 +99,15 @@ class Metrics:
                 self._batches,
             ),
             ("slipway_requests_in_flight", "gauge", "Requests read but not answered.", None),
-            ("slipway_model_info", "gauge", "The model that is served; always 1.", None),
+            ("slipway_model_swaps_total", "counter", "Replacements of the model by result.", None),
+            ("slipway_captured_total", "counter", "Records of data capture by result.", None),
+            ("slipway_model_info", "gauge", "The model that answers; always 1.", None),
         )
         plain = {
             "slipway_requests_total": [*requests],
             "slipway_requests_in_flight": [f" {self.in_flight}"],
+            "slipway_model_swaps_total": [f'{{result="{r}"}} {self.swaps[r]}' for r in ("done", "refused")],
+            "slipway_captured_total": [f'{{result="{r}"}} {n}' for r, n in captured.items()],
             "slipway_model_info": [f"{{{labels}}} 1"],
         }
         lines: list[str] = []

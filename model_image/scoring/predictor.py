@@ -63,12 +63,19 @@ class Predictor:
         """Load verified model bytes, with one thread per call.
 
         Raises:
-            ArtifactError: XGBoost is of another version, or the model's features are not the schema's.
+            ArtifactError: XGBoost is of another version, does not read the model, or knows other features than the
+                schema.
         """
         if xgboost.__version__ != XGBOOST_VERSION:
             raise ArtifactError(f"XGBoost {xgboost.__version__} is installed, this image serves {XGBOOST_VERSION}")
         self.width = schema.width
-        self._booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(model))
+        """Features of a row."""
+        self.outputs = 1
+        """Values of an answer: 1, or the number of classes."""
+        try:
+            self._booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(model))
+        except xgboost.core.XGBoostError as error:
+            raise ArtifactError(f"XGBoost does not read the model: {error}") from error
         found = (tuple(self._booster.feature_names or ()), self._booster.feature_types)
         if found != (schema.names, schema.xgboost_types):
             raise ArtifactError("model.ubj and schema.json disagree about names, order or kinds of the features")
@@ -82,6 +89,10 @@ class Predictor:
             ctypes.byref(self._dimensions),
             ctypes.byref(self._answers),
         )
+        try:
+            self.outputs = self.predict(np.zeros((1, self.width), np.float32)).size
+        except AlgorithmError as error:
+            raise ArtifactError(f"the model cannot be served: {error}") from error
 
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Predict a batch.
@@ -90,7 +101,7 @@ class Predictor:
             rows: C-contiguous float32 of shape (n, features), NaN where missing, n ≥ 1.
 
         Returns:
-            Probabilities, float32 of shape (n,), in memory of their own.
+            Probabilities, float32 of shape (n,), or (n, k) for a model with k > 1 outputs, in memory of their own.
 
         Raises:
             AlgorithmError: XGBoost refused the batch.
@@ -102,6 +113,9 @@ class Predictor:
         status = self._library.XGBoosterPredictFromDense(self._handle, matrix, PREDICT_CONFIG, None, *self._results)
         if status != 0:
             raise AlgorithmError(f"XGBoost: {self._library.XGBGetLastError().decode(errors='replace')}")
-        if self._dimensions.value != 1 or self._shape[0] != count:
-            raise AlgorithmError("XGBoost answered in another shape than one value per row")
-        return np.frombuffer(ctypes.string_at(self._answers, 4 * count), dtype=np.float32)
+        dimensions = self._dimensions.value
+        if self._shape[0] != count or dimensions > 2:  # noqa: PLR2004 # rows and outputs
+            raise AlgorithmError("XGBoost answered in another shape than one row of values per row")
+        outputs = 1 if dimensions == 1 else self._shape[1]
+        answers = np.frombuffer(ctypes.string_at(self._answers, 4 * count * outputs), dtype=np.float32)
+        return answers if dimensions == 1 else answers.reshape(count, outputs)

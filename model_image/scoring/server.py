@@ -1,4 +1,4 @@
-"""The model server's life: verify and load, listen, answer, drain on SIGTERM, exit 0.
+"""The model server's life: verify and load, listen, answer, reload on SIGHUP, drain on SIGTERM, exit 0.
 
 One process and one thread: scale by processes, one per core.
 """
@@ -8,27 +8,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from scoring import artifact
+from scoring import artifact, served, standalone
+from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
-from scoring.batcher import Batcher
-from scoring.codec import Decoder
+from scoring.capture import Capture
+from scoring.document import suggestion
 from scoring.endpoint import Endpoint
-from scoring.errors import PlatformError
+from scoring.errors import PlatformError, UserError
 from scoring.http1 import Connection
 from scoring.log import say
-from scoring.predictor import Predictor
+from scoring.offload import Offload
+from scoring.settings import PREFIX
+from scoring.swap import Swapper
 
 if TYPE_CHECKING:
     from scoring.artifact import Artifact
+    from scoring.contract import Schema
     from scoring.settings import ServerSettings
 
+LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
 SWEEP_SECONDS = 0.5
 
@@ -38,27 +45,38 @@ def run(settings: ServerSettings) -> None:
 
     Raises:
         ArtifactError: the model directory is damaged or made for another image; nothing was listened on.
+        UserError: a setting does not fit the model or the machine.
         PlatformError: the address cannot be bound.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    found = artifact.read(settings.directory(), settings.manifest_sha256)
-    predictor = Predictor(found.model, found.schema)
-    uvloop.run(_serve(settings, found, predictor))
+    _pin(settings)
+    if settings.model_file:
+        found = standalone.read(Path(settings.model_file))
+        sys.stderr.write(f"{settings.model_file} has no manifest; generated one with sha256 {found.digest}\n")
+    else:
+        found = artifact.read(settings.directory(), settings.manifest_sha256)
+    uvloop.run(_serve(settings, found))
 
 
-async def _serve(settings: ServerSettings, found: Artifact, predictor: Predictor) -> None:
+def _pin(settings: ServerSettings) -> None:
+    """Stay on one core if that is wanted: the server has one busy thread, and moving it costs its caches."""
+    allowed = os.sched_getaffinity(0)
+    core = min(allowed) if settings.model_file and not settings.cpu else settings.cpu
+    if core in ("", "any"):
+        return
+    if int(core) not in allowed:
+        cores = ", ".join(map(str, sorted(allowed)))
+        raise UserError(f"{PREFIX}CPU is {core}; this process may use {cores}")
+    os.sched_setaffinity(0, {int(core)})
+
+
+async def _serve(settings: ServerSettings, found: Artifact) -> None:
     loop = asyncio.get_running_loop()
-    application = ModelApplication(found, settings, Decoder(found.schema, settings.max_rows))
-    application.use(
-        Batcher(
-            predictor.predict,
-            predictor.width,
-            loop.call_soon,
-            max_batch_rows=settings.max_batch_rows,
-            max_queued_bytes=settings.max_queued_bytes,
-            on_batch=application.metrics.predicted,
-        )
-    )
+    application = ModelApplication(settings)
+    application.use(served.load(found, settings, loop.call_soon, application.metrics.predicted))
+    application.offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
+    application.capture = _capture(settings, found.schema)
+    swapper = Swapper(application, settings)
     endpoint = Endpoint(application, settings, time.monotonic)  # uvloop's own clock counts whole milliseconds
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -67,23 +85,64 @@ async def _serve(settings: ServerSettings, found: Artifact, predictor: Predictor
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    try:
-        listener = await loop.create_server(lambda: Connection(endpoint), settings.host, settings.port, backlog=BACKLOG)
-    except OSError as error:
-        raise PlatformError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
-    sweeper = asyncio.create_task(_sweep(endpoint))
-    host, port = listener.sockets[0].getsockname()[:2]
-    say(f"serving model {found.version} on http://{host}:{port}")
+    loop.add_signal_handler(signal.SIGHUP, swapper.reload)
+    listener = await _listen(endpoint, settings.host, settings.port)
+    endpoints = [endpoint]
+    say(f"serving model {found.version} on {_address(listener)}")
+    if settings.admin_port >= 0:
+        endpoints.append(
+            Endpoint(AdminApplication(application, swapper, settings.model_name), settings, time.monotonic)
+        )
+        admin = await _listen(endpoints[-1], LOOPBACK, settings.admin_port)
+        say(f"operator's routes on {_address(admin)}")
+    sweeper = asyncio.create_task(_sweep(endpoints))
     await stop.wait()
     application.draining = endpoint.draining = True
     await _drain(endpoint, listener, settings, hurry)
     sweeper.cancel()
+    application.offload.close()
+    if application.capture is not None:
+        application.capture.close()
 
 
-async def _sweep(endpoint: Endpoint) -> None:
+def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:
+    """Start data capture, if it is wanted.
+
+    Raises:
+        UserError: a feature that must not be captured is not one of the model.
+    """
+    drop = [name for name in settings.capture_drop.split(",") if name]
+    unknown = [f"{name!r}{suggestion(name, schema.names)}" for name in drop if name not in schema.names]
+    if unknown:
+        raise UserError(f"{PREFIX}CAPTURE_DROP: the model has no feature {', '.join(unknown)}")
+    if not settings.capture_dir:
+        return None
+    return Capture(
+        Path(settings.capture_dir),
+        percent=settings.capture_percent,
+        drop=drop,
+        max_queued_bytes=settings.max_capture_queued_bytes,
+        max_file_bytes=settings.max_capture_file_bytes,
+    )
+
+
+async def _listen(endpoint: Endpoint, host: str, port: int) -> asyncio.Server:
+    try:
+        return await asyncio.get_running_loop().create_server(lambda: Connection(endpoint), host, port, backlog=BACKLOG)
+    except OSError as error:
+        raise PlatformError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _address(listener: asyncio.Server) -> str:
+    host, port = listener.sockets[0].getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+async def _sweep(endpoints: list[Endpoint]) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        endpoint.sweep()
+        for endpoint in endpoints:
+            endpoint.sweep()
 
 
 async def _drain(endpoint: Endpoint, listener: asyncio.Server, settings: ServerSettings, hurry: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ PREFIX = "SLIPWAY_"
 """Begins the name of every environment variable that belongs to this image."""
 
 CODE_VERSION_VARIABLE = PREFIX + "CODE_VERSION"
+COLLECTIVE_PREFIX = PREFIX + "COLLECTIVE_"
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
 
 FLOAT32_PER_BYTE = 4
@@ -53,6 +54,16 @@ class ContainerPaths:
         return self.base / "input/config/inputdataconfig.json"
 
     @property
+    def resources(self) -> Path:
+        """The hosts of the job."""
+        return self.base / "input/config/resourceconfig.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What survives the end of an instance; the folder exists if the job has a checkpoint configuration."""
+        return self.base / "checkpoints"
+
+    @property
     def data(self) -> Path:
         """One folder per channel."""
         return self.base / "input/data"
@@ -73,6 +84,34 @@ class ContainerPaths:
         return self.base / "output/failure"
 
 
+@dataclass(frozen=True, slots=True)
+class CollectiveSettings:
+    """How the hosts of one training job meet; read from ``SLIPWAY_COLLECTIVE_`` and the name in capitals."""
+
+    port: int = 9099
+    """TCP port of the tracker on the first host."""
+    timeout_s: int = 300
+    """Longest wait of one host for another, at the start and later; reading the data counts."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> CollectiveSettings:
+        """Read the environment.
+
+        Raises:
+            UserError: with every problem, one a line.
+        """
+        found = {item.name: environment.get(COLLECTIVE_PREFIX + item.name.upper()) for item in fields(cls)}
+        limits = {"port": 65_535, "timeout_s": 86_400}
+        problems = [
+            f"{COLLECTIVE_PREFIX}{name.upper()} is {text!r}; expected an integer from 1 to {limits[name]}"
+            for name, text in found.items()
+            if text is not None and not (text.isdecimal() and 1 <= int(text) <= limits[name])
+        ]
+        if problems:
+            raise UserError(summarize(problems))
+        return cls(**{name: int(text) for name, text in found.items() if text is not None})
+
+
 def code_version(environment: Mapping[str, str] = os.environ) -> str | None:
     """Tell which version of the source the image was built from, if it was told."""
     return environment.get(CODE_VERSION_VARIABLE) or None
@@ -84,16 +123,28 @@ class ServerSettings:
 
     model_dir: str = ""
     """Model directory; empty means ``model/`` under SageMaker's base directory."""
+    model_file: str = ""
+    """XGBoost model file to serve in place of a model directory, for trying; it is vouched for by nobody."""
+    cpu: str = ""
+    """Core to run on: a number, ``any``, or empty for ``any`` with a model directory and one core with a file."""
     model_version: str = ""
     """Name that answers carry; empty means the first characters of the manifest's digest."""
+    model_name: str = "model"
+    """Name of the model in the paths of the Open Inference Protocol."""
     manifest_sha256: str = ""
     """Digest that the manifest must have; empty accepts any manifest that is consistent in itself."""
     host: str = "127.0.0.1"
     """Address to listen on; the container image sets 0.0.0.0."""
     port: int = 8080
     """TCP port; 0 lets the system choose, and the start line tells which."""
+    admin_port: int = -1
+    """TCP port on loopback for the operator's routes; -1 opens none, 0 lets the system choose."""
+    trial_timeout_s: float = 60.0
+    """Time for a new model to load and answer in a child process before it may replace the old one."""
     max_body_bytes: int = 6 * 1024 * 1024
     """Largest request body."""
+    max_inline_bytes: int = 128 * 1024
+    """Largest body that is parsed in the event loop; a larger one is parsed in a thread, and nobody waits for it."""
     max_header_bytes: int = 16 * 1024
     """Largest request line and headers together."""
     max_rows: int = 10_000
@@ -108,6 +159,16 @@ class ServerSettings:
     """Most open connections; further ones get 503."""
     max_pipelined: int = 32
     """Unanswered requests on one connection before reading from it pauses."""
+    capture_dir: str = ""
+    """Folder for a sample of requests and answers; empty captures nothing. Something else must take the files away."""
+    capture_percent: float = 100.0
+    """Share of the answered predictions that are captured."""
+    capture_drop: str = ""
+    """Features whose values are not captured, separated by commas."""
+    max_capture_queued_bytes: int = 8 * 1024 * 1024
+    """Most bytes of captured bodies that wait for the disk; beyond it records are dropped and counted."""
+    max_capture_file_bytes: int = 16 * 1024 * 1024
+    """Size from which a file of captured records is followed by another."""
     header_timeout_s: float = 10.0
     """Time for a client to send request line and headers."""
     body_timeout_s: float = 30.0
@@ -137,7 +198,11 @@ class ServerSettings:
         printable = self.model_version.isascii() and self.model_version.isprintable()
         return [
             ("MODEL_VERSION", repr(self.model_version), "printable ASCII", printable),
+            ("MODEL_NAME", repr(self.model_name), "text", bool(self.model_name)),
             ("PORT", self.port, "0 to 65535", 0 <= self.port <= 65_535),  # noqa: PLR2004 # a port is 16 bits
+            ("CPU", repr(self.cpu), "a number or 'any'", self.cpu in ("", "any") or self.cpu.isdecimal()),
+            ("CAPTURE_PERCENT", self.capture_percent, "0 to 100", 0 <= self.capture_percent <= 100),  # noqa: PLR2004 # percent
+            ("ADMIN_PORT", self.admin_port, "-1 to 65535", -1 <= self.admin_port <= 65_535),  # noqa: PLR2004 # as above
             *(
                 (n.upper(), v, "a finite number of at least 0", 0 <= v < math.inf)
                 for n, v in positive

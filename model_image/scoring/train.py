@@ -2,74 +2,187 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import xgboost
-from xgboost.callback import EarlyStopping, TrainingCallback
+import numpy as np
 
-from scoring import artifact, channels, dataset, document, evaluate, features, hyperparameters
-from scoring.contract import XGBOOST_VERSION
-from scoring.errors import AlgorithmError, PlatformError, UserError
+from scoring import (
+    artifact,
+    boosting,
+    champion,
+    channels,
+    cluster,
+    contract,
+    dataset,
+    document,
+    evaluate,
+    features,
+    hyperparameters,
+    report,
+)
+from scoring.checkpoint import Store
+from scoring.errors import AlgorithmError, UserError
 from scoring.log import say
 from scoring.predictor import Predictor
+from scoring.stop import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from scoring.boosting import Samples
     from scoring.contract import Schema
     from scoring.dataset import Table
+    from scoring.hosts import Hosts
     from scoring.hyperparameters import Hyperparameters
-    from scoring.settings import ContainerPaths
-
-    Samples = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-PROGRESS_ROUNDS = 10
-PROGRESS_SECONDS = 2.0
-"""A progress line appears at least every so many rounds, or seconds, whichever comes first."""
+    from scoring.settings import CollectiveSettings, ContainerPaths
 
 
-def run(paths: ContainerPaths, code_version: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What one host has read."""
+
+    tables: dict[str, Table]
+    schema: Schema
+    samples: dict[str, Samples]
+    """Per channel, all rows of this host."""
+    origin: dict[str, dict[str, object]]
+    """Per channel, the part files of all hosts."""
+    champion: champion.Champion | None
+    """The model to compare with, if the job has one; only the first host reads it."""
+
+    @property
+    def judged(self) -> str:
+        """The channel of the final metrics."""
+        return channels.TEST if channels.TEST in self.tables else channels.VALIDATION
+
+
+def run(paths: ContainerPaths, collective: CollectiveSettings, code_version: str | None) -> None:
     """Train one model.
 
-    Reads hyperparameters and the channels ``train`` and ``validation``; writes the model directory and a copy of the
-    metrics under ``output/data``. Equal inputs, seed and thread count give equal bytes.
+    Reads hyperparameters and the channels ``train``, ``validation`` and, if it is configured, ``test``; writes the
+    model directory and a copy of the metrics under ``output/data``. Equal inputs, seed and thread count give equal
+    bytes, also when the run was interrupted and continued from its checkpoints. Of several hosts the first one writes.
 
     Raises:
         UserError: data or configuration is wrong.
         AlgorithmError: XGBoost failed, or the written model does not read back.
-        PlatformError: the job was told to stop.
+        PlatformError: the job was told to stop, or another host was lost.
     """
-    signal.signal(signal.SIGTERM, _stopped)
+    stop = StopSignal()
+    stop.install()
     paths.failure.unlink(missing_ok=True)
     started = time.monotonic()
     settings = hyperparameters.parse(document.load(paths.hyperparameters).values)
-    found = channels.find(paths.channels, paths.data)
-    train, validation = (_read(channel) for channel in found.values())
-    schema = features.infer_schema(train, settings.label)
-    for line in features.warnings(train, schema):
-        say(f"warning: {line}")
-    features.check_columns(validation, schema)
-    train_samples, validation_samples = _samples(train, schema), _samples(validation, schema)
-    say(f"read {train.rows} + {validation.rows} rows, {schema.width} features in {time.monotonic() - started:.1f} s")
+    with cluster.join(paths.resources, collective) as hosts:
+        log = say if hosts.first else _silent
+        data = _load(paths, settings, hosts, log)
+        rows = " + ".join(str(table.rows) for table in data.tables.values())
+        log(f"read {rows} rows, {data.schema.width} features in {time.monotonic() - started:.1f} s")
+        store = _store(paths, settings, data, hosts, log)
+        around = boosting.Surroundings(hosts=hosts, store=store, stop=stop, log=log)
+        train, validation = (_share(data, name, hosts) for name in channels.REQUIRED)
+        model = boosting.fit(settings, data.schema, train, validation, around)
+    if hosts.first:  # after the good-bye: loading a model while hosts are joined waits for all of them
+        version = _write(paths, settings, data, model, code_version)
+        log(f"model {version} written in {time.monotonic() - started:.1f} s")
 
-    model = fit(settings, schema, train_samples, validation_samples, say)
-    rows, labels = validation_samples
-    evaluation = evaluate.evaluate(labels, Predictor(model, schema).predict(rows), settings.seed)
+
+def _silent(_line: str) -> None:
+    """Say nothing, as every host but the first: SageMaker would read each metric once per host."""
+
+
+def _load(paths: ContainerPaths, settings: Hyperparameters, hosts: Hosts, log: Callable[[str], None]) -> _Data:
+    def read() -> dict[str, Table]:
+        return {name: _read(channel, log) for name, channel in channels.find(paths.channels, paths.data).items()}
+
+    tables = hosts.agree(read)
+    schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts)
+    for line in features.warnings(tables[channels.TRAIN], schema):
+        log(f"warning: {line}")
+    report.check_slices(schema, settings.slices)
+    samples = hosts.agree(lambda: {name: _samples(table, schema) for name, table in tables.items()})
+    parts = {name: hosts.gather(_parts(table)) for name, table in tables.items()}
+    origin = {name: _origin(found if tables[name].sharded else found[:1]) for name, found in parts.items()}
+    data = _Data(tables, schema, samples, origin, None)
+    return replace(data, champion=hosts.agree(lambda: _champion(paths, tables[data.judged], hosts)))
+
+
+def _champion(paths: ContainerPaths, table: Table, hosts: Hosts) -> champion.Champion | None:
+    folder = paths.data / channels.CHAMPION
+    return champion.load(folder, paths.failure.parent, table) if hosts.first and folder.is_dir() else None
+
+
+def _read(channel: channels.Channel, log: Callable[[str], None]) -> Table:
+    for name in channel.ignored:
+        log(f"warning: {channel.name}/{name} is not a *.csv file and is not read")
+    return dataset.read(channel)
+
+
+def _samples(table: Table, schema: Schema) -> Samples:
+    features.check_columns(table, schema)
+    return features.matrix(table, schema), features.labels(table, schema.label)
+
+
+def _share(data: _Data, name: str, hosts: Hosts) -> Samples:
+    """Give the rows that this host trains on or evaluates: all that only it has, or every n-th of those all have."""
+    rows, labels = data.samples[name]
+    if data.tables[name].sharded or hosts.size == 1:
+        return rows, labels
+    own = slice(hosts.rank, None, hosts.size)
+    return np.ascontiguousarray(rows[own]), labels[own].copy()
+
+
+def _parts(table: Table) -> list[dict[str, object]]:
+    return [{"name": part.path.name, "rows": part.rows, "sha256": part.sha256} for part in table.parts]
+
+
+def _origin(hosts: list[list[dict[str, object]]]) -> dict[str, object]:
+    parts = [part for of_host in hosts for part in of_host]
+    return {"rows": sum(int(str(part["rows"])) for part in parts), "parts": parts}
+
+
+def _store(
+    paths: ContainerPaths, settings: Hyperparameters, data: _Data, hosts: Hosts, log: Callable[[str], None]
+) -> Store | None:
+    """Open the checkpoints, if the job has a folder for them; their identity is everything the model depends on."""
+    if not hosts.first or not paths.checkpoints.is_dir():
+        return None
+    chosen = hyperparameters.as_mapping(settings).items()
+    identity: dict[str, object] = {
+        name: value for name, value in chosen if name not in hyperparameters.WITHOUT_EFFECT_ON_THE_MODEL
+    }
+    identity |= {f"data of channel {name}": data.origin[name] for name in channels.REQUIRED}
+    identity |= {
+        "hosts": hosts.size,
+        "metrics": list(boosting.METRICS),
+        "image_contract": contract.IMAGE_CONTRACT,
+        "xgboost_version": contract.XGBOOST_VERSION,
+        "nthread": boosting.threads(settings),
+        "schema": data.schema.to_json(),
+    }
+    return Store(paths.checkpoints, identity, settings.checkpoint_keep, log)
+
+
+def _write(
+    paths: ContainerPaths, settings: Hyperparameters, data: _Data, model: bytes, code_version: str | None
+) -> str:
+    """Evaluate and write the model; give its version."""
+    rows, labels = data.samples[data.judged]
+    probabilities = Predictor(model, data.schema).predict(rows)
+    evaluation = report.build(data.tables[data.judged], labels, probabilities, settings)
+    if data.champion:
+        evaluation["champion"] = data.champion.against(labels, probabilities, settings.seed)
     metrics = evaluate.values(evaluation)
     provenance = artifact.Provenance(
         hyperparameters=hyperparameters.as_mapping(settings),
         seed=settings.seed,
         code_version=code_version,
-        data={table.channel: _origin(table) for table in (train, validation)},
+        data=dict(data.origin),
         metrics=metrics,
     )
-    artifact.write(paths.model, model, schema, evaluation, provenance)
+    artifact.write(paths.model, model, data.schema, evaluation, provenance)
     try:
         written = artifact.read(paths.model)
     except UserError as error:
@@ -77,111 +190,4 @@ def run(paths: ContainerPaths, code_version: str | None) -> None:
     paths.output_data.mkdir(parents=True, exist_ok=True)
     (paths.output_data / artifact.EVALUATION).write_bytes(document.dump(evaluation))
     say(" ".join(f"final-{name}={value:.4f}" for name, value in metrics.items()))
-    say(f"model {written.version} written in {time.monotonic() - started:.1f} s")
-
-
-def fit(
-    settings: Hyperparameters, schema: Schema, train: Samples, validation: Samples, log: Callable[[str], None]
-) -> bytes:
-    """Boost until the validation log loss stops falling, and keep the best rounds only.
-
-    Returns:
-        The model as UBJSON. It holds no rounds after the best one, so that every reader predicts the same.
-
-    Raises:
-        AlgorithmError: XGBoost failed.
-    """
-    if xgboost.__version__ != XGBOOST_VERSION:
-        raise AlgorithmError(f"XGBoost {xgboost.__version__} is installed, this image trains with {XGBOOST_VERSION}")
-    threads = settings.nthread or len(os.sched_getaffinity(0))
-    callbacks: list[TrainingCallback] = [_Progress(log)]
-    if settings.early_stopping_rounds:
-        rounds = settings.early_stopping_rounds
-        callbacks.append(EarlyStopping(rounds=rounds, metric_name="logloss", data_name="validation", save_best=True))
-    try:
-        known = _matrix(train, schema, settings, threads)
-        unseen = _matrix(validation, schema, settings, threads, ref=known)
-        booster = xgboost.train(
-            settings.xgboost_params() | {"nthread": threads, "eval_metric": ["auc", "logloss"]},
-            known,
-            settings.num_round,
-            evals=[(unseen, "validation")],
-            callbacks=callbacks,
-            verbose_eval=False,
-        )
-    except xgboost.core.XGBoostError as error:
-        raise AlgorithmError(f"XGBoost: {error}") from error
-    return bytes(booster.save_raw(raw_format="ubj"))
-
-
-def _matrix(
-    samples: Samples,
-    schema: Schema,
-    settings: Hyperparameters,
-    threads: int,
-    ref: xgboost.QuantileDMatrix | None = None,
-) -> xgboost.QuantileDMatrix:
-    rows, labels = samples
-    return xgboost.QuantileDMatrix(
-        rows,
-        labels,
-        feature_names=schema.names,
-        feature_types=schema.xgboost_types,
-        enable_categorical=True,
-        max_bin=settings.max_bin,
-        nthread=threads,
-        ref=ref,
-    )
-
-
-def _read(channel: channels.Channel) -> Table:
-    for name in channel.ignored:
-        say(f"warning: {channel.name}/{name} is not a *.csv file and is not read")
-    return dataset.read(channel)
-
-
-def _samples(table: Table, schema: Schema) -> Samples:
-    return features.matrix(table, schema), features.labels(table, schema.label)
-
-
-def _origin(table: Table) -> dict[str, object]:
-    parts = [{"name": part.path.name, "rows": part.rows, "sha256": part.sha256} for part in table.parts]
-    return {"rows": table.rows, "parts": parts}
-
-
-def _stopped(_signal: int, _frame: object) -> NoReturn:
-    raise PlatformError("stopped by SIGTERM before training ended; no model was written")
-
-
-class _Progress(TrainingCallback):
-    """Prints the validation metrics in the form ``[12] validation-auc=0.7421 validation-logloss=0.5432``."""
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self._last = -PROGRESS_SECONDS
-        self._pending = ""
-
-    def after_iteration(
-        self,
-        model: xgboost.Booster,  # noqa: ARG002 # XGBoost's callback signature
-        epoch: int,
-        evals_log: TrainingCallback.EvalsLog,
-    ) -> bool:
-        """Print the first round and then one in ten, or one every two seconds; never stop the training."""
-        scores = (
-            f"{data}-{name}={log[-1]:.4f}" for data, metrics in evals_log.items() for name, log in metrics.items()
-        )
-        self._pending = f"[{epoch}] {' '.join(scores)}"
-        if epoch % PROGRESS_ROUNDS == 0 or time.monotonic() - self._last >= PROGRESS_SECONDS:
-            self._print()
-        return False
-
-    def after_training(self, model: xgboost.Booster) -> xgboost.Booster:
-        """Print the last round, if it has not been."""
-        if self._pending:
-            self._print()
-        return model
-
-    def _print(self) -> None:
-        self._log(self._pending)
-        self._pending, self._last = "", time.monotonic()
+    return written.version

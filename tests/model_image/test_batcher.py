@@ -80,8 +80,10 @@ def test_a_full_queue_refuses_and_frees_its_room_when_rows_are_answered() -> Non
     with pytest.raises(RequestError) as caught:
         bench.submit(4, 5, 6)
     assert caught.value.fault is Fault.OVERLOADED
+    assert bench.batcher.congested
     fits = bench.submit(4, 5)
     bench.run()
+    assert not bench.batcher.congested
     assert (kept, fits) == ([[1.5, 2.5, 3.5]], [[4.5, 5.5]])
     assert bench.submit(1, 2, 3, 4, 5) == []
 
@@ -97,3 +99,26 @@ def test_a_failing_call_fails_its_requests_once_and_the_next_ones_succeed() -> N
     after = bench.submit(1, 2, 3, 4, 5, 6)
     bench.run()
     assert after == [[1.5, 2.5, 3.5, 4.5, 5.5, 6.5]]
+
+
+def test_a_short_request_overtakes_a_long_one_which_still_goes_on() -> None:
+    bench = Bench()
+    long, first = bench.submit(*range(12)), bench.submit(100, 101, 102, 103)
+    bench.turns.popleft()()
+    assert (long, first) == ([], [])
+    second = bench.submit(200)
+    bench.turns.popleft()()
+    assert (long, first, second) == ([], [[100.5, 101.5, 102.5, 103.5]], [[200.5]])
+    bench.run()
+    assert long == [[place + 0.5 for place in range(12)]]
+    assert bench.batches == [4, 4, 4, 4, 1]
+
+
+def test_a_failing_call_fails_both_kinds_once_and_frees_their_room() -> None:
+    bench = Bench(max_queued_bytes=9 * 8)
+    bench.broken = True
+    both = [bench.submit(1, 2, 3, 4), bench.submit(*range(5))]
+    bench.run()
+    assert [len(answers) for answers in both] == [1, 1]
+    bench.broken = False
+    assert bench.submit(*range(9)) == []

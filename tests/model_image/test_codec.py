@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.batcher import as_texts
-from scoring.codec import Decoder, Rows, encode_csv, encode_json
+from scoring.codec import PIECE_BYTES, Decoder, Rows, encode_csv, encode_json
 from scoring.contract import Feature, Kind, Schema
 from scoring.encoding import number, text_encoder
 from scoring.errors import Fault, RequestError
@@ -184,3 +184,17 @@ def test_answers_read_back_to_the_same_float32(values: list[float]) -> None:
     predictions = json.loads(encode_json(texts))["predictions"]
     assert np.array([float(line) for line in lines], dtype=np.float32).tobytes() == probabilities.tobytes()
     assert np.array(predictions, dtype=np.float32).tobytes() == probabilities.tobytes()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_body_of_many_pieces_is_the_same_as_its_lines(end: str) -> None:
+    lines = [f"{place},{place / 7},{-place}" for place in range(PIECE_BYTES // 4)]
+    body = end.join(lines).encode()
+    assert len(body) > 3 * PIECE_BYTES
+    read = Decoder(NUMERIC, len(lines)).csv
+    together = read(body)
+    assert together.length == len(lines)
+    assert together.data == b"".join(read(line.encode()).data for line in lines)
+    assert refusal(read, body + b"\n1,x,3").fault is Fault.TOO_MANY_ROWS
+    broken = [*lines[:-1], "1,x,3"]
+    assert refusal(read, end.join(broken).encode()).row == len(lines)

@@ -185,6 +185,12 @@ def test_a_request_that_cannot_be_framed_gets_its_status_and_the_connection_ends
     assert client.transport.aborted
 
 
+def test_a_refusal_under_v2_has_that_protocols_form() -> None:
+    head = b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\n\r\n"
+    assert b'"error":{"code":"unsupported_media_type"' in Client().send(head % b"/invocations")
+    assert b'"error":"compressed bodies are not accepted"' in Client().send(head % b"/v2/models/m/infer")
+
+
 def test_a_header_without_end_is_refused_although_the_parser_never_reports_it() -> None:
     client = Client()
     client.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: ")
@@ -312,6 +318,20 @@ def test_a_client_that_does_not_read_stops_being_read_and_is_cut_off() -> None:
     assert not client.transport.aborted
     client.wait(2)
     assert client.transport.aborted
+
+
+def test_a_client_that_does_not_read_cannot_fill_the_memory_with_answers_to_what_it_sent_before() -> None:
+    client = Client(max_pipelined=3)
+    client.send(GET)
+    client.connection.pause_writing()
+    client.send(GET * 100)
+    assert client.statuses() == [200] * 4 + [503]
+    patient = Client(max_pipelined=3)
+    for _ in range(3):
+        patient.connection.pause_writing()
+        patient.send(GET * 3)
+        patient.connection.resume_writing()
+    assert patient.statuses() == [200] * 9
 
 
 def test_waiting_for_a_prediction_is_not_the_clients_fault() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import shutil
 import signal
@@ -68,6 +69,35 @@ def test_json_answers_are_xgboosts_own_to_the_bit(
         bits(json.loads(body)["predictions"]) == np.asarray(booster.inplace_predict(matrix), dtype=np.float32).tobytes()
     )
     assert len(rows[0]) == 500
+
+
+def test_open_inference_answers_are_xgboosts_own_to_the_bit_as_json_and_as_bytes(
+    server: Any, model: artifact.Artifact, rows: tuple[list[str], NDArray[np.float32]]
+) -> None:
+    lines, expected = rows
+    distance, carrier, hour = zip(*csv.reader(lines), strict=True)
+    packed = np.array([cell or "nan" for cell in distance], dtype="<f4").tobytes()
+    count = len(lines)
+    by_bytes: dict[str, object] = {"datatype": "FP32", "parameters": {"binary_data_size": len(packed)}}
+    by_json: dict[str, object] = {"datatype": "FP64", "data": [float(cell) if cell else None for cell in distance]}
+    others: list[dict[str, object]] = [
+        {"name": "carrier", "shape": [count, 1], "datatype": "BYTES", "data": carrier},
+        {"name": "hour", "shape": [count], "datatype": "INT16", "data": [int(cell) for cell in hour]},
+    ]
+    for first, tail in ((by_json, b""), (by_bytes, packed)):
+        document = {"id": "7", "inputs": [{"name": "distance", "shape": [count]} | first, *others]}
+        text = json.dumps(document).encode()
+        head = {"Inference_Header_Content_Length": str(len(text))} if tail else {}
+        status, headers, body = server.request("POST", "/v2/models/model/infer", text + tail, **head)
+        found = json.loads(body)
+        assert (status, headers["model-version"]) == (200, model.version)
+        assert (found["id"], found["model_version"]) == ("7", model.version)
+        assert bits(found["outputs"][0]["data"]) == expected.tobytes()
+    text = json.dumps(document | {"parameters": {"binary_data_output": True}}).encode()
+    head = {"Inference_Header_Content_Length": str(len(text))}
+    _, headers, body = server.request("POST", "/v2/models/model/infer", text + packed, **head)
+    assert headers["content-type"] == "application/octet-stream"
+    assert body[int(headers["inference-header-content-length"]) :] == expected.tobytes()
 
 
 def test_the_c_interface_equals_inplace_predict_for_numbers_and_missing_values() -> None:

@@ -150,7 +150,9 @@ def test_the_evaluation_is_of_the_model_that_was_written(trained: Any, model: ar
     labels = features.labels(table, "late")
     probabilities = Predictor(model.model, model.schema).predict(features.matrix(table, model.schema))
     assert np.unique(probabilities).size > 20
-    assert evaluate.evaluate(labels, probabilities, seed=3) == model.evaluation
+    expected = evaluate.evaluate(labels, probabilities, seed=3)
+    assert {name: model.evaluation[name] for name in expected} == expected
+    assert model.evaluation["evaluated_channel"] == "validation"
 
 
 def test_a_stop_signal_ends_training_as_the_platforms_doing_and_leaves_no_model(job: Any) -> None:

@@ -105,7 +105,9 @@ def test_a_first_run_installs_and_then_becomes_the_module(machine: dict[str, str
     assert "✓ installing the packages of group `image`" in done.stderr
     venv, sync = calls(machine)
     assert venv.startswith("venv --relocatable")
-    assert re.match(r"pip sync --require-hashes --compile-bytecode --python \S+/bin/python \S+/requirements/image.txt$", sync)
+    assert re.match(
+        r"pip sync --require-hashes --compile-bytecode --python \S+/bin/python \S+/requirements/image.txt$", sync
+    )
 
 
 def test_a_second_run_installs_nothing_and_says_nothing(machine: dict[str, str]) -> None:

@@ -1,0 +1,185 @@
+"""Data capture: a sample of requests with their answers, as JSON lines in the layout of SageMaker Model Monitor.
+
+The event loop only puts a pair of bodies into a bounded queue; a thread writes. What does not fit is dropped and
+counted: a slow disk costs records, never requests.
+Source: Amazon SageMaker Developer Guide, "View captured data" (record layout, folders by UTC hour).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import queue
+import random
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from scoring.messages import CSV, JSON
+from scoring.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from io import BufferedWriter
+    from pathlib import Path
+
+    from scoring.messages import Request, Response
+
+EVENT_VERSION = "0"
+"""Version of the record layout."""
+
+MAX_QUEUED = 1024
+"""Records that wait for the disk."""
+
+STOP_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class _Record(NamedTuple):
+    request: Request
+    response: Response
+    version: str
+    taken: float
+    names: Sequence[str]
+
+
+class Capture:
+    """Writes a sample of requests and answers; one instance per process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        percent: float,
+        drop: Collection[str] = (),
+        max_queued_bytes: int,
+        max_file_bytes: int,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Start the writing thread.
+
+        Args:
+            folder: Files are written below it as ``yyyy/mm/dd/hh/<time>-<id>.jsonl``.
+            percent: Share of the answered predictions to keep, 0 to 100.
+            drop: Features whose values must not be written.
+            max_queued_bytes: Most bytes of bodies that wait for the disk.
+            max_file_bytes: A file that has reached this size is followed by another.
+            clock: Seconds since the epoch.
+            chance: Uniform over [0, 1).
+        """
+        self.written = 0
+        """Records on disk."""
+        self._refused = 0
+        self._failed = 0
+        self._folder = folder
+        self._share = percent / 100
+        self._drop = frozenset(drop)
+        self._max_queued_bytes = max_queued_bytes
+        self._max_file_bytes = max_file_bytes
+        self._clock = clock
+        self._chance = chance
+        self._queue: queue.Queue[_Record | None] = queue.Queue(MAX_QUEUED)
+        self._queued_bytes = 0
+        self._done_bytes = 0
+        self._file: BufferedWriter | None = None
+        self._hour = ""
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Records that were lost: the queue was full, or the disk refused them."""
+        return self._refused + self._failed  # one is counted by the event loop's thread, the other by the writing one
+
+    def offer(self, request: Request, response: Response, version: str, names: Sequence[str]) -> None:
+        """Maybe keep an answered request; never waits."""
+        if self._chance() >= self._share:
+            return
+        size = len(request.body) + len(response.body)
+        # each counter is written by one thread only, so their difference needs no lock
+        if self._queued_bytes - self._done_bytes + size > self._max_queued_bytes:
+            self._refused += 1
+            return
+        try:
+            self._queue.put_nowait(_Record(request, response, version, self._clock(), names))
+        except queue.Full:
+            self._refused += 1
+        else:
+            self._queued_bytes += size
+
+    def close(self, seconds: float = STOP_SECONDS) -> None:
+        """Write what waits, for a short time, and end the thread."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=seconds)
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while (record := self._queue.get()) is not None:
+            try:
+                self._write(record)
+                self.written += 1
+            except OSError as error:
+                self._failed += 1
+                logger.warning("a record was not captured: %s", error)
+                self._file = None
+            except Exception:
+                self._failed += 1
+                logger.exception("a record was not captured")
+            self._done_bytes += len(record.request.body) + len(record.response.body)
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, record: _Record) -> None:
+        taken = datetime.fromtimestamp(record.taken, UTC)
+        hour = f"{taken:%Y/%m/%d/%H}"
+        if self._file is None or hour != self._hour or self._file.tell() >= self._max_file_bytes:
+            self._open(taken, hour)
+        if self._file is not None:
+            self._file.write(self._line(record, taken))
+            self._file.flush()
+
+    def _open(self, taken: datetime, hour: str) -> None:
+        if self._file is not None:
+            self._file.close()
+        directory = self._folder / hour
+        directory.mkdir(parents=True, exist_ok=True)
+        name = f"{taken:%M-%S-%f}-{uuid.uuid4()}.jsonl"
+        self._file, self._hour = (directory / name).open("xb"), hour
+
+    def _line(self, record: _Record, taken: datetime) -> bytes:
+        request, response = record.request, record.response
+        media = request.content_type.partition(b";")[0].strip().lower()
+        body = redact(request.body, media, self._drop, record.names) if self._drop else request.body
+        parts = {
+            "endpointInput": _part("INPUT", request.content_type, media, body),
+            "endpointOutput": _part("OUTPUT", response.content_type, response.content_type, response.body),
+        }
+        event = {
+            "eventId": str(uuid.uuid4()),
+            "customAttributes": [f"model_version={record.version}"],
+            "inferenceTime": f"{taken:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        document = {"captureData": parts, "eventMetadata": event, "eventVersion": EVENT_VERSION}
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _part(mode: str, content_type: bytes, media: bytes, body: bytes) -> dict[str, str]:
+    """Give one half of ``captureData``: text as it is, anything else in base64."""
+    encoding = {CSV: "CSV", JSON: "JSON"}.get(media, "BASE64")
+    try:
+        data = body.decode() if encoding != "BASE64" else base64.b64encode(body).decode()
+    except UnicodeDecodeError:
+        encoding, data = "BASE64", base64.b64encode(body).decode()
+    return {
+        "observedContentType": content_type.decode("latin-1"),
+        "mode": mode,
+        "data": data,
+        "encoding": encoding,
+    }

@@ -1,0 +1,92 @@
+"""One version of the model in memory, with everything that depends on the version.
+
+A request takes the version once, when it arrives, and is decoded, predicted and answered by it; another version may
+take over in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from scoring import codec, golden
+from scoring.batcher import Batcher
+from scoring.codec import Decoder
+from scoring.contract import XGBOOST_VERSION
+from scoring.messages import CSV, JSON
+from scoring.predictor import Predictor
+from scoring.tensors import TensorCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scoring.artifact import Artifact
+    from scoring.codec import Rows
+    from scoring.settings import ServerSettings
+
+
+class Format(NamedTuple):
+    """One media type of ``/invocations``."""
+
+    content_type: bytes
+    decode: Callable[[bytes], Rows]
+    encode: Callable[[list[bytes]], bytes]
+
+
+def load(
+    artifact: Artifact,
+    settings: ServerSettings,
+    schedule: Callable[[Callable[[], None]], object],
+    on_batch: Callable[[int], None],
+) -> ServedModel:
+    """Load a verified model behind a queue of its own, and compare its golden answers.
+
+    Args:
+        artifact: The model.
+        settings: Limits and names.
+        schedule: ``loop.call_soon`` of the loop that will answer.
+        on_batch: Told the rows of every call of the model.
+
+    Raises:
+        ArtifactError: XGBoost does not take the model, or answers otherwise than at training.
+    """
+    predictor = Predictor(artifact.model, artifact.schema)
+    if artifact.golden:
+        golden.check(predictor, artifact.golden)
+    limits = {"max_batch_rows": settings.max_batch_rows, "max_queued_bytes": settings.max_queued_bytes}
+    batcher = Batcher(predictor.predict, predictor.width, schedule, on_batch=on_batch, **limits)
+    decoder = Decoder(artifact.schema, settings.max_rows)
+    names = {"name": settings.model_name, "version": settings.model_version}
+    return ServedModel(artifact, decoder, batcher, outputs=predictor.outputs, **names)
+
+
+class ServedModel:
+    """A version that can answer."""
+
+    def __init__(
+        self, artifact: Artifact, decoder: Decoder, batcher: Batcher, *, name: str, version: str = "", outputs: int = 1
+    ) -> None:
+        """Describe the version.
+
+        Args:
+            artifact: What was loaded.
+            decoder: Reads bodies for the artifact's schema.
+            batcher: In front of the artifact's predictor.
+            name: Name of the model in paths and answers of the Open Inference Protocol.
+            version: Name of the version; empty means the first characters of the manifest's digest.
+            outputs: Values of one answer.
+        """
+        self.name = name
+        self.version = version or artifact.version
+        self.identity = {
+            "model_version": self.version,
+            "manifest_sha256": artifact.digest,
+            "xgboost": XGBOOST_VERSION,
+        }
+        self.header = b"Model-Version: %b\r\n" % self.version.encode("ascii", "replace")
+        self.names = artifact.schema.names
+        self.batcher = batcher
+        self.formats = {
+            CSV: Format(CSV, decoder.csv, codec.encode_csv),
+            JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
+        }
+        self.tensors = TensorCodec(artifact.schema, decoder.max_rows, name, self.version, outputs)

@@ -1,0 +1,66 @@
+"""A bare XGBoost model file as a model directory of its own, for trying a model that this image did not train.
+
+There is nothing to compare the file with, so nothing is proved about it: the manifest, the schema and the golden
+answers are made from the file itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import xgboost
+
+from scoring import artifact, golden
+from scoring.contract import Feature, Schema
+from scoring.errors import UserError
+
+LABEL = "label"
+
+TREES = ("gbtree", "dart")
+"""Boosters whose prediction takes a dense matrix."""
+
+
+def read(file: Path) -> artifact.Artifact:
+    """Load a model file, ``.ubj`` or ``.json``, of whatever objective.
+
+    Features without names are called ``f0``, ``f1`` and so on. A categorical feature is read as a number, the code
+    that the model was trained on, because a model file does not hold what the codes mean.
+
+    Raises:
+        UserError: there is no such file, or no model of trees in it.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+    try:
+        booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
+        raise UserError(f"{file}: not a model that XGBoost {xgboost.__version__} reads: {reason}") from None
+    _check(file, booster)
+    names = booster.feature_names or [f"f{place}" for place in range(booster.num_features())]
+    booster.feature_names = names
+    booster.feature_types = ["q"] * len(names)
+    label = next(text for text in (LABEL + "_" * size for size in range(len(names) + 1)) if text not in names)
+    schema = Schema(label, tuple(map(Feature, names)))
+    origin: dict[str, object] = {"file": file.name, "sha256": hashlib.sha256(content).hexdigest()}
+    provenance = artifact.Provenance(hyperparameters={}, seed=0, code_version=None, data=origin, metrics={})
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        artifact.write(directory, bytes(booster.save_raw(raw_format="ubj")), schema, {}, provenance)
+        return artifact.read(directory)
+
+
+def _check(file: Path, booster: xgboost.Booster) -> None:
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind not in TREES:
+        raise UserError(f"{file}: booster {kind!r} cannot be served, only {' and '.join(TREES)}")
+    trees = golden.trees(booster)
+    if not trees:
+        raise UserError(f"{file}: the model holds no tree")
+    if int(trees[0]["tree_param"]["size_leaf_vector"]) > 1:
+        raise UserError(f"{file}: trees with a vector in each leaf cannot be served; train one tree per output")

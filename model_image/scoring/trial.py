@@ -1,0 +1,82 @@
+"""A candidate model is tried in a child process, which may crash, hang or run out of memory in the server's place.
+
+XGBoost parses a model in native code: a file that is damaged, or made to do harm, can end the process that loads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import sys
+from pathlib import Path
+
+from scoring import artifact, golden
+from scoring.errors import ArtifactError, UserError
+from scoring.predictor import Predictor
+
+MEMORY_BYTES = 4 * 1024**3
+"""Address space of the child; it holds the libraries, the file and the model."""
+
+NICE = 10
+"""The child's share of a busy core is small beside the server's."""
+
+REFUSED = 10
+"""Exit status of a child that found the reason itself and wrote it to standard error."""
+
+MESSAGE_BYTES = 2000
+
+
+async def run(directory: Path, digest: str, timeout_s: float) -> None:
+    """Load a model directory in a child process and ask it for its golden answers.
+
+    Args:
+        directory: Model directory.
+        digest: sha256 that its manifest must have: the child judges the very bytes that the server has verified.
+        timeout_s: Time for all of it.
+
+    Raises:
+        ArtifactError: the child refused the model, died of it, or did not end in time.
+    """
+    command = (sys.executable, "-m", "scoring.trial", str(directory), digest, str(int(timeout_s) + 1))
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    child = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=nothing, stderr=pipe)
+    try:
+        _, errors = await asyncio.wait_for(child.communicate(), timeout_s)
+    except TimeoutError:
+        raise ArtifactError(f"the model did not load and answer within {timeout_s:g} s in a trial process") from None
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    if child.returncode == REFUSED:
+        raise ArtifactError(errors[:MESSAGE_BYTES].decode(errors="replace").strip())
+    if child.returncode:
+        ended = f"by signal {-child.returncode}" if child.returncode < 0 else f"with status {child.returncode}"
+        raise ArtifactError(f"a trial process that loaded the model ended {ended}")
+
+
+def main(directory: str, digest: str, seconds: str) -> int:
+    """Be the child: give 0 if the model answers as at training, else the exit status of the failure."""
+    os.nice(NICE)
+    for limit, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, int(seconds)),
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+    ):
+        _, hard = resource.getrlimit(limit)
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (allowed, hard))
+    try:
+        found = artifact.read(Path(directory), digest)
+        golden.check(Predictor(found.model, found.schema), found.golden)
+    except UserError as error:
+        sys.stderr.write(str(error))
+        return REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

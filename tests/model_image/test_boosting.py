@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import xgboost
+
+from scoring.boosting import Surroundings, fit
+from scoring.checkpoint import Store
+from scoring.contract import Feature, Kind, Schema
+from scoring.errors import PlatformError
+from scoring.hosts import Hosts
+from scoring.hyperparameters import Hyperparameters
+from scoring.stop import StopSignal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scoring.boosting import Samples
+
+SCHEMA = Schema("y", (*(Feature(f"x{place}") for place in range(5)), Feature("c", Kind.CATEGORICAL, tuple("abcdefg"))))
+SETTINGS = Hyperparameters(
+    label="y", num_round=16, early_stopping_rounds=0, eta=0.3, max_depth=4, subsample=0.7, colsample_bytree=0.6,
+    seed=5, nthread=1, checkpoint_rounds=1, checkpoint_keep=100,
+)  # fmt: skip
+
+
+def samples(rows: int, seed: int) -> Samples:
+    draw = np.random.default_rng(seed)
+    values = draw.normal(size=(rows, 6)).astype(np.float32)
+    values[:, 5] = draw.integers(0, 7, rows)
+    labels = (values[:, 0] + values[:, 1] * values[:, 2] + (values[:, 5] == 2) + draw.normal(size=rows) > 0.8).astype(
+        np.float32
+    )
+    values[draw.random((rows, 6)) < 0.05] = np.nan
+    return values, labels
+
+
+TRAIN, VALIDATION = samples(600, 1), samples(300, 2)
+
+
+def run(
+    settings: Hyperparameters = SETTINGS, folder: Path | None = None, stop: StopSignal | None = None
+) -> tuple[bytes, list[str]]:
+    log: list[str] = []
+    store = Store(folder, {"seed": settings.seed}, settings.checkpoint_keep, log.append) if folder else None
+    around = Surroundings(hosts=Hosts(), store=store, stop=stop or StopSignal(), log=log.append)
+    return fit(settings, SCHEMA, TRAIN, VALIDATION, around), log
+
+
+def changed(**changes: str | float) -> Hyperparameters:
+    return Hyperparameters(**({name: getattr(SETTINGS, name) for name in SETTINGS.__slots__} | changes))  # pyright: ignore[reportArgumentType] # a copy of typed values
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, changed(eta=0.4, num_round=60, early_stopping_rounds=6), changed(subsample=1.0, colsample_bytree=1.0)],
+    ids=["sampling", "early stopping", "no sampling"],
+)
+def test_a_run_continued_after_any_round_ends_with_the_same_bytes(tmp_path: Path, settings: Hyperparameters) -> None:
+    expected, _ = run(settings)
+    whole, _ = run(settings, tmp_path)
+    assert whole == expected
+    points = sorted(tmp_path.iterdir())
+    assert len(points) > 8
+    for place, point in enumerate(points, start=1):
+        folder = tmp_path / f"from-{place}"
+        folder.mkdir()
+        (folder / point.name).write_bytes(point.read_bytes())
+        model, log = run(settings, folder)
+        assert model == expected, place
+        assert log[0] == f"continues after round {place} of {settings.num_round} from a checkpoint"
+
+
+def test_xgboost_itself_does_not_continue_a_run_with_sampling_to_the_same_bytes() -> None:
+    params = SETTINGS.xgboost_params() | {"nthread": 1, "seed_per_iteration": True}
+    features = [feature.name for feature in SCHEMA.features]
+    data = xgboost.QuantileDMatrix(
+        *TRAIN, feature_names=features, feature_types=SCHEMA.xgboost_types, enable_categorical=True
+    )
+    whole, first = (xgboost.Booster(params, [data]) for _ in range(2))
+    for number in range(8):
+        whole.update(data, number)
+        if number < 4:
+            first.update(data, number)
+    second = xgboost.Booster(params, [data], model_file=first.save_raw("ubj"))
+    for number in range(4, 8):
+        second.update(data, number)
+    assert whole.save_raw("ubj") != second.save_raw("ubj")
+
+
+def test_the_best_rounds_are_those_that_xgboosts_own_early_stopping_keeps() -> None:
+    settings = changed(eta=1.0, num_round=60, early_stopping_rounds=6, subsample=1.0, colsample_bytree=1.0)
+    model, _ = run(settings)
+    names, kinds = SCHEMA.names, SCHEMA.xgboost_types
+    known, unseen = (
+        xgboost.DMatrix(*data, feature_names=names, feature_types=kinds, enable_categorical=True)
+        for data in (TRAIN, VALIDATION)
+    )
+    params = settings.xgboost_params() | {"nthread": 1, "eval_metric": ["auc", "logloss"]}
+    reference = xgboost.train(
+        params, known, 60, evals=[(unseen, "validation")], early_stopping_rounds=6, verbose_eval=False
+    )
+    ours = xgboost.Booster(model_file=bytearray(model))
+    assert 1 < ours.num_boosted_rounds() < 60
+    assert ours.num_boosted_rounds() == reference.best_iteration + 1
+    assert ours.get_dump() == reference[: reference.best_iteration + 1].get_dump()
+
+
+def test_checkpoints_come_every_so_many_rounds_and_at_the_end(tmp_path: Path) -> None:
+    run(changed(checkpoint_rounds=10, checkpoint_seconds=1000.0), tmp_path)
+    assert [path.stem.rpartition("-")[2] for path in sorted(tmp_path.iterdir())] == ["000010", "000016"]
+
+
+def test_checkpoints_come_after_so_many_seconds_even_if_rounds_are_slow(tmp_path: Path) -> None:
+    run(changed(checkpoint_rounds=1000, checkpoint_seconds=0.0), tmp_path)
+    assert len([*tmp_path.iterdir()]) == 16
+
+
+class StopsAfter(StopSignal):
+    """Acts as if the signal came while the given round was under way."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__()
+        self._left = rounds
+
+    @property
+    def asked(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @asked.setter
+    def asked(self, value: bool) -> None:
+        assert value is False
+
+
+def test_a_stop_signal_loses_no_finished_round(tmp_path: Path) -> None:
+    settings = changed(checkpoint_rounds=1000, checkpoint_seconds=1000.0)
+    expected, _ = run(settings)
+    with pytest.raises(PlatformError, match="stopped by SIGTERM after round 6; a restart continues there; no model"):
+        run(settings, tmp_path, StopsAfter(5))
+    model, log = run(settings, tmp_path)
+    assert log[0].startswith("continues after round 6 of 16")
+    assert model == expected
+
+
+def test_without_a_folder_for_checkpoints_a_stop_says_so() -> None:
+    with pytest.raises(PlatformError, match="after round 3; there is no folder for checkpoints"):
+        run(stop=StopsAfter(2))
+
+
+def test_balanced_classes_train_like_the_weight_that_balances_them() -> None:
+    _, labels = TRAIN
+    ratio = float(np.sum(labels == 0) / np.sum(labels == 1))
+    assert ratio != pytest.approx(1, abs=0.2)
+    balanced, _ = run(changed(class_weight="balanced"))
+    assert balanced == run(changed(scale_pos_weight=ratio))[0]
+    assert balanced != run()[0]
