@@ -74,7 +74,7 @@ def test_everything_that_is_missing_or_foreign_is_listed_together(copy: Path) ->
     ("changes", "message"),
     [
         ({"xgboost_version": "3.1.0"}, r"the model is of XGBoost 3\.1\.0, this image serves 3\.2\.0"),
-        ({"image_contract": 2}, r"the model is of image contract 2, this image serves 1"),
+        ({"image_contract": 1}, r"the model is of image contract 1, this image serves 2"),
         ({"image_contract": True}, r"'image_contract' must be int, found bool"),
         ({"extra": 1}, r"unknown key 'extra'"),
         ({"files": {}}, r"key 'model\.ubj' is missing"),

@@ -16,7 +16,7 @@ from scoring.application import ModelApplication
 from scoring.artifact import Artifact
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
-from scoring.contract import Feature, Kind, Schema
+from scoring.contract import IMAGE_CONTRACT, Feature, Kind, Schema
 from scoring.elements import NUMBERS
 from scoring.messages import Request, Response
 from scoring.served import ServedModel
@@ -81,7 +81,7 @@ def test_health_and_metadata_describe_server_and_model() -> None:
     found = {
         path: json.loads(bench.ask(b"GET", b"/v2" + path).body) for path in (b"", b"/health/live", b"/health/ready")
     }
-    assert found[b""] == {"name": "slipway", "version": "1", "extensions": ["binary_tensor_data"]}
+    assert found[b""] == {"name": "slipway", "version": str(IMAGE_CONTRACT), "extensions": ["binary_tensor_data"]}
     assert found[b"/health/live"] == {"live": True}
     assert found[b"/health/ready"] == {"ready": True}
     assert json.loads(bench.ask(b"GET", b"/v2/models/m%20x/ready").body) == {"name": "m x", "ready": True}
