@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from sandbox.loop.flights import Dataset
 
+pytestmark = pytest.mark.loop
+
 MONTHS, HOLDOUT = (2,), 3
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.loop
+
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "model_image")}
 

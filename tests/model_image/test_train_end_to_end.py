@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Here = Callable[[Any], "Outcome"]
 
+pytestmark = pytest.mark.loop
+
 
 class Outcome(NamedTuple):
     """What a command left behind."""
