@@ -32,6 +32,9 @@ LOCAL: Final = "local"
 STATE_VARIABLE: Final = "SLIPWAY_STATE"
 """Names the folder that holds the state of every environment's sandbox; `.slipway` in the checkout without it."""
 
+_UNDECIDED: Final = ("undecided", "undecided-in-stack")
+"""Policies under which the pack reports what depends on values that only a deployment knows."""
+
 _PLUGIN_NOTE: Final = re.compile(r" *warning: using pulumi-\S+ from \$PATH at \S+")
 """The engine's note on every plugin that it did not install itself: here, all of them."""
 
@@ -177,8 +180,12 @@ def _plan(console: Console, engine: Engine) -> Outcome:
         outcome = engine.preview(policy_pack(engine.stack), step.note)
         step.summary = f"{_describe(outcome.changes)}; {_verdict(outcome)}"
     _refuse_violations(engine.stack, outcome)
+    open_ = [found for found in outcome.violations if found.policy in _UNDECIDED]
     for found in outcome.violations:
-        console.info(f"  advice  {_last_paragraph(found.message)}")
+        if found not in open_:
+            console.info(f"  advice  {_last_paragraph(found.message)}")
+    if open_:
+        console.info(f"  {len(open_)} questions cannot be judged before deployment; the update judges them again")
     return outcome
 
 
