@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.loop
 
 DEADLINE_SECONDS = 180
+LISTENING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('sandbox', run_name='__main__')"
+)
+"""Runs the package's main; a shell that starts the tests in the background makes its children deaf to interrupts."""
 
 
 class Commands:
@@ -39,7 +44,7 @@ class Commands:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *arguments],
+            [sys.executable, "-c", LISTENING, *arguments],
             cwd=ROOT,
             env=self._environment,
             stdout=subprocess.PIPE,
