@@ -58,9 +58,9 @@ def parts_of_test() -> list[Part]:
     """The unit part needs nothing but Python; the engine part a Pulumi CLI; the loop part trains and serves."""
     pytest = ("-m", "pytest")
     return [
-        Part("unit", (*pytest, "-m", "not engine and not loop", "-n", UNIT_WORKERS)),
+        Part("unit", (*pytest, "-m", "not engine and not loop and not kube", "-n", UNIT_WORKERS)),
         Part("engine", (*pytest, "-m", "engine")),
-        Part("loop", (*pytest, "-m", "loop and not engine")),
+        Part("loop", (*pytest, "-m", "loop and not engine and not kube")),
     ]
 
 
