@@ -41,7 +41,7 @@ class AwsBackend(ResourceBackend):
     def kind(self, token: str) -> Kind:
         """Returns the behaviour of a type."""
         if token not in KINDS:
-            raise ProviderError(f"{token} has no row in sandbox/providers/aws_kinds.py: add how it behaves")
+            raise ProviderError(f"{token} has no row in sandbox/providers/aws_kinds: add how it behaves")
         return KINDS[token]
 
     def check_config(self, inputs: Properties) -> list[Failure]:

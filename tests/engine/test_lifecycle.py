@@ -136,5 +136,5 @@ def test_a_type_whose_behaviour_is_not_known_is_refused_by_name(open_engine: Ope
             "table", attributes=[aws.dynamodb.TableAttributeArgs(name="k", type="S")], hash_key="k", opts=opts
         )
 
-    with pytest.raises(EngineError, match=r"has no row in sandbox/providers/aws_kinds\.py: add how it behaves"):
+    with pytest.raises(EngineError, match=r"has no row in sandbox/providers/aws_kinds: add how it behaves"):
         open_engine(program).preview()

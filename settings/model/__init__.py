@@ -1,0 +1,115 @@
+"""The shape of a stack file: every section that the platform reads, typed and frozen.
+
+A section is one configuration key of `Pulumi.<stack>.yaml` (`slipway:network`, `slipway:cluster`, …). Keys are
+camelCase in the file and snake_case here. Nothing that costs money, exposes something or destroys data has a default:
+the stack file decides. Bounds that one value alone can break are declared here; what relates two values is in
+`settings.rules`.
+"""
+
+import hashlib
+import json
+
+from pydantic import Field
+
+from settings.model.base import (
+    AccountId,
+    AddonVersion,
+    Capacity,
+    Cidr,
+    DataClassification,
+    ImageDigest,
+    LogRetentionDays,
+    ModelData,
+    Name,
+    Partition,
+    PoolRole,
+    Region,
+    RoleArn,
+    Section,
+    Zone,
+)
+from settings.model.charts import ChartSpec, ChartsSpec
+from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
+from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
+from settings.model.karpenter import (
+    BudgetSpec,
+    ConsolidationSpec,
+    ElasticPoolSpec,
+    KarpenterSpec,
+    LimitsSpec,
+    TaintSpec,
+)
+from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
+from settings.model.patterns import NAME, PATTERNS
+from settings.model.tenancy import NamespaceSpec
+
+__all__ = [
+    "NAME",
+    "PATTERNS",
+    "AccountId",
+    "AddonVersion",
+    "AddonVersions",
+    "ApprovedSpec",
+    "BudgetSpec",
+    "Capacity",
+    "ChartSpec",
+    "ChartsSpec",
+    "Cidr",
+    "ClusterSpec",
+    "ConsolidationSpec",
+    "DataClassification",
+    "ElasticPoolSpec",
+    "EnvironmentSpec",
+    "GateSpec",
+    "HyperparametersSpec",
+    "ImageDigest",
+    "KarpenterSpec",
+    "LimitsSpec",
+    "LogRetentionDays",
+    "ModelData",
+    "ModelSpec",
+    "Name",
+    "NamespaceSpec",
+    "NatGateways",
+    "NetworkSpec",
+    "NodePoolSpec",
+    "Partition",
+    "PoolRole",
+    "Region",
+    "RoleArn",
+    "Section",
+    "Settings",
+    "StoreSpec",
+    "TaintSpec",
+    "TrainingSpec",
+    "Zone",
+]
+
+
+class Settings(Section):
+    """Everything that one stack file decides."""
+
+    environment: EnvironmentSpec
+    """Where the stack lives and who answers for it."""
+    network: NetworkSpec
+    """The VPC and its address plan."""
+    store: StoreSpec
+    """Encryption key, buckets and image repositories."""
+    cluster: ClusterSpec
+    """The EKS control plane."""
+    node_pools: tuple[NodePoolSpec, ...] = Field(strict=False, min_length=1)
+    """Managed node groups, exactly one of them for the system."""
+    charts: ChartsSpec
+    """Every Helm chart that runs in the cluster."""
+    karpenter: KarpenterSpec
+    """Karpenter and its node pools."""
+    namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
+    """Kubernetes namespaces for workloads."""
+    models: tuple[ModelSpec, ...] = Field(strict=False)
+    """Models to train and serve; may be empty."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the settings as canonical JSON, in hexadecimal; the layout of the file does not change it."""
+        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

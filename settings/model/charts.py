@@ -1,0 +1,24 @@
+"""The Helm charts that run in the cluster."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from settings.model.base import Section
+from settings.model.patterns import CHART_REPOSITORY, CHART_VERSION
+
+
+class ChartSpec(Section):
+    """One Helm chart."""
+
+    repository: Annotated[str, Field(pattern=CHART_REPOSITORY)]
+    """Where the chart comes from: its publisher, or a mirror of your own."""
+    version: Annotated[str, Field(pattern=CHART_VERSION)]
+    """Exact version; a range would let a release change without a change of this file."""
+
+
+class ChartsSpec(Section):
+    """Every Helm chart that runs in the cluster."""
+
+    karpenter: ChartSpec
+    """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""

@@ -1,0 +1,87 @@
+"""The models: how each is trained, judged and served."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from settings.model.base import ImageDigest, ModelData, Name, Section
+from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
+
+
+class HyperparametersSpec(Section):
+    """XGBoost hyperparameters of a training job, by XGBoost's own names."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    num_round: Annotated[int, Field(ge=1, le=100_000)]
+    """Boosting rounds at most."""
+    max_depth: Annotated[int, Field(ge=1, le=32)]
+    """Depth of a tree at most."""
+    eta: Annotated[float, Field(gt=0, le=1)]
+    """Learning rate."""
+    subsample: Annotated[float, Field(gt=0, le=1)]
+    """Share of rows that each round sees."""
+    colsample_bytree: Annotated[float, Field(gt=0, le=1)]
+    """Share of columns that each tree sees."""
+    min_child_weight: Annotated[float, Field(ge=0)]
+    """Smallest sum of instance weights in a leaf."""
+    early_stopping_rounds: Annotated[int, Field(ge=1, le=1000)]
+    """Rounds without a better validation metric before training stops."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)]
+    """Seed of every random choice."""
+
+
+class TrainingSpec(Section):
+    """One SageMaker training job of a model."""
+
+    instance_type: Annotated[str, Field(pattern=TRAINING_INSTANCE)]
+    """SageMaker instance type."""
+    instance_count: Annotated[int, Field(ge=1, le=16)]
+    """Training hosts."""
+    volume_gib: Annotated[int, Field(ge=1, le=16384)]
+    """Encrypted storage volume of each host, GiB."""
+    max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)]
+    """The job is stopped after this time."""
+    spot: bool
+    """Managed spot training; SageMaker then needs checkpoints and `maxWaitSeconds`."""
+    max_wait_seconds: Annotated[int, Field(ge=60, le=432_000)] | None
+    """Spot only: longest time from the start to the end, waiting for capacity included."""
+    hyperparameters: HyperparametersSpec
+    """Algorithm settings."""
+
+
+class GateSpec(Section):
+    """What a new model has to reach before it is registered."""
+
+    metric: Literal["auc", "accuracy"]
+    """Metric of the validation data, higher is better."""
+    minimum: Annotated[float, Field(gt=0, lt=1)]
+    """The metric has to exceed this value."""
+
+
+class ApprovedSpec(Section):
+    """An approved model package as it is deployed."""
+
+    version: Annotated[int, Field(ge=1)]
+    """Version of the model package."""
+    image_digest: ImageDigest
+    """Digest of the model image in this environment's repository."""
+    model_data: ModelData
+    """`model.tar.gz` of the training job."""
+
+
+class ModelSpec(Section):
+    """A model: adding an entry here adds its registry, its repository and its training; no Python changes."""
+
+    name: Name
+    """Name of the model; unique in the stack."""
+    dataset_prefix: Annotated[str, Field(pattern=PREFIX, max_length=128)]
+    """Prefix of the model's data in the data bucket, ending in a slash."""
+    label: Annotated[str, Field(pattern=COLUMN, max_length=64)]
+    """Column that the model predicts."""
+    training: TrainingSpec
+    """How it is trained."""
+    gate: GateSpec
+    """What it has to reach."""
+    approved: ApprovedSpec | None
+    """The version in service; null until one is approved."""

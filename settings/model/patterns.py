@@ -1,0 +1,49 @@
+"""What the text of a setting has to look like: regular expressions, and what each asks for in words."""
+
+from typing import Final
+
+NAME: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+ACCOUNT_ID: Final = r"^\d{12}$"
+REGION: Final = r"^[a-z]{2}(-[a-z]+)+-\d$"
+ZONE: Final = r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$"
+ROLE_ARN: Final = r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$"
+DIGEST: Final = r"^sha256:[0-9a-f]{64}$"
+MODEL_DATA: Final = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?model\.tar\.gz$"
+TAG_VALUE: Final = r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]*$"
+ADDON_VERSION: Final = r"^v\d+\.\d+\.\d+-eksbuild\.\d+$"
+TRAINING_INSTANCE: Final = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+PREFIX: Final = r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*/$"
+CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
+COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
+CHART_VERSION: Final = r"^\d+\.\d+\.\d+$"
+AMI_ALIAS: Final = r"^al2023@v\d{8}$"
+BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
+CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
+TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+PATTERNS: Final[dict[str, str]] = {
+    NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
+    ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
+    REGION: "the code of an AWS region, such as eu-central-1",
+    ZONE: "the name of an availability zone, such as eu-central-1a",
+    ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/platform-admin",
+    DIGEST: "sha256: and 64 hexadecimal digits",
+    MODEL_DATA: "an S3 address that ends in model.tar.gz, such as s3://bucket/flight-delay/7/model.tar.gz",
+    TAG_VALUE: "letters, digits, spaces and _ . : / = + - @, which AWS allows in a tag",
+    ADDON_VERSION: "an exact EKS add-on version, such as v1.22.4-eksbuild.3",
+    TRAINING_INSTANCE: "a SageMaker instance type, such as ml.m5.xlarge",
+    PREFIX: "lower-case path segments, each followed by a slash, such as flight-delay/",
+    CIDR: "an IPv4 range in CIDR notation, such as 10.0.0.0/16",
+    COLUMN: "letters, digits and underscores, not starting with a digit, such as late",
+    NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as inference",
+    CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
+    CHART_VERSION: "one exact chart version, such as 1.14.1",
+    AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
+    BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
+    CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
+    TAINT_KEY: "a label key, such as example.com/team",
+    TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
+}
+"""What each pattern of this module asks for, in words and with an example."""
