@@ -5,14 +5,13 @@ Creates: the CoreDNS add-on, pinned to a version and to the nodes of the role `s
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
-import pulumi_aws as aws
 
 from components.labels import ROLE_LABEL
+from components.releases import create_addon
 from settings.model import AddonVersions, PoolRole
 
 if TYPE_CHECKING:
@@ -49,14 +48,13 @@ class Addons(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:addons:Addons", name, None, opts)
-        coredns = aws.eks.Addon(
+        coredns = create_addon(
             f"{name}-coredns",
-            cluster_name=args.cluster.name,
-            addon_name="coredns",
-            addon_version=args.versions.coredns,
-            configuration_values=json.dumps(COREDNS_CONFIGURATION),
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="OVERWRITE",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.pools.system_ready)),
+            addon="coredns",
+            version=args.versions.coredns,
+            cluster=args.cluster,
+            parent=self,
+            values=COREDNS_CONFIGURATION,
+            after=args.pools.system_ready,
         )
         self.register_outputs({"coredns_version": coredns.addon_version})

@@ -36,6 +36,7 @@ from components.karpenter_objects import (
     node_pool,
 )
 from components.nodes import create_node_role
+from components.releases import create_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from components.labels import Labels
     from settings.model import ChartSpec, ElasticPoolSpec, KarpenterSpec
 
-RELEASE_SECONDS = 600
-"""How long a release may take until it is rolled back."""
 DRAIN_TIMEOUT = "60m"
 """How long the deletion of a pool may take: its nodes are drained first."""
 
@@ -140,19 +139,14 @@ class Karpenter(pulumi.ComponentResource):
     def _release(
         self, role: str, chart: str, values: Mapping[str, object], *, after: Sequence[pulumi.Resource] = ()
     ) -> kubernetes.helm.v3.Release:
-        return kubernetes.helm.v3.Release(
+        return create_release(
             f"{self._name}-{role}",
-            name=chart,
+            chart=self._args.chart,
+            chart_name=chart,
             namespace=NAMESPACE,
-            chart=f"{self._args.chart.repository}/{chart}",
-            version=self._args.chart.version,
             values=values,
-            # Helm never upgrades definitions that a chart keeps apart; here they have a release of their own.
-            skip_crds=True,
-            atomic=True,
-            cleanup_on_fail=True,
-            timeout=RELEASE_SECONDS,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+            parent=self,
+            after=after,
         )
 
     def _create_pool(

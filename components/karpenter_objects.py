@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from components.labels import CAPACITY_LABEL, KARPENTER_DISCOVERY, POOL_LABEL, ROLE_LABEL, Labels
-from components.nodes import GPU_PRESENT, GPU_RESOURCE, ROOT_DEVICE, SYSTEM_TAINT
+from components.nodes import GPU_PRESENT, GPU_RESOURCE, ROOT_DEVICE
+from components.releases import KEEP, on_system_nodes
 from settings.model import BudgetSpec, Capacity, ElasticPoolSpec, KarpenterSpec, PoolRole
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SERVICE_ACCOUNT: Final = "karpenter"
 NODE_CLASS_GROUP: Final = "karpenter.k8s.aws"
 NODE_CLASS_KIND: Final = "EC2NodeClass"
 
-CRD_VALUES: Final = {"additionalAnnotations": {"helm.sh/resource-policy": "keep"}}
+CRD_VALUES: Final = {"additionalAnnotations": KEEP}
 """Values of the chart `karpenter-crd`: without `keep`, removing the release would delete every pool and every node."""
 
 
@@ -46,8 +47,7 @@ def controller_values(labels: Labels, spec: KarpenterSpec, *, queue: str, role_a
             "env": [{"name": "AWS_REGION", "value": labels.environment.region}],
         },
         # Nodes that it makes itself would take the controller with them.
-        "nodeSelector": {"kubernetes.io/os": "linux", ROLE_LABEL: PoolRole.SYSTEM.value},
-        "tolerations": [{"key": SYSTEM_TAINT, "operator": "Exists"}],
+        **on_system_nodes(),
         # With the VPC's resolver it finds AWS while CoreDNS waits for a node.
         "dnsPolicy": "Default",
     }

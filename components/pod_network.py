@@ -7,7 +7,6 @@ Comes before any node: without a CNI a node never becomes ready and its group fa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,9 @@ import pulumi_aws as aws
 from components import iam
 from components.handles import ClusterHandle, PodNetworkHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
+from components.releases import create_addon
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from components.labels import Labels
     from settings.model import AddonVersions
 
@@ -55,8 +53,19 @@ class PodNetwork(pulumi.ComponentResource):
         self._name, self._args = name, args
         role, grant = self._create_identity()
         versions = args.versions
-        cni = self._create_addon("vpc-cni", versions.vpc_cni, role=role.arn, after=[grant], values=CNI_CONFIGURATION)
-        kube_proxy = self._create_addon("kube-proxy", versions.kube_proxy)
+        cni = create_addon(
+            f"{name}-vpc-cni",
+            addon="vpc-cni",
+            version=versions.vpc_cni,
+            cluster=args.cluster,
+            parent=self,
+            values=CNI_CONFIGURATION,
+            role=role.arn,
+            after=[grant],
+        )
+        kube_proxy = create_addon(
+            f"{name}-kube-proxy", addon="kube-proxy", version=versions.kube_proxy, cluster=args.cluster, parent=self
+        )
         self.handle = PodNetworkHandle(ready=(cni, kube_proxy))
         self.register_outputs({"vpc_cni_version": cni.addon_version, "kube_proxy_version": kube_proxy.addon_version})
 
@@ -78,24 +87,3 @@ class PodNetwork(pulumi.ComponentResource):
             opts=child,
         )
         return identity.role, grant
-
-    def _create_addon(
-        self,
-        addon: str,
-        version: str,
-        *,
-        role: pulumi.Input[str] | None = None,
-        after: Sequence[pulumi.Resource] = (),
-        values: Mapping[str, object] | None = None,
-    ) -> aws.eks.Addon:
-        return aws.eks.Addon(
-            f"{self._name}-{addon}",
-            cluster_name=self._args.cluster.name,
-            addon_name=addon,
-            addon_version=version,
-            service_account_role_arn=role,
-            configuration_values=json.dumps(values) if values else None,
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="OVERWRITE",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
-        )
