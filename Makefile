@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan serve test test-unit check lock doctor fmt schema clean
+.PHONY: help up down status preview plan chain serve test test-unit check lock doctor fmt schema clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -43,6 +43,9 @@ preview: ## Plan of an environment on the sandbox, judged by the policies; needs
 plan: export PLAN_OUT = $(OUT)
 plan: ## Deployment of an environment from a throw-away sandbox, as `pulumi stack export` writes it; needs STACK, OUT
 	$(need_stack)$(call timed,plan $(STACK),$(LOCAL) sandbox plan --stack $(STACK) --out "$$PLAN_OUT")
+
+chain: ## Longest chain of bringing an environment up from nothing; needs STACK, optionally SCALE=0.02 to measure it
+	$(need_stack)$(call timed,chain $(STACK),$(LOCAL) sandbox chain --stack $(STACK) --scale $(or $(SCALE),0))
 
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any

@@ -9,12 +9,16 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.registry import all_rules
+from sandbox.chain import report as chain_report
+from sandbox.chain import schedule, steps
+from sandbox.chaos import Chaos
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.spec import LoopReport, LoopSpec
@@ -141,6 +145,25 @@ def plan(console: Console, stack: str, out: str) -> None:
     console.info(f"wrote {target}: {len(exported.resources)} resources")
 
 
+def chain(console: Console, stack: str, scale: float) -> None:
+    """Print the longest chain of bringing an environment up from nothing, and what of it is ours."""
+    _checked_settings(stack)
+    with tempfile.TemporaryDirectory(prefix="slipway-chain-") as folder:
+        engine = Engine(Path(folder), stack)
+        Chaos(time_scale=scale).save(Path(folder))
+        started = time.monotonic()
+        with console.step(f"Bring {stack} up at {scale:g} of the published times") as step:
+            step.summary = _describe(engine.up(watch=step.note).changes)
+        measured = time.monotonic() - started
+        all_steps = steps(engine.export().resources)
+    ours, theirs = schedule(all_steps), schedule(all_steps, imposed_only=True)
+    console.info(chain_report(all_steps, ours, theirs))
+    if scale:
+        console.info(
+            f"the engine took {measured:.1f} s at scale {scale:g}; the chain alone is {ours.seconds * scale:.1f} s"
+        )
+
+
 def _checked_settings(stack: str) -> Settings:
     file = ROOT / f"Pulumi.{stack}.yaml"
     if not file.exists():
@@ -253,5 +276,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "down": Command(down),
     "status": Command(status),
     "preview": Command(preview, _STACK),
+    "chain": Command(
+        chain, {**_STACK, "scale": {"type": float, "default": 0.0, "help": "share of the published times to wait"}}
+    ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
 }

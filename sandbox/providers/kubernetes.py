@@ -33,6 +33,15 @@ _IMMUTABLE: Final[dict[str, frozenset[str]]] = {
 """Fields that the API server refuses to change, by kind (Kubernetes API reference)."""
 
 
+_RELEASE_SECONDS: Final = 45.0
+"""A usual time, not a published one: pull images of some 100 MiB, start, become ready."""
+
+
+def usual_seconds(token: str) -> float:
+    """Returns how long the creation of an object usually takes; only a release waits for pods."""
+    return _RELEASE_SECONDS if token == _RELEASE else 1.0
+
+
 class KubernetesBackend(ResourceBackend):
     """A cluster as far as a plan can show it."""
 
@@ -44,6 +53,7 @@ class KubernetesBackend(ResourceBackend):
                 compute=lambda _birth, _id: {"status": {"status": "deployed", "revision": 1}},
                 immutable=frozenset({"name", "namespace"}),
                 autoname="name",
+                seconds=usual_seconds(token),
             )
         return Kind(identify=_object_id, immutable=_IDENTITY | _IMMUTABLE.get(token, frozenset()))
 

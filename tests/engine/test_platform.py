@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.chain import report, schedule, steps
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 
 from .small_platform import SmallPlatform
@@ -138,6 +139,15 @@ def test_every_environment_is_planned_without_an_account_or_a_violation(tmp_path
     assert planned.mandatory == []
     assert set(planned.changes) == {"create"}
     assert planned.changes["create"] > 100
+
+
+def test_prod_comes_up_within_a_tenth_of_the_chain_that_aws_imposes(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "sandbox", "prod")
+    assert engine.up(pack("prod")).mandatory == []
+    planned = steps(engine.export().resources)
+    ours, theirs = schedule(planned), schedule(planned, imposed_only=True)
+    assert theirs.seconds > 600, "control plane and nodes alone take longer"
+    assert ours.seconds <= 1.1 * theirs.seconds, report(planned, ours, theirs)
 
 
 def test_a_violation_is_named_with_its_resource_and_fix_before_anything_exists(
