@@ -47,7 +47,7 @@ def test_every_test_belongs_to_exactly_one_part() -> None:
     expressions = [part.command[part.command.index("-m", 2) + 1] for part in suite.parts_of_test()]
     for engine in (False, True):
         for loop in (False, True):
-            marks = {"engine": engine, "loop": loop}
+            marks = {"engine": engine, "loop": loop, "kube": False}
             taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own three
             assert len(taken) == 1, marks
 
