@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan chain serve test test-unit check lock doctor fmt schema clean
+.PHONY: help up down status preview plan chain destroy orphans serve test test-unit check lock doctor fmt schema clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -46,6 +46,12 @@ plan: ## Deployment of an environment from a throw-away sandbox, as `pulumi stac
 
 chain: ## Longest chain of bringing an environment up from nothing; needs STACK, optionally SCALE=0.02 to measure it
 	$(need_stack)$(call timed,chain $(STACK),$(LOCAL) sandbox chain --stack $(STACK) --scale $(or $(SCALE),0))
+
+destroy: ## Remove an environment from AWS in order, with Pulumi's own CLI and your credentials; needs STACK
+	$(need_stack)@pulumi destroy --run-program --stack $(STACK)
+
+orphans: ## List what still carries the cluster's tag in AWS after a destroy; needs STACK, credentials
+	$(need_stack)$(call timed,orphans of $(STACK),$(LOCAL) operations.orphans --stack $(STACK))
 
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any

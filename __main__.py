@@ -16,12 +16,14 @@ from components.registry import ModelRegistry, ModelRegistryArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.training import Training, TrainingArgs
 from components.workspaces import Workspaces, WorkspacesArgs
+from operations.teardown import Teardown
 from settings.load import load_settings
 
 settings = load_settings()
 environment = settings.environment
 labels = Labels(environment)
 protect = environment.protect_data
+teardown = Teardown.of(environment, labels.cluster)
 
 aws_provider = aws.Provider(
     "aws",
@@ -40,7 +42,13 @@ key_arn = store.handle.key_arn
 
 network = Network(
     "network",
-    NetworkArgs(labels=labels, spec=settings.network, key_arn=key_arn, protect=protect),
+    NetworkArgs(
+        labels=labels,
+        spec=settings.network,
+        key_arn=key_arn,
+        protect=protect,
+        before_subnets_go=teardown.addresses,
+    ),
     opts=on_aws,
 )
 endpoints = Endpoints(
@@ -86,6 +94,7 @@ Karpenter(
         cluster=cluster.handle,
         pools=pools.handle,
         key_arn=key_arn,
+        before_controller_goes=teardown.nodes,
     ),
     opts=on_both,
 )

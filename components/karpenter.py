@@ -64,6 +64,8 @@ class KarpenterArgs:
     """Managed groups; the controller runs on the system ones."""
     key_arn: pulumi.Output[str]
     """Key of the root volumes."""
+    before_controller_goes: pulumi.ResourceHook
+    """Runs before the controller is deleted, which alone ends its nodes."""
 
 
 class Karpenter(pulumi.ComponentResource):
@@ -92,7 +94,11 @@ class Karpenter(pulumi.ComponentResource):
             labels, args.spec, queue=duty.queue, role_arn=duty.account.role(labels.role("karpenter"))
         )
         controller = self._release(
-            "controller", "karpenter", values, after=(crds, *granted, *interruptions.ready, *args.pools.system_ready)
+            "controller",
+            "karpenter",
+            values,
+            after=(crds, *granted, *interruptions.ready, *args.pools.system_ready),
+            before_delete=args.before_controller_goes,
         )
         pools = tuple(
             self._create_pool(pool, profile.name, after=(crds, controller, *joined)) for pool in args.spec.pools
@@ -137,7 +143,13 @@ class Karpenter(pulumi.ComponentResource):
         )
 
     def _release(
-        self, role: str, chart: str, values: Mapping[str, object], *, after: Sequence[pulumi.Resource] = ()
+        self,
+        role: str,
+        chart: str,
+        values: Mapping[str, object],
+        *,
+        after: Sequence[pulumi.Resource] = (),
+        before_delete: pulumi.ResourceHook | None = None,
     ) -> kubernetes.helm.v3.Release:
         return create_release(
             f"{self._name}-{role}",
@@ -147,6 +159,7 @@ class Karpenter(pulumi.ComponentResource):
             values=values,
             parent=self,
             after=after,
+            before_delete=before_delete,
         )
 
     def _create_pool(

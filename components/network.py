@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import grants, iam
+from components import grants, hooks, iam
 from components.address_plan import AddressPlan, plan_addresses
 from components.firewall import ANYWHERE
 from components.handles import NetworkHandle
@@ -33,6 +33,8 @@ class NetworkArgs:
     """Key that encrypts the flow logs."""
     protect: bool
     """Whether the VPC refuses deletion."""
+    before_subnets_go: pulumi.ResourceHook
+    """Runs before a private subnet is deleted, in which the cluster's nodes had interfaces."""
 
 
 class Network(pulumi.ComponentResource):
@@ -134,7 +136,9 @@ class Network(pulumi.ComponentResource):
         )
         subnets: dict[str, aws.ec2.Subnet] = {}
         for zone, cidr in plan.public.items():
-            subnets[zone], _ = self._subnet("public", zone, str(cidr), table, {"kubernetes.io/role/elb": "1"})
+            subnets[zone], _ = self._subnet(
+                "public", zone, str(cidr), table, {"kubernetes.io/role/elb": "1"}, opts=self._child
+            )
         after_route = pulumi.ResourceOptions(parent=self, depends_on=[route])
         gateways: dict[str, aws.ec2.NatGateway] = {}
         for zone in spec.zones if spec.nat_gateways is NatGateways.PER_ZONE else spec.zones[:1]:
@@ -155,6 +159,7 @@ class Network(pulumi.ComponentResource):
         name, labels = self._name, self._args.labels
         shared = next(iter(gateways.values()))
         discovery = {"kubernetes.io/role/internal-elb": "1", KARPENTER_DISCOVERY: labels.cluster}
+        emptied = pulumi.ResourceOptions(parent=self, hooks=hooks.before_delete(self._args.before_subnets_go))
         subnets: dict[str, aws.ec2.Subnet] = {}
         tables: dict[str, aws.ec2.RouteTable] = {}
         ready: list[pulumi.Resource] = []
@@ -165,7 +170,7 @@ class Network(pulumi.ComponentResource):
                 tags=labels.named(f"private-{zone}"),
                 opts=self._child,
             )
-            subnets[zone], association = self._subnet("private", zone, str(cidr), tables[zone], discovery)
+            subnets[zone], association = self._subnet("private", zone, str(cidr), tables[zone], discovery, opts=emptied)
             route = aws.ec2.Route(
                 f"{name}-private-{zone}-nat",
                 route_table_id=tables[zone].id,
@@ -177,7 +182,14 @@ class Network(pulumi.ComponentResource):
         return subnets, tables, ready
 
     def _subnet(
-        self, side: str, zone: str, cidr: str, table: aws.ec2.RouteTable, discovery: dict[str, str]
+        self,
+        side: str,
+        zone: str,
+        cidr: str,
+        table: aws.ec2.RouteTable,
+        discovery: dict[str, str],
+        *,
+        opts: pulumi.ResourceOptions,
     ) -> tuple[aws.ec2.Subnet, aws.ec2.RouteTableAssociation]:
         subnet = aws.ec2.Subnet(
             f"{self._name}-{side}-{zone}",
@@ -186,7 +198,7 @@ class Network(pulumi.ComponentResource):
             cidr_block=cidr,
             map_public_ip_on_launch=False,
             tags={**self._args.labels.named(f"{side}-{zone}"), **discovery},
-            opts=self._child,
+            opts=opts,
         )
         association = aws.ec2.RouteTableAssociation(
             f"{self._name}-{side}-{zone}", subnet_id=subnet.id, route_table_id=table.id, opts=self._child

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from components import hooks
 from components.labels import ROLE_LABEL
 from components.nodes import SYSTEM_TAINT
 from settings.model import PoolRole
@@ -43,6 +44,7 @@ def create_release(
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
     skip_crds: bool = True,
+    before_delete: pulumi.ResourceHook | None = None,
 ) -> kubernetes.helm.v3.Release:
     """Create a release of the chart's own name, rolled back as a whole when a part of it fails.
 
@@ -55,6 +57,7 @@ def create_release(
         parent: The component.
         after: What has to exist before the chart's pods can run.
         skip_crds: Leave out the chart's folder `crds/`, which Helm installs once and never upgrades.
+        before_delete: What has to happen before the controller goes.
     """
     remote = chart.repository.startswith("oci://")
     return kubernetes.helm.v3.Release(
@@ -69,7 +72,7 @@ def create_release(
         atomic=True,
         cleanup_on_fail=True,
         timeout=RELEASE_SECONDS,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), hooks=hooks.before_delete(before_delete)),
     )
 
 

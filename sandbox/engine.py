@@ -13,6 +13,7 @@ import runpy
 import secrets
 import shutil
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -21,6 +22,7 @@ import yaml
 from pulumi import automation
 
 from sandbox import checkpoint
+from sandbox.account import empty_account, reached_by_default
 from sandbox.providers.aws import FOLDER_VARIABLE
 from sandbox.world import World
 
@@ -169,13 +171,25 @@ class Engine:
         """
         return self._operate(lambda listen: self._stack.refresh(on_event=listen, **_QUIET), watch)
 
-    def destroy(self, watch: Watch | None = None) -> Outcome:
-        """Removes everything.
+    def destroy(self, watch: Watch | None = None, *, aws_endpoint: str | None = None) -> Outcome:
+        """Removes everything; hooks of the program run.
+
+        Args:
+            watch: Hears of progress.
+            aws_endpoint: Address that hooks reach as AWS; an account without resources when there is none.
 
         Raises:
             EngineError: something could not be removed.
         """
-        return self._operate(lambda listen: self._stack.destroy(on_event=listen, **_QUIET), watch)
+        with ExitStack() as during:
+            if self.state_file.exists() and any(item.get("resourceHooks") for item in self.export().resources):
+                endpoint = aws_endpoint or during.enter_context(empty_account(self._account()))
+                during.enter_context(reached_by_default(endpoint))
+            return self._operate(lambda listen: self._stack.destroy(run_program=True, on_event=listen, **_QUIET), watch)
+
+    def _account(self) -> str:
+        configured = yaml.safe_load((self.folder / "project" / f"Pulumi.{self.stack}.yaml").read_text())
+        return str(configured["config"]["slipway:environment"]["accountId"])
 
     def _operate(self, operation: Callable[[_Listener], _Result], watch: Watch | None) -> Outcome:
         outcome = Outcome()

@@ -44,6 +44,7 @@ class Resource:
     ignore_changes: list[str]
     aliases: int
     transforms: int
+    before_delete: list[str]
     outputs: dict[str, Any] | None
     secret_outputs: list[str]
 

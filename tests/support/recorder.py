@@ -52,6 +52,7 @@ class StrictMonitor(mocks.MockMonitor):
 
     def __init__(self, stack: str, account_id: str, region: str, *, preview: bool) -> None:
         self.records: dict[str, dict[str, Any]] = {}
+        self.hooks: set[str] = set()
         self._stack = stack
         self._states: dict[str, tuple[str, struct_pb2.Struct]] = {}
         self._place = (account_id, region)
@@ -92,6 +93,12 @@ class StrictMonitor(mocks.MockMonitor):
         outputs, secrets = plain(request.outputs)
         self.records[request.urn]["outputs"] = outputs
         self.records[request.urn]["secret_outputs"] = secrets
+        return empty_pb2.Empty()
+
+    def RegisterResourceHook(self, request: Any) -> Any:  # noqa: N802 - the name in the protocol
+        if request.name in self.hooks:
+            raise RecordingError(f"two hooks have the name {request.name}")
+        self.hooks.add(request.name)
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - the name in the protocol
@@ -179,6 +186,7 @@ def record(urn: str, request: Any) -> dict[str, Any]:
         "ignore_changes": list(request.ignoreChanges),
         "aliases": len(request.aliases),
         "transforms": len(request.transforms),
+        "before_delete": list(request.hooks.before_delete),
         "outputs": None,
         "secret_outputs": [],
     }
