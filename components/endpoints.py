@@ -1,7 +1,8 @@
 """Endpoints: private ways from the VPC to AWS services.
 
 Creates: a gateway endpoint for S3 on every private route table; one interface endpoint per configured service with
-private DNS, behind one security group that answers HTTPS from inside the VPC only.
+private DNS, behind one security group that answers HTTPS from inside the VPC only. Through each of them only principals
+of this account pass.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
+from components import iam
+from components.endpoint_policies import interface_endpoint_policy, s3_endpoint_policy
 from components.firewall import HTTPS, Traffic, let_in
 from components.handles import EndpointsHandle, NetworkHandle
 
@@ -42,6 +45,7 @@ class Endpoints(pulumi.ComponentResource):
         super().__init__("slipway:endpoints:Endpoints", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
+        self._account = iam.Account.of(args.labels.environment)
         self._services = f"com.amazonaws.{args.labels.environment.region}"
         s3 = aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -49,6 +53,7 @@ class Endpoints(pulumi.ComponentResource):
             service_name=f"{self._services}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=list(args.network.private_route_tables.values()),
+            policy=s3_endpoint_policy(self._account),
             tags=args.labels.named("s3"),
             opts=self._child,
         )
@@ -76,6 +81,7 @@ class Endpoints(pulumi.ComponentResource):
             private_dns_enabled=True,
             subnet_ids=self._args.network.private_subnet_ids,
             security_group_ids=[group],
+            policy=interface_endpoint_policy(self._account, service),
             tags=self._args.labels.named(service),
             opts=self._child,
         )

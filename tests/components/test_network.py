@@ -111,6 +111,24 @@ def test_every_configured_service_has_an_endpoint_with_private_dns_behind_one_gr
     assert all(item.property_dependencies["securityGroupIds"] == [group.urn] for item in interfaces)
 
 
+def test_only_principals_of_the_account_pass_an_endpoint_but_for_image_layers_and_token_exchange(stack: str) -> None:
+    recorded = record_program(stack)
+    account = stack_section(stack, "environment")["accountId"]
+    others: dict[str, tuple[str, str]] = {}
+    for endpoint in recorded.of_type("aws:ec2/vpcEndpoint:VpcEndpoint"):
+        own, *rest = endpoint.policy()["Statement"]
+        assert own["Condition"]["StringEquals"]["aws:PrincipalAccount"] == account
+        for each in rest:
+            assert endpoint.name not in others
+            others[endpoint.name] = each["Action"], each["Resource"]
+    layers = f"arn:aws:s3:::prod-{recorded.exports['region']}-starport-layer-bucket/*"
+    tokens = "sts" in stack_section(stack, "network")["interfaceEndpoints"]
+    exchange = {"endpoints-sts": ("sts:AssumeRoleWithWebIdentity", f"arn:aws:iam::{account}:role/*")}
+    assert others == {"endpoints-s3": ("s3:GetObject", layers), **(exchange if tokens else {})}
+    s3 = recorded.one("aws:ec2/vpcEndpoint:VpcEndpoint", "endpoints-s3").policy()["Statement"][0]
+    assert s3["Condition"]["StringEquals"]["aws:ResourceAccount"] == account
+
+
 def test_nothing_is_open_to_the_world_and_security_groups_hold_no_rules_themselves(stack: str) -> None:
     recorded = record_program(stack)
     groups = recorded.of_type("aws:ec2/securityGroup:SecurityGroup")

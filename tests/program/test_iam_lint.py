@@ -61,6 +61,9 @@ ACCEPTED = (
         "the linter takes whole numbers only, not 1.2",
     ),
     Accepted("UNKNOWN_CONDITION_FOR_ACTION", "s3:TlsVersion", "the deny covers actions that no TLS version applies to"),
+    Accepted(
+        "RESOURCE_STAR", "s3:", "the policy of an endpoint bounds whose buckets by a condition, not by their names"
+    ),
     Accepted("RESOURCE_STAR", "kms:", "in a key's own policy the asterisk is that key"),
     Accepted(
         "UNKNOWN_CONDITION_FOR_ACTION",
