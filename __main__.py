@@ -4,6 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.addons import Addons, AddonsArgs
+from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
@@ -33,6 +34,7 @@ aws_provider = aws.Provider(
 )
 on_aws = pulumi.ResourceOptions(providers=[aws_provider])
 
+MonthlyBudget("budget", MonthlyBudgetArgs(labels=labels, spec=settings.budget), opts=on_aws)
 store = ArtifactStore(
     "store",
     ArtifactStoreArgs(labels=labels, spec=settings.store, models=settings.models, protect=protect),

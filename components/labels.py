@@ -46,6 +46,8 @@ MAX_CLUSTER_NAME: Final = 100
 """EKS API reference, `CreateCluster`."""
 MAX_QUEUE_NAME: Final = 80
 """SQS API reference, `CreateQueue`."""
+MAX_BUDGET_NAME: Final = 100
+"""AWS Budgets API reference, `Budget`."""
 MAX_RULE_NAME: Final = 64
 """EventBridge API reference, `PutRule`."""
 
@@ -119,6 +121,11 @@ class Labels:
     def queue(self, thing: str) -> str:
         """Name of a queue of ours."""
         return fitted(f"{PROJECT}-{self.environment.name}-{thing}", MAX_QUEUE_NAME)
+
+    @property
+    def budget(self) -> str:
+        """Name of the environment's budget."""
+        return fitted(f"{PROJECT}-{self.environment.name}", MAX_BUDGET_NAME)
 
     def rule(self, event: str) -> str:
         """Name of an EventBridge rule of ours."""

@@ -41,6 +41,7 @@ from settings.model.karpenter import (
 )
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.patterns import NAME, PATTERNS
+from settings.model.spending import SpendingSpec
 from settings.model.tenancy import NamespaceSpec
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "RoleArn",
     "Section",
     "Settings",
+    "SpendingSpec",
     "StoreSpec",
     "TaintSpec",
     "TrainingSpec",
@@ -103,6 +105,8 @@ class Settings(Section):
     """Every Helm chart that runs in the cluster."""
     karpenter: KarpenterSpec
     """Karpenter and its node pools."""
+    budget: SpendingSpec
+    """What the environment may cost."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

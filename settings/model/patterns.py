@@ -23,6 +23,7 @@ BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
 TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+EMAIL: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
     ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
@@ -44,6 +45,7 @@ PATTERNS: Final[dict[str, str]] = {
     BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     TAINT_KEY: "a label key, such as example.com/team",
+    EMAIL: "an e-mail address, such as ml-platform@example.com",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""

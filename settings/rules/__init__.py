@@ -10,9 +10,17 @@ from contextlib import suppress
 from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
-from settings.rules import cluster, environment, karpenter, models, network, pools
+from settings.rules import cluster, environment, karpenter, models, network, pools, spending
 
-RULES = (*environment.RULES, *network.RULES, *cluster.RULES, *pools.RULES, *karpenter.RULES, *models.RULES)
+RULES = (
+    *environment.RULES,
+    *network.RULES,
+    *cluster.RULES,
+    *pools.RULES,
+    *karpenter.RULES,
+    *models.RULES,
+    *spending.RULES,
+)
 """Rules on the settings as a whole."""
 
 ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ...] = (

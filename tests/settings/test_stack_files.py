@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-MAY_BE_EMPTY = {".slipway:network.interfaceEndpoints[]", ".slipway:karpenter.pools[].budgets[].reasons[]"}
+MAY_BE_EMPTY = {
+    ".slipway:network.interfaceEndpoints[]",
+    ".slipway:karpenter.pools[].budgets[].reasons[]",
+    ".slipway:budget.alertPercents[]",
+}
 """Entries of lists that one environment leaves empty and another does not."""
 
 

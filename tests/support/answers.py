@@ -122,6 +122,11 @@ def _queue(request: Request) -> Answer:
     return url, {"url": url, "arn": request.arn("sqs", name)}
 
 
+def _budget(request: Request) -> Answer:
+    name = request.inputs["name"]
+    return f"{request.account_id}:{name}", {"arn": request.arn("budgets", f"budget/{name}", regional=False)}
+
+
 def _event_target(request: Request) -> Answer:
     identity = f"target-{request.digits(8)}"
     return f"{request.inputs['rule']}-{identity}", {"targetId": identity}
@@ -143,6 +148,7 @@ def _kubernetes_object(request: Request) -> Answer:
 ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "pulumi:providers:aws": _provider,
     "pulumi:providers:kubernetes": _provider,
+    "aws:budgets/budget:Budget": _budget,
     "aws:cloudwatch/eventRule:EventRule": _named("name", "events", "rule/"),
     "aws:cloudwatch/eventTarget:EventTarget": _event_target,
     "aws:cloudwatch/logGroup:LogGroup": _named("name", "logs", "log-group:"),

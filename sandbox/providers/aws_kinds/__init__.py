@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds import cluster, events, identity, network, sagemaker, store
+from sandbox.providers.aws_kinds import cluster, events, identity, network, sagemaker, spending, store
 
 if TYPE_CHECKING:
     from sandbox.providers.kinds import Kind
@@ -21,4 +21,5 @@ KINDS: Final[dict[str, Kind]] = {
     **cluster.KINDS,
     **events.KINDS,
     **sagemaker.KINDS,
+    **spending.KINDS,
 }
