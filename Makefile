@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan chain destroy orphans serve test test-unit check lock doctor fmt schema clean
+.PHONY: help up down status preview plan cost chain destroy orphans serve test test-unit check lock doctor fmt schema clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -52,6 +52,12 @@ destroy: ## Remove an environment from AWS in order, with Pulumi's own CLI and y
 
 orphans: ## List what still carries the cluster's tag in AWS after a destroy; needs STACK, credentials
 	$(need_stack)$(call timed,orphans of $(STACK),$(LOCAL) operations.orphans --stack $(STACK))
+
+cost: export COST_PLAN = $(PLAN)
+cost: export COST_BASE = $(BASE)
+cost: export COST_OUT = $(if $(filter file,$(origin OUT)),,$(OUT))
+cost: ## What an environment costs a month; needs STACK; optionally PLAN, BASE=<earlier estimate or plan>, OUT=<JSON>
+	$(need_stack)$(call timed,cost $(STACK),$(LOCAL) sandbox cost --stack $(STACK) --plan "$$COST_PLAN" --base "$$COST_BASE" --out "$$COST_OUT")
 
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any

@@ -70,7 +70,7 @@ def from_export(content: object) -> tuple[Planned, ...]:
                 name=item["urn"].rsplit("::", 1)[1],
                 parent=item.get("parent", ""),
                 inputs=item.get("inputs", {}),
-                property_dependencies={name: urns or () for name, urns in item.get("propertyDependencies", {}).items()},
+                property_dependencies={name: urns or [] for name, urns in item.get("propertyDependencies", {}).items()},
             )
             for item in resources
             if not item.get("delete") and not item["type"].startswith(_NOT_BILLED)

@@ -117,7 +117,7 @@ class Prices(Record):
                 return Price(amount * paid, group.unit, group.source)
         return None
 
-    def keys(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """Return the keys of all prices, in whichever region."""
         return frozenset(key for _region, key, _group in self._entries())
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from costs.band import NOTHING, Band
+from costs.band import CENT, NOTHING
 from costs.plan import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from costs.band import Band
     from costs.estimate import Estimate, Line
     from costs.prices import Prices
 
@@ -139,7 +140,7 @@ def table(found: Estimate, prices: Prices) -> str:
         top.append((f"{len(rest)} more", "", _dollars(others.expected), _range(others)))
     sums = [
         ("a month", _dollars(found.monthly.expected), _range(found.monthly)),
-        ("  fixed by the plan", _dollars(found.fixed.expected), ""),
+        ("  fixed by the plan", _dollars(found.fixed.expected), _range(found.fixed)),
         ("  by assumed usage", _dollars(found.usage.expected), _range(found.usage)),
     ]
     parts = [
@@ -216,7 +217,7 @@ def _text(band: Band) -> dict[str, str]:
 
 
 def _cents(number: float) -> Decimal:
-    return Band.exactly(str(abs(number))).in_cents().expected.copy_sign(Decimal(str(number)))
+    return Decimal(str(number)).quantize(CENT)
 
 
 def _dollars(amount: Decimal) -> str:

@@ -8,6 +8,7 @@ import threading
 
 from sandbox.commands import COMMANDS, CommandError
 from sandbox.console import Console
+from sandbox.costing import CostError
 from sandbox.engine import EngineError
 from sandbox.loop.spec import LoopError
 
@@ -31,7 +32,7 @@ def main() -> int:
     console = Console()
     try:
         COMMANDS[arguments.pop("command")].run(console, **arguments)
-    except (CommandError, EngineError, LoopError) as error:
+    except (CommandError, CostError, EngineError, LoopError) as error:
         console.info(f"\n{error}")
         return 1
     except KeyboardInterrupt:

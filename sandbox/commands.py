@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from costs.plan import from_export
 from guardrails.registry import all_rules
 from sandbox.chain import report as chain_report
 from sandbox.chain import schedule, steps
 from sandbox.chaos import Chaos
+from sandbox.costing import read_plan, report_costs
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.spec import LoopReport, LoopSpec
@@ -164,6 +166,20 @@ def chain(console: Console, stack: str, scale: float) -> None:
         )
 
 
+def cost(console: Console, stack: str, plan: str, base: str, out: str) -> None:
+    """Say what an environment costs a month, from its plan and stated assumptions."""
+    settings = _checked_settings(stack)
+    if plan:
+        resources = read_plan(plan)
+    else:
+        with tempfile.TemporaryDirectory(prefix="slipway-cost-") as folder:
+            engine = Engine(Path(folder), stack)
+            with console.step(f"Bring {stack} up in a throw-away sandbox") as step:
+                step.summary = _describe(engine.up(watch=step.note).changes)
+            resources = from_export({"deployment": engine.export().deployment})
+    report_costs(console, settings, resources, base=base, out=out)
+
+
 def _checked_settings(stack: str) -> Settings:
     file = ROOT / f"Pulumi.{stack}.yaml"
     if not file.exists():
@@ -280,4 +296,13 @@ COMMANDS: Final[dict[str, Command]] = {
         chain, {**_STACK, "scale": {"type": float, "default": 0.0, "help": "share of the published times to wait"}}
     ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
+    "cost": Command(
+        cost,
+        {
+            **_STACK,
+            "plan": {"default": "", "help": "plan to price instead of a new one"},
+            "base": {"default": "", "help": "earlier estimate or plan to compare with"},
+            "out": {"default": "", "help": "JSON file to write"},
+        },
+    ),
 }

@@ -120,6 +120,7 @@ _NOT_OBJECTS: Final = frozenset(
     {
         "kubernetes:core/v1:PersistentVolumeClaim",
         "kubernetes:core/v1:Service",
+        "kubernetes:karpenter.sh/v1:NodePool",
         "kubernetes:networking.k8s.io/v1:Ingress",
     }
 )

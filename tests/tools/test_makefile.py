@@ -36,7 +36,7 @@ def test_make_alone_lists_every_target() -> None:
 
 
 @pytest.mark.parametrize("stack", ["", "nope", "dev prod", "dev; echo injected"])
-@pytest.mark.parametrize("target", ["preview", "plan"])
+@pytest.mark.parametrize("target", ["preview", "plan", "cost"])
 def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(python: str, target: str, stack: str) -> None:
     assert len(STACKS) >= 2
     done = make(target, python, f"STACK={stack}")
@@ -56,6 +56,22 @@ def test_stack_and_file_reach_the_program_as_they_are(python: str) -> None:
     done = make("plan", python, "STACK=prod", "OUT=my plan $$(id).json")
     words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
     assert words[words.index("--") :] == ["--", "sandbox", "plan", "--stack", "prod", "--out", "my plan $(id).json"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reached"),
+    [
+        ({}, ["", "", ""]),
+        ({"PLAN": "a b.json", "BASE": "$$(id).json", "OUT": "out.json"}, ["a b.json", "$(id).json", "out.json"]),
+    ],
+)
+def test_files_of_an_estimate_are_optional_and_reach_the_program_as_they_are(
+    python: str, given: dict[str, str], reached: list[str]
+) -> None:
+    done = make("cost", python, "STACK=dev", *(f"{name}={value}" for name, value in given.items()))
+    words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
+    flags = [word for pair in zip(("--plan", "--base", "--out"), reached, strict=True) for word in pair]
+    assert words[words.index("--") :] == ["--", "sandbox", "cost", "--stack", "dev", *flags]
 
 
 def test_every_target_says_what_it_does_how_long_it_took_and_keeps_the_exit_code(python: str) -> None:
