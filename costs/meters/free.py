@@ -23,6 +23,7 @@ FREE: Final[dict[str, str]] = {
             "aws:iam/rolePolicy:RolePolicy",
             "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
             "aws:iam/serviceLinkedRole:ServiceLinkedRole",
+            "eks:index:ServiceRole",
         ),
         _ACCESS,
     ),

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.__main__ import main
 from sandbox.console import Console
 from sandbox.costing import CostError, read_plan, report_costs
 from settings.check import load_file
@@ -111,3 +113,18 @@ def test_an_environment_without_assumptions_is_told_which_file_to_write() -> Non
     other = settings.environment.model_copy(update={"name": "qa"})
     with pytest.raises(CostError, match=r"costs/assumptions/qa\.yaml does not exist"):
         run(settings.model_copy(update={"environment": other}))
+
+
+def test_the_command_prices_a_given_plan_and_ends_with_an_error_above_the_ceiling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = exported("dev")
+    file = tmp_path / "plan.json"
+    for nodes, code, last in ((1, 0, "The ceiling of 1,000 is kept."), (100, 1, "raise slipway:budget.monthlyUsd")):
+        for resource in plan["deployment"]["resources"]:
+            if resource["type"] == "aws:eks/nodeGroup:NodeGroup":
+                resource["inputs"] = resource["inputs"] | {"scalingConfig": {"minSize": nodes, "desiredSize": nodes}}
+        file.write_text(json.dumps(plan), encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["sandbox", "cost", "--stack", "dev", "--plan", str(file)])
+        assert main() == code
+        assert last in capsys.readouterr().out
