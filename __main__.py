@@ -10,6 +10,7 @@ from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
+from components.load_balancing import LoadBalancing, LoadBalancingArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
@@ -97,6 +98,18 @@ Karpenter(
         pools=pools.handle,
         key_arn=key_arn,
         before_controller_goes=teardown.nodes,
+    ),
+    opts=on_both,
+)
+LoadBalancing(
+    "load-balancing",
+    LoadBalancingArgs(
+        labels=labels,
+        spec=settings.load_balancing,
+        chart=settings.charts.aws_load_balancer_controller,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        log_bucket=store.handle.logs_bucket,
     ),
     opts=on_both,
 )

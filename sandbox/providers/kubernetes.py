@@ -87,6 +87,7 @@ _CLUSTER_SCOPED: Final = frozenset(
         "ClusterRoleBinding",
         "CustomResourceDefinition",
         "IngressClass",
+        "IngressClassParams",
         "NodePool",
         "EC2NodeClass",
         "PersistentVolume",

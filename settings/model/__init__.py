@@ -39,6 +39,7 @@ from settings.model.karpenter import (
     LimitsSpec,
     TaintSpec,
 )
+from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
@@ -66,6 +67,7 @@ __all__ = [
     "ImageDigest",
     "KarpenterSpec",
     "LimitsSpec",
+    "LoadBalancingSpec",
     "LogRetentionDays",
     "ModelData",
     "ModelSpec",
@@ -78,6 +80,7 @@ __all__ = [
     "PoolRole",
     "Region",
     "RoleArn",
+    "Scheme",
     "Section",
     "Settings",
     "SpendingSpec",
@@ -107,6 +110,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    load_balancing: LoadBalancingSpec
+    """The load balancer controller, and what every load balancer has to be."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

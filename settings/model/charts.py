@@ -22,3 +22,5 @@ class ChartsSpec(Section):
 
     karpenter: ChartSpec
     """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""
+    aws_load_balancer_controller: ChartSpec
+    """AWS Load Balancer Controller; the chart brings its custom resource definitions, which Helm installs only once."""

@@ -11,6 +11,7 @@ from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
 from settings.rules import cluster, environment, karpenter, models, network, pools, spending
+from settings.rules import cluster, environment, karpenter, load_balancing, models, network, pools
 
 RULES = (
     *environment.RULES,
@@ -20,6 +21,8 @@ RULES = (
     *karpenter.RULES,
     *models.RULES,
     *spending.RULES,
+    *load_balancing.RULES,
+    *models.RULES,
 )
 """Rules on the settings as a whole."""
 
