@@ -12,11 +12,13 @@ from settings.model import Settings
 from settings.problems import Finding
 from settings.rules import cluster, environment, karpenter, models, network, pools, spending
 from settings.rules import cluster, environment, karpenter, load_balancing, models, network, pools
+from settings.rules import cluster, environment, karpenter, load_balancing, models, network, pools, versions
 
 RULES = (
     *environment.RULES,
     *network.RULES,
     *cluster.RULES,
+    *versions.RULES,
     *pools.RULES,
     *karpenter.RULES,
     *models.RULES,
