@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from components.addons import Addons, AddonsArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
+from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
 from components.karpenter import Karpenter, KarpenterArgs
@@ -101,7 +102,7 @@ Karpenter(
     ),
     opts=on_both,
 )
-LoadBalancing(
+load_balancing = LoadBalancing(
     "load-balancing",
     LoadBalancingArgs(
         labels=labels,
@@ -110,6 +111,19 @@ LoadBalancing(
         cluster=cluster.handle,
         pools=pools.handle,
         log_bucket=store.handle.logs_bucket,
+    ),
+    opts=on_both,
+)
+Domains(
+    "domains",
+    DomainsArgs(
+        labels=labels,
+        spec=settings.domains,
+        charts=settings.charts,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        ingress_class=load_balancing.handle.ingress_class,
+        resolver=str(settings.network.cidr[2]),
     ),
     opts=on_both,
 )

@@ -128,10 +128,20 @@ class KarpenterHandle:
 class LoadBalancingHandle:
     """How requests from outside reach pods."""
 
-    ingress_class: pulumi.Output[str]
+    ingress_class: str
     """Class that an Ingress names; the controller answers it with an Application Load Balancer."""
     ready: Ready
     """Controller and class: what makes an Ingress waits for these, so that on destroy its load balancer goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainsHandle:
+    """What keeps hosted zones up to date."""
+
+    cluster_issuer: str | None
+    """ClusterIssuer that certificates name; None where the environment has none."""
+    ready: Ready
+    """Controllers and issuer: what has a host name waits for these, so that on destroy its record goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,10 +86,7 @@ class LoadBalancing(pulumi.ComponentResource):
             skip_crds=False,
         )
         ingress_class = self._create_class(controller)
-        self.handle = LoadBalancingHandle(
-            ingress_class=ingress_class.metadata.apply(lambda metadata: metadata.name or INGRESS_CLASS),
-            ready=(controller, ingress_class),
-        )
+        self.handle = LoadBalancingHandle(ingress_class=INGRESS_CLASS, ready=(controller, ingress_class))
         self.register_outputs({"ingress_class": self.handle.ingress_class})
 
     def _create_controller_role(self, account: iam.Account) -> Ready:

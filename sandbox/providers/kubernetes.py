@@ -83,6 +83,7 @@ class KubernetesBackend(ResourceBackend):
 
 _CLUSTER_SCOPED: Final = frozenset(
     {
+        "ClusterIssuer",
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",

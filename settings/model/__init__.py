@@ -30,6 +30,7 @@ from settings.model.base import (
 )
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
+from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
 from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
 from settings.model.karpenter import (
     BudgetSpec,
@@ -54,15 +55,18 @@ __all__ = [
     "ApprovedSpec",
     "BudgetSpec",
     "Capacity",
+    "CertificatesSpec",
     "ChartSpec",
     "ChartsSpec",
     "Cidr",
     "ClusterSpec",
     "ConsolidationSpec",
     "DataClassification",
+    "DomainsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "HostedZoneSpec",
     "HyperparametersSpec",
     "ImageDigest",
     "KarpenterSpec",
@@ -78,6 +82,7 @@ __all__ = [
     "NodePoolSpec",
     "Partition",
     "PoolRole",
+    "RecordsSpec",
     "Region",
     "RoleArn",
     "Scheme",
@@ -112,6 +117,8 @@ class Settings(Section):
     """What the environment may cost."""
     load_balancing: LoadBalancingSpec
     """The load balancer controller, and what every load balancer has to be."""
+    domains: DomainsSpec
+    """Hosted zones, and what the cluster writes to them."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -13,6 +13,7 @@ from settings.problems import Finding
 from settings.rules import cluster, environment, karpenter, models, network, pools, spending
 from settings.rules import cluster, environment, karpenter, load_balancing, models, network, pools
 from settings.rules import cluster, environment, karpenter, load_balancing, models, network, pools, versions
+from settings.rules import cluster, domains, environment, karpenter, load_balancing, models, network, pools, versions
 
 RULES = (
     *environment.RULES,
@@ -24,6 +25,7 @@ RULES = (
     *models.RULES,
     *spending.RULES,
     *load_balancing.RULES,
+    *domains.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""
