@@ -111,6 +111,7 @@ load_balancing = LoadBalancing(
         cluster=cluster.handle,
         pools=pools.handle,
         log_bucket=store.handle.logs_bucket,
+        before_controller_goes=teardown.load_balancers,
     ),
     opts=on_both,
 )

@@ -4,7 +4,8 @@ Creates: a role for the AWS Load Balancer Controller; the controller's release; 
 parameters that fix what no team may choose: scheme, ranges, TLS, logs, protection, and that only namespaces for
 inference use it.
 Does not create: load balancers. The controller makes one for each Ingress of the class, and removes it with the
-Ingress; so on destroy every Ingress has to go while the controller still runs, which waiting for `ready` ensures.
+Ingress; so on destroy every Ingress has to go while the controller still runs, which waiting for `ready` ensures, and a
+hook proves before the controller goes.
 
 The custom resource definitions come with the chart: Helm installs them with the first release, leaves them when the
 release goes, and never upgrades them. Before a newer chart, apply those of its folder `crds/`
@@ -61,6 +62,8 @@ class LoadBalancingArgs:
     """Managed groups; the controller runs on the system ones."""
     log_bucket: pulumi.Input[str]
     """Bucket that accepts access logs; known to the caller only once it does."""
+    before_controller_goes: pulumi.ResourceHook
+    """Runs before the controller is deleted, which alone removes its load balancers."""
 
 
 class LoadBalancing(pulumi.ComponentResource):
@@ -84,6 +87,7 @@ class LoadBalancing(pulumi.ComponentResource):
             parent=self,
             after=(*granted, *args.pools.system_ready),
             skip_crds=False,
+            before_delete=args.before_controller_goes,
         )
         ingress_class = self._create_class(controller)
         self.handle = LoadBalancingHandle(ingress_class=INGRESS_CLASS, ready=(controller, ingress_class))
