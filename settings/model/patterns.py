@@ -27,7 +27,6 @@ EMAIL: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 HOSTED_ZONE: Final = r"^Z[0-9A-Z]{1,31}$"
 DOMAIN: Final = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 DIRECTORY: Final = r"^https://[a-z0-9][a-z0-9.-]*(:\d+)?(/[\w.~-]+)+$"
-EMAIL: Final = r"^[\w.+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+$"
 CERTIFICATE_ARN: Final = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]{36}$"
 WEB_ACL_ARN: Final = r"^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]{1,128}/[0-9a-f-]{36}$"
 PATTERNS: Final[dict[str, str]] = {
@@ -55,7 +54,6 @@ PATTERNS: Final[dict[str, str]] = {
     HOSTED_ZONE: "the id of a hosted zone, such as Z0123456789ABCDEFGHIJ",
     DOMAIN: "a domain in lower case without a dot at the end, such as ml.example.com",
     DIRECTORY: "the address of an ACME directory, such as https://acme-v02.api.letsencrypt.org/directory",
-    EMAIL: "a mail address, such as ml-platform@example.com",
     CERTIFICATE_ARN: "the ARN of an ACM certificate, such as "
     "arn:aws:acm:eu-central-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
     WEB_ACL_ARN: "the ARN of a regional web ACL, such as "

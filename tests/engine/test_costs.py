@@ -27,9 +27,7 @@ def test_an_environment_costs_the_same_by_the_engine_and_by_the_recording(tmp_pa
     engine.up()
     settings, usage = load_file(stack_file("dev")), usage_of("dev")
     plans = (from_export({"deployment": engine.export().deployment}), plan_of("dev"))
-    by_engine, by_recording = (
-        estimate(plan, settings, usage, price_table(), on=date(2026, 11, 22)) for plan in plans
-    )
+    by_engine, by_recording = (estimate(plan, settings, usage, price_table(), on=date(2026, 11, 22)) for plan in plans)
     assert by_engine.lines == by_recording.lines
     assert by_engine.not_priced == by_recording.not_priced
     assert by_engine.monthly.expected > 100
