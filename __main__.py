@@ -6,10 +6,12 @@ import pulumi_aws as aws
 from components.addons import Addons, AddonsArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
+from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
+from components.load_balancing import LoadBalancing, LoadBalancingArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
@@ -97,6 +99,32 @@ Karpenter(
         pools=pools.handle,
         key_arn=key_arn,
         before_controller_goes=teardown.nodes,
+    ),
+    opts=on_both,
+)
+load_balancing = LoadBalancing(
+    "load-balancing",
+    LoadBalancingArgs(
+        labels=labels,
+        spec=settings.load_balancing,
+        chart=settings.charts.aws_load_balancer_controller,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        log_bucket=store.handle.logs_bucket,
+        before_controller_goes=teardown.load_balancers,
+    ),
+    opts=on_both,
+)
+Domains(
+    "domains",
+    DomainsArgs(
+        labels=labels,
+        spec=settings.domains,
+        charts=settings.charts,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        ingress_class=load_balancing.handle.ingress_class,
+        resolver=str(settings.network.cidr[2]),
     ),
     opts=on_both,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from components.labels import ROLE_LABEL
-from components.releases import create_addon
+from components.releases import create_addon, spread_over_zones
 from settings.model import AddonVersions, PoolRole
 
 if TYPE_CHECKING:
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 COREDNS_CONFIGURATION = {
     "nodeSelector": {ROLE_LABEL: PoolRole.SYSTEM.value},
-    "topologySpreadConstraints": [
-        {
-            "maxSkew": 1,
-            "topologyKey": "topology.kubernetes.io/zone",
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-        }
-    ],
+    "topologySpreadConstraints": spread_over_zones({"k8s-app": "kube-dns"}),
 }
 """Configuration of the add-on `coredns`, by its published schema; its own tolerations accept system nodes."""
 

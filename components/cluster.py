@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from settings.model import ClusterSpec
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-CONTROL_PLANE_TO_NODE = {"aggregated-api": 6443, "webhook": 8443, "controller-webhook": 9443, "kubelet": 10250}
-"""TCP ports on which the API server calls what runs on nodes: metrics APIs, admission webhooks, kubelet."""
+CONTROL_PLANE_TO_NODE = {"load-balancing-webhook": 9443, "kubelet-and-webhooks": 10250, "metrics-api": 10251}
+"""TCP ports on which the API server calls what runs on nodes.
+
+9443: admission of the load balancer controller. 10250: kubelet, and the admission of cert-manager and of the Prometheus
+operator. 10251: metrics-server as EKS installs it (EKS user guide, "Kubernetes Metrics Server").
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class StoreHandle:
     """Name of the bucket that data sets arrive in."""
     models_bucket: pulumi.Output[str]
     """Name of the bucket that training writes models to."""
+    logs_bucket: pulumi.Output[str]
+    """Name of the bucket for access logs; not known before the bucket accepts them."""
     repositories: Mapping[str, pulumi.Output[str]]
     """Image repository URL by model."""
 
@@ -120,6 +122,26 @@ class KarpenterHandle:
     """Role of every node that Karpenter starts."""
     ready: Ready
     """Every elastic pool: after these a pod that waits gets a node, and while it exists they stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancingHandle:
+    """How requests from outside reach pods."""
+
+    ingress_class: str
+    """Class that an Ingress names; the controller answers it with an Application Load Balancer."""
+    ready: Ready
+    """Controller and class: what makes an Ingress waits for these, so that on destroy its load balancer goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainsHandle:
+    """What keeps hosted zones up to date."""
+
+    cluster_issuer: str | None
+    """ClusterIssuer that certificates name; None where the environment has none."""
+    ready: Ready
+    """Controllers and issuer: what has a host name waits for these, so that on destroy its record goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,10 @@ class Account:
         """ARN of a bucket, or of the objects in it that `key` (which may end in `*`) names."""
         return f"arn:{self.partition}:s3:::{name}" if key is None else f"arn:{self.partition}:s3:::{name}/{key}"
 
+    def route53(self, resource: str) -> str:
+        """ARN of something of Route 53, which knows neither region nor account."""
+        return f"arn:{self.partition}:route53:::{resource}"
+
     def instance_profile(self, name: str) -> str:
         """ARN of an instance profile."""
         return self.global_arn("iam", f"instance-profile/{name}")

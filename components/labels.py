@@ -25,6 +25,9 @@ MODELS: Final = "models"
 LOGS: Final = "logs"
 """Kind of the bucket that receives access logs."""
 
+BALANCER_LOGS: Final = "load-balancers"
+"""Prefix of the load balancers' access logs in the bucket for logs."""
+
 KARPENTER_DISCOVERY: Final = "karpenter.sh/discovery"
 """Tag by which Karpenter finds subnets and the node security group; its value is the cluster's name."""
 POOL_LABEL: Final = "slipway.dev/pool"
@@ -33,6 +36,8 @@ ROLE_LABEL: Final = "slipway.dev/role"
 """Node label with the pool's role: `system`, `cpu` or `gpu`."""
 CAPACITY_LABEL: Final = "slipway.dev/capacity"
 """Node label with the purchase option: `on-demand` or `spot`; also the key of the taint on spot nodes."""
+WORKLOAD_TYPE: Final = "workload-type"
+"""Namespace label that says what runs there: `training` or `inference`."""
 
 MAX_BUCKET_NAME: Final = 63
 """S3 user guide, "General purpose bucket naming rules"."""

@@ -34,6 +34,18 @@ def on_system_nodes() -> dict[str, Any]:
     }
 
 
+def spread_over_zones(match: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Constraint that spreads the pods with the labels `match` over zones, as far as there is room."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": dict(match)},
+        }
+    ]
+
+
 def create_release(
     name: str,
     *,

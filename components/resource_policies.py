@@ -92,6 +92,21 @@ def receive_access_logs(account: iam.Account, bucket: str, sources: Sequence[str
     }
 
 
+def receive_load_balancer_logs(account: iam.Account, bucket: str, prefix: str) -> iam.Statement:
+    """Elastic Load Balancing may deliver the access logs of the account's load balancers below `prefix`.
+
+    The account in the path is that of the load balancer, so no other account's logs come here (user guide for
+    Application Load Balancers, "Enable access logs").
+    """
+    return {
+        "Sid": "LoadBalancerLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": account.bucket(bucket, f"{prefix}/AWSLogs/{account.account_id}/*"),
+    }
+
+
 def bucket_policy(*statements: iam.Statement) -> str:
     """Policy of a bucket."""
     return iam.document(*statements, limit=MAX_BUCKET_POLICY)

@@ -17,7 +17,7 @@ import pulumi_aws as aws
 from components import iam, resource_policies
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
-from components.labels import DATA, LOGS, MODELS, Labels
+from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS, Labels
 
 if TYPE_CHECKING:
     from settings.model import ModelSpec, StoreSpec
@@ -49,13 +49,14 @@ class ArtifactStore(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._guarded = pulumi.ResourceOptions(parent=self, protect=args.protect)
         self._key = self._create_key()
-        data, models = self._create_buckets()
+        data, models, logs = self._create_buckets()
         aws.s3.BucketNotification(f"{name}-data-events", bucket=data.bucket.bucket, eventbridge=True, opts=self._child)
         repositories = {model.name: self._create_repository(model.name) for model in args.models}
         self.handle = StoreHandle(
             key_arn=self._key.arn,
             data_bucket=data.bucket.bucket,
             models_bucket=models.bucket.bucket,
+            logs_bucket=logs.policy.bucket,
             repositories={model: repository.repository_url for model, repository in repositories.items()},
         )
         self.register_outputs(
@@ -82,17 +83,19 @@ class ArtifactStore(pulumi.ComponentResource):
         aws.kms.Alias(f"{self._name}-key-alias", name=labels.key_alias, target_key_id=key.key_id, opts=self._child)
         return key
 
-    def _create_buckets(self) -> tuple[PrivateBucket, PrivateBucket]:
-        """The data and the models bucket; both log their access to a third."""
-        labels = self._args.labels
+    def _create_buckets(self) -> tuple[PrivateBucket, PrivateBucket, PrivateBucket]:
+        """The data and the models bucket, and the one that both, and load balancers, log accesses to."""
+        labels, account = self._args.labels, iam.Account.of(self._args.labels.environment)
         sources = [labels.bucket(DATA), labels.bucket(MODELS)]
-        delivery = resource_policies.receive_access_logs(
-            iam.Account.of(labels.environment), labels.bucket(LOGS), sources
+        deliveries = (
+            resource_policies.receive_access_logs(account, labels.bucket(LOGS), sources),
+            resource_policies.receive_load_balancer_logs(account, labels.bucket(LOGS), BALANCER_LOGS),
         )
-        logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, (delivery,), None)
+        logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, deliveries, None)
         return (
             self._create_bucket(DATA, self._key.arn, None, (), logs),
             self._create_bucket(MODELS, self._key.arn, None, (), logs),
+            logs,
         )
 
     def _create_bucket(

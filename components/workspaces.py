@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.labels import WORKLOAD_TYPE
+
 if TYPE_CHECKING:
     from components.handles import PodNetworkHandle
     from settings.model import NamespaceSpec
@@ -88,7 +90,7 @@ def namespace_labels(namespace: NamespaceSpec, kubernetes_version: str) -> dict[
     levels = {f"{POD_SECURITY}/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     versions = {f"{level}-version": f"v{kubernetes_version}" for level in levels}
     return {
-        "workload-type": namespace.workload_type,
+        WORKLOAD_TYPE: namespace.workload_type,
         "cost-center": namespace.cost_center,
         **levels,
         **versions,

@@ -1,12 +1,15 @@
-"""Which Kubernetes versions EKS supports, and until when, and which releases support them, as data.
+"""Which Kubernetes versions EKS supports, and until when, as data.
 
-Sources, read 2026-11-22: Amazon EKS user guide, "Understand the Kubernetes version lifecycle on EKS"; Karpenter
-documentation, "Compatibility". A version is listed only while its standard support lasts for at least another quarter;
-extended support costs six times as much per cluster hour.
+Source, read 2026-11-22: Amazon EKS user guide, "Understand the Kubernetes version lifecycle on EKS". A version is
+listed only while its standard support lasts for at least another quarter; extended support costs six times as much per
+cluster hour.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Literal
+
+READ: Final = date(2026, 11, 22)
+"""When the source was read."""
 
 KubernetesVersion = Literal["1.35", "1.36"]
 
@@ -15,5 +18,10 @@ STANDARD_SUPPORT_ENDS: Final[dict[KubernetesVersion, date]] = {
     "1.36": date(2027, 8, 2),
 }
 
-KARPENTER_SINCE: Final[dict[KubernetesVersion, tuple[int, int, int]]] = {"1.35": (1, 9, 0), "1.36": (1, 13, 0)}
-"""First release of Karpenter that supports a Kubernetes version."""
+SUPPORT_LEFT: Final = timedelta(days=90)
+"""An upgrade is prepared when less than this is left."""
+
+
+def ending(today: date) -> dict[KubernetesVersion, date]:
+    """Return the versions whose standard support has ended, or ends soon, as seen on the day `today`."""
+    return {version: end for version, end in STANDARD_SUPPORT_ENDS.items() if end - today < SUPPORT_LEFT}

@@ -13,9 +13,11 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from settings.versions import STANDARD_SUPPORT_ENDS, SUPPORT_LEFT, ending
 from tools import pulumi_cli, pulumi_release
 from tools.artefacts import Artefact, Cache, cache_root
 from tools.commands import Commands, SetupError, answer
@@ -226,6 +228,20 @@ def _profiles(path: Path) -> list[str]:
     return parser.sections()
 
 
+def kubernetes(today: date) -> Iterator[Finding]:
+    """The Kubernetes versions that stack files may name, and how long EKS supports them."""
+    soon = ending(today)
+    for version, end in STANDARD_SUPPORT_ENDS.items():
+        yield Finding(
+            name=f"Kubernetes {version}",
+            found=f"supported until {end}",
+            needed=f"{SUPPORT_LEFT.days} days of EKS standard support",
+            verdict=Verdict.TOO_OLD if version in soon else Verdict.OK,
+            remedy="move stacks to a newer version; add it to settings/versions.py and settings/compatibility.py",
+            local=False,
+        )
+
+
 def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Finding]:
     """All findings, in the order of the report."""
     cli = list(pulumi(cache))
@@ -242,6 +258,7 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
             "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", local=False
         ),
         credentials(environ, home),
+        *kubernetes(datetime.now(tz=UTC).date()),
         program("kubectl", "version --client", needed="optional", remedy="only to look into a cluster", local=False),
     ]
 

@@ -83,10 +83,12 @@ class KubernetesBackend(ResourceBackend):
 
 _CLUSTER_SCOPED: Final = frozenset(
     {
+        "ClusterIssuer",
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",
         "IngressClass",
+        "IngressClassParams",
         "NodePool",
         "EC2NodeClass",
         "PersistentVolume",

@@ -30,6 +30,7 @@ from settings.model.base import (
 )
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
+from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
 from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
 from settings.model.karpenter import (
     BudgetSpec,
@@ -39,6 +40,7 @@ from settings.model.karpenter import (
     LimitsSpec,
     TaintSpec,
 )
+from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
@@ -53,19 +55,23 @@ __all__ = [
     "ApprovedSpec",
     "BudgetSpec",
     "Capacity",
+    "CertificatesSpec",
     "ChartSpec",
     "ChartsSpec",
     "Cidr",
     "ClusterSpec",
     "ConsolidationSpec",
     "DataClassification",
+    "DomainsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "HostedZoneSpec",
     "HyperparametersSpec",
     "ImageDigest",
     "KarpenterSpec",
     "LimitsSpec",
+    "LoadBalancingSpec",
     "LogRetentionDays",
     "ModelData",
     "ModelSpec",
@@ -76,8 +82,10 @@ __all__ = [
     "NodePoolSpec",
     "Partition",
     "PoolRole",
+    "RecordsSpec",
     "Region",
     "RoleArn",
+    "Scheme",
     "Section",
     "Settings",
     "SpendingSpec",
@@ -107,6 +115,10 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    load_balancing: LoadBalancingSpec
+    """The load balancer controller, and what every load balancer has to be."""
+    domains: DomainsSpec
+    """Hosted zones, and what the cluster writes to them."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -22,3 +22,9 @@ class ChartsSpec(Section):
 
     karpenter: ChartSpec
     """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""
+    aws_load_balancer_controller: ChartSpec
+    """AWS Load Balancer Controller; the chart brings its custom resource definitions, which Helm installs only once."""
+    external_dns: ChartSpec
+    """ExternalDNS; installed where `slipway:domains.records` is set."""
+    cert_manager: ChartSpec
+    """cert-manager; installed where `slipway:domains.certificates` is set. Its versions begin with v."""

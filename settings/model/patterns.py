@@ -17,13 +17,18 @@ CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
 COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
-CHART_VERSION: Final = r"^\d+\.\d+\.\d+$"
+CHART_VERSION: Final = r"^v?\d+\.\d+\.\d+$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
 BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
 TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 EMAIL: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+HOSTED_ZONE: Final = r"^Z[0-9A-Z]{1,31}$"
+DOMAIN: Final = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
+DIRECTORY: Final = r"^https://[a-z0-9][a-z0-9.-]*(:\d+)?(/[\w.~-]+)+$"
+CERTIFICATE_ARN: Final = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]{36}$"
+WEB_ACL_ARN: Final = r"^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]{1,128}/[0-9a-f-]{36}$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
     ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
@@ -46,6 +51,13 @@ PATTERNS: Final[dict[str, str]] = {
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     TAINT_KEY: "a label key, such as example.com/team",
     EMAIL: "an e-mail address, such as ml-platform@example.com",
+    HOSTED_ZONE: "the id of a hosted zone, such as Z0123456789ABCDEFGHIJ",
+    DOMAIN: "a domain in lower case without a dot at the end, such as ml.example.com",
+    DIRECTORY: "the address of an ACME directory, such as https://acme-v02.api.letsencrypt.org/directory",
+    CERTIFICATE_ARN: "the ARN of an ACM certificate, such as "
+    "arn:aws:acm:eu-central-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
+    WEB_ACL_ARN: "the ARN of a regional web ACL, such as "
+    "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/edge/01234567-89ab-cdef-0123-456789abcdef",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""

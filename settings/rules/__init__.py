@@ -10,16 +10,30 @@ from contextlib import suppress
 from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
-from settings.rules import cluster, environment, karpenter, models, network, pools, spending
+from settings.rules import (
+    cluster,
+    domains,
+    environment,
+    karpenter,
+    load_balancing,
+    models,
+    network,
+    pools,
+    spending,
+    versions,
+)
 
 RULES = (
     *environment.RULES,
     *network.RULES,
     *cluster.RULES,
+    *versions.RULES,
     *pools.RULES,
     *karpenter.RULES,
-    *models.RULES,
     *spending.RULES,
+    *load_balancing.RULES,
+    *domains.RULES,
+    *models.RULES,
 )
 """Rules on the settings as a whole."""
 

@@ -111,19 +111,6 @@ def administrators_differ(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def kube_proxy_matches_the_control_plane(settings: Settings) -> Iterator[Finding]:
-    """EKS offers kube-proxy per Kubernetes minor version and refuses another one's."""
-    version, addon = settings.cluster.version, settings.cluster.addons.kube_proxy
-    if addon.removeprefix("v").split(".")[:2] != version.split("."):
-        yield Finding(
-            path=("cluster", "addons", "kubeProxy"),
-            found=addon,
-            allowed=f"a version of {version}, the minor version in slipway:cluster.version",
-            remedy="write what `aws eks describe-addon-versions --addon-name kube-proxy "
-            f"--kubernetes-version {version}` lists",
-        )
-
-
 RULES: Final[tuple[Rule, ...]] = (
     service_range_is_private,
     service_range_is_free,
@@ -132,5 +119,4 @@ RULES: Final[tuple[Rule, ...]] = (
     public_ranges_are_public,
     administrators_belong_to_the_account,
     administrators_differ,
-    kube_proxy_matches_the_control_plane,
 )

@@ -10,24 +10,10 @@ from settings.model import Capacity, ElasticPoolSpec, PoolRole, Settings
 from settings.problems import Finding, Path, join, repeated, show
 from settings.rules.environment import Rule
 from settings.rules.pools import SYSTEM_NODES, PoolRule
-from settings.versions import KARPENTER_SINCE
 
 _SPOT_FAMILIES: Final = 3
 _OWN_DOMAINS: Final = ("kubernetes.io", "k8s.io", "karpenter.sh", "k8s.aws", "nvidia.com", "slipway.dev")
 """Label domains whose taints role, capacity, Karpenter or Kubernetes itself set."""
-
-
-def charts_support_the_cluster(settings: Settings) -> Iterator[Finding]:
-    """An older Karpenter does not know the Kubernetes version and starts no node."""
-    version, chart = settings.cluster.version, settings.charts.karpenter.version
-    since = KARPENTER_SINCE[version]
-    if tuple(map(int, chart.split("."))) < since:
-        yield Finding(
-            path=("charts", "karpenter", "version"),
-            found=chart,
-            allowed=f"{'.'.join(map(str, since))} or newer for Kubernetes {version}",
-            remedy=f"raise it to {'.'.join(map(str, since))}, or to the newest release",
-        )
 
 
 def controllers_have_nodes(settings: Settings) -> Iterator[Finding]:
@@ -232,7 +218,6 @@ def _known(pool: ElasticPoolSpec) -> dict[int, str]:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    charts_support_the_cluster,
     controllers_have_nodes,
     elastic_names_differ,
     shared_types_have_an_order,

@@ -121,7 +121,7 @@ def test_the_control_plane_reaches_nodes_on_named_ports_and_nodes_reach_its_api(
         for rule in rules
         if rule.property_dependencies["securityGroupId"] == [nodes] and rule.inputs["ipProtocol"] == "tcp"
     ]
-    assert sorted(rule.inputs["fromPort"] for rule in inwards) == [6443, 8443, 9443, 10250]
+    assert sorted(rule.inputs["fromPort"] for rule in inwards) == [9443, 10250, 10251]
     assert all(rule.inputs["fromPort"] == rule.inputs["toPort"] for rule in inwards)
     back = recorded.one(INGRESS, "cluster-control-plane-from-nodes")
     assert back.property_dependencies["referencedSecurityGroupId"] == [nodes]

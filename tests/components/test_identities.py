@@ -38,24 +38,44 @@ SERVICES = {
 
 SERVICE_ACCOUNTS = {
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
+    "slipway-prod-load-balancing": "system:serviceaccount:kube-system:aws-load-balancer-controller",
     "slipway-prod-vpc-cni": "system:serviceaccount:kube-system:aws-node",
 }
 
 ACTIONS_WITHOUT_RESOURCE = {
+    "acm:ListCertificates",
     "cloudwatch:PutMetricData",
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeAvailabilityZones",
     "ec2:DescribeDhcpOptions",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
     "ec2:DescribeLaunchTemplates",
     "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+    "ec2:DescribeVpcPeeringConnections",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
+    "elasticloadbalancing:DescribeListenerAttributes",
+    "elasticloadbalancing:DescribeListenerCertificates",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeSSLPolicies",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
     "iam:ListInstanceProfiles",
     "pricing:GetProducts",
 }
@@ -65,8 +85,14 @@ ACTIONS_WITHOUT_RESOURCE = {
 """
 
 
-HARMLESS_IAM = {"iam:PassRole", "iam:GetInstanceProfile", "iam:ListInstanceProfiles"}
-"""The first only for the role of nodes, which has fewer rights than whoever hands it out."""
+HARMLESS_IAM = {
+    "iam:PassRole",
+    "iam:CreateServiceLinkedRole",
+    "iam:GetInstanceProfile",
+    "iam:ListInstanceProfiles",
+}
+"""The first only for the role of nodes, which has fewer rights than whoever hands it out, the second only for the role
+that Elastic Load Balancing itself takes."""
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -127,7 +153,9 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
-    assert roles == {f"slipway-prod-{duty}" for duty in ("flow-logs", "karpenter", "model", "training")}
+    assert roles == {
+        f"slipway-prod-{duty}" for duty in ("flow-logs", "karpenter", "load-balancing", "model", "training")
+    }
     for role in sorted(roles):
         for statement in statements(role):
             actions = set(listed(statement["Action"]))
@@ -144,6 +172,10 @@ def test_no_role_can_raise_its_own_rights() -> None:
             if "iam:PassRole" in actions:
                 assert listed(statement["Resource"]) == ["arn:aws:iam::777788889999:role/slipway-prod-karpenter-node"]
                 assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+            if "iam:CreateServiceLinkedRole" in actions:
+                service = "elasticloadbalancing.amazonaws.com"
+                assert f":role/aws-service-role/{service}/" in statement["Resource"]
+                assert statement["Condition"] == {"StringEquals": {"iam:AWSServiceName": service}}
 
 
 @pytest.mark.parametrize(

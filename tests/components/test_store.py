@@ -72,7 +72,7 @@ def test_every_bucket_refuses_plain_text_and_old_tls(stack: str) -> None:
         assert all(item["Principal"] == {"AWS": "*"} and item["Resource"] == [arn, f"{arn}/*"] for item in denials)
 
 
-def test_only_s3_on_behalf_of_our_buckets_may_write_access_logs(stack: str) -> None:
+def test_only_s3_for_our_buckets_and_elastic_load_balancing_may_write_access_logs(stack: str) -> None:
     recorded = record_program(stack)
     allowed = [
         (policy.name, item)
@@ -80,8 +80,11 @@ def test_only_s3_on_behalf_of_our_buckets_may_write_access_logs(stack: str) -> N
         for item in policy.policy()["Statement"]
         if item["Effect"] == "Allow"
     ]
-    ((name, statement),) = allowed
-    assert name == "store-logs-policy"
+    (name, statement), (balanced_name, balanced) = allowed
+    assert name == balanced_name == "store-logs-policy"
+    assert balanced["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    assert balanced["Action"] == "s3:PutObject"
+    assert balanced["Resource"].endswith(f"-logs/load-balancers/AWSLogs/{recorded.exports['accountId']}/*")
     assert statement["Principal"] == {"Service": "logging.s3.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": recorded.exports["accountId"]}
     sources = [f"arn:aws:s3:::{recorded.exports[bucket]}" for bucket in ("dataBucket", "modelsBucket")]

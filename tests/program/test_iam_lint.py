@@ -81,6 +81,21 @@ ACCEPTED = (
         "'ec2:(RunInstances|CreateFleet|CreateNetworkInterface)'",
         "the request names several resources, and each is allowed by a statement with conditions of its own",
     ),
+    Accepted(
+        "RESOURCE_MISMATCH",
+        "'ec2:CreateSecurityGroup'",
+        "the request names the group and its VPC, and each is allowed by a statement with conditions of its own",
+    ),
+    Accepted(
+        "RESOURCE_MISMATCH",
+        "'elasticloadbalancing:.*/net/",
+        "the linter asks for every kind of load balancer; this platform has Application Load Balancers only",
+    ),
+    Accepted(
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "elasticloadbalancing:(Scheme|SecurityPolicy|CreateAction)",
+        "three services have this prefix, and the linter looks the keys of the newest up in the oldest as well",
+    ),
     Accepted("RESOURCE_MISMATCH", "'logs:DescribeLogGroups'", "the service reference has a log group for it by now"),
 )
 

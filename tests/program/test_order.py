@@ -1,4 +1,4 @@
-"""Karpenter's order on the real engine: what it needs comes before it, and goes only when its nodes are gone."""
+"""The order of controllers on the real engine: what they need comes before them and goes after them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ SUPPORTS: Final = (
     "kubernetes:helm.sh/v3:Release::karpenter-controller",
 )
 """What a pool needs until its last node is gone."""
+BALANCING: Final = (
+    "aws:ec2/securityGroup:SecurityGroup::cluster-nodes",
+    "aws:iam/rolePolicy:RolePolicy::load-balancing-controller-change-load-balancers",
+    "kubernetes:helm.sh/v3:Release::load-balancing-controller",
+    "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams::load-balancing-parameters",
+    "kubernetes:networking.k8s.io/v1:IngressClass::load-balancing-class",
+)
+"""The same for load balancers: an Ingress waits for the last, so it goes while the controller may still clean up."""
 
 
 def calls(engine: Engine, verb: str) -> list[str]:
@@ -39,13 +47,14 @@ def calls(engine: Engine, verb: str) -> list[str]:
     return [urn.rpartition("$")[2] for each, urn in engine.world().calls() if each == verb]
 
 
-def test_karpenter_comes_after_what_it_needs_and_a_destroy_that_fails_midway_leaves_no_pool_without_it(
+def test_controllers_come_after_what_they_need_and_a_destroy_that_fails_midway_leaves_nothing_without_them(
     tmp_path: Path,
 ) -> None:
     engine = Engine(tmp_path / "sandbox", "local")
     engine.up()
     created = calls(engine, "create")
-    assert sorted(UPWARDS, key=created.index) == list(UPWARDS)
+    for chain in (UPWARDS, BALANCING):
+        assert sorted(chain, key=created.index) == list(chain)
     pools = [name for name in created if name.startswith(NODE_POOL)]
     assert len(pools) == 4
     assert max(map(created.index, SUPPORTS)) < min(map(created.index, pools))
@@ -62,5 +71,6 @@ def test_karpenter_comes_after_what_it_needs_and_a_destroy_that_fails_midway_lea
     assert engine.world().all() == []
     # The call that failed is in the list too; what counts is the last one for each resource.
     deleted = {name: place for place, name in enumerate(calls(engine, "delete"))}
-    assert sorted(UPWARDS, key=lambda name: -deleted[name]) == list(UPWARDS)
+    for chain in (UPWARDS, BALANCING):
+        assert sorted(chain, key=lambda name: -deleted[name]) == list(chain)
     assert min(deleted[name] for name in SUPPORTS) > max(deleted[name] for name in pools)

@@ -44,6 +44,7 @@ STATEFUL = {
 UNKNOWN_DOCUMENTS = {
     "karpenter-controller-encrypt-node-volumes",
     "karpenter-controller-role",
+    "load-balancing-controller-role",
     "pod-network-cni-role",
     "registry-model-use-key",
     "training-use-key",

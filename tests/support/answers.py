@@ -195,10 +195,13 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:sqs/queuePolicy:QueuePolicy": lambda request: (request.inputs["queueUrl"], {}),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _numbered("sgr", "security-group-rule"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _numbered("sgr", "security-group-rule"),
+    "kubernetes:cert-manager.io/v1:ClusterIssuer": _kubernetes_object,
     "kubernetes:core/v1:Namespace": _kubernetes_object,
+    "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams": _kubernetes_object,
     "kubernetes:helm.sh/v3:Release": _release,
     "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass": _kubernetes_object,
     "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
+    "kubernetes:networking.k8s.io/v1:IngressClass": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
 }
 """Type token → answer."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.versions import READ, STANDARD_SUPPORT_ENDS
 from tools import doctor, pulumi_cli, pulumi_release
 from tools.artefacts import MARKER, Cache
 from tools.commands import Commands
@@ -139,6 +140,13 @@ def test_the_exit_code_says_whether_local_can_run(
     said = capsys.readouterr().out
     assert ("get a thing" in said) == (not only.verdict.good)
     assert said.rstrip().endswith("cannot run before this is solved: thing" if code else "can run: make up")
+
+
+def test_a_kubernetes_version_is_too_old_for_real_environments_a_quarter_before_its_support_ends() -> None:
+    fresh, late = list(doctor.kubernetes(READ)), list(doctor.kubernetes(max(STANDARD_SUPPORT_ENDS.values())))
+    assert [found.verdict for found in fresh] == [Verdict.OK] * len(STANDARD_SUPPORT_ENDS)
+    assert [found.verdict for found in late] == [Verdict.TOO_OLD] * len(STANDARD_SUPPORT_ENDS)
+    assert not any(found.local for found in late), "environment local needs no EKS"
 
 
 def test_the_whole_examination_touches_no_network(

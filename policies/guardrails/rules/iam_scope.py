@@ -51,6 +51,7 @@ class UnscopedFacts:
         "*:List*",
         "*:Describe*",
         "*:Get*Attributes",
+        "route53:GetChange",
     )
     data_actions: Annotated[tuple[str, ...], "Patterns of actions that those cover but that reveal data."] = (
         "s3:ListBucket*",

@@ -119,7 +119,9 @@ _CONTRACTS = {
         at_least={"replicas": 2},
     ),
     "aws-load-balancer-controller": _Contract(
-        required=("clusterName", "vpcId", _ROLE), fixed={"serviceAccount.create": ("true",)}
+        required=("clusterName", "vpcId", _ROLE),
+        fixed={"serviceAccount.create": ("true",)},
+        instead={"vpcId": "vpcTags"},
     ),
     "nvidia-device-plugin": _Contract(
         required=("tolerations", "nodeSelector", "failOnInitError"), instead={"nodeSelector": "affinity"}
