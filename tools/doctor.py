@@ -20,6 +20,8 @@ from tools import pulumi_cli, pulumi_release
 from tools.artefacts import Artefact, Cache, cache_root
 from tools.commands import Commands, SetupError, answer
 from tools.environments import GROUPS, Environments
+from tools.go_programs import OLDEST_GO, go_refusal
+from tools.kube_programs import PROGRAMS, KubePrograms
 from tools.progress import Board
 
 GIGABYTE = 10**9
@@ -29,6 +31,17 @@ BUILD_GIGABYTES = 5.0
 """The same and Go's module and build caches while the CLI is built."""
 
 FOUND_WIDTH = 48
+
+
+class Use(StrEnum):
+    """What needs a prerequisite."""
+
+    LOCAL = "local"
+    """Environment `local`."""
+    REAL = "real"
+    """Environments on AWS."""
+    TEST_KUBE = "test-kube"
+    """Tests against a Kubernetes control plane, and nothing else."""
 
 
 class Verdict(StrEnum):
@@ -55,8 +68,8 @@ class Finding:
     needed: str
     verdict: Verdict
     remedy: str = ""
-    local: bool = True
-    """Whether environment `local` needs it; the rest is for real environments."""
+    use: Use = Use.LOCAL
+    """What needs it."""
 
 
 def python() -> Iterator[Finding]:
@@ -72,7 +85,7 @@ def python() -> Iterator[Finding]:
     )
 
 
-def program(name: str, question: str, *, needed: str, remedy: str, local: bool) -> Finding:
+def program(name: str, question: str, *, needed: str, remedy: str, use: Use) -> Finding:
     """A program on PATH that answers `name question`."""
     where = shutil.which(name)
     said = answer([where, *question.split()]) if where else None
@@ -82,7 +95,7 @@ def program(name: str, question: str, *, needed: str, remedy: str, local: bool) 
         needed=needed,
         verdict=Verdict.OK if said is not None else Verdict.FAILS if where else Verdict.MISSING,
         remedy=f"{where} is on PATH but `{name} {question}` fails; repair it" if where and said is None else remedy,
-        local=local,
+        use=use,
     )
 
 
@@ -106,7 +119,7 @@ def pulumi(cache: Cache, opener: pulumi_release.Opener = pulumi_release.fetch) -
         yield finding(f"{found.version} on PATH", Verdict.OK)
     elif _usable(cache, cached):
         yield finding(f"{version} in the cache", Verdict.OK)
-    elif (without_go := pulumi_cli.go_refusal()) is None:
+    elif (without_go := go_refusal()) is None:
         yield finding("- (official release or Go module)", Verdict.LATER)
         yield go(answer(["go", "env", "GOVERSION"]) or "-", Verdict.OK)
     else:
@@ -124,9 +137,24 @@ def go(found: str, verdict: Verdict) -> Finding:
     return Finding(
         name="go",
         found=found,
-        needed=f"{pulumi_cli.OLDEST_GO[0]}.{pulumi_cli.OLDEST_GO[1]} or newer, to build a CLI",
+        needed=f"{OLDEST_GO[0]}.{OLDEST_GO[1]} or newer, to build a CLI",
         verdict=verdict,
         remedy="install Go (go.dev/doc/install), or take one of the other ways to a Pulumi CLI",
+    )
+
+
+def control_plane(cache: Cache) -> Finding:
+    """What `make test-kube` runs against: built before, or to be built with Go."""
+    programs = KubePrograms(cache, Commands())
+    missing = [name for name in PROGRAMS if not cache.ready(programs.artefact(name))]
+    without_go = go_refusal() if missing else None
+    return Finding(
+        name="control plane",
+        found=without_go or (f"- (Go modules: {', '.join(missing)})" if missing else f"{len(PROGRAMS)} programs"),
+        needed=f"Go {'.'.join(map(str, OLDEST_GO))} or newer, to build it",
+        verdict=Verdict.MISSING if without_go else Verdict.LATER if missing else Verdict.OK,
+        remedy="install Go (go.dev/doc/install); only `make test-kube` needs it",
+        use=Use.TEST_KUBE,
     )
 
 
@@ -190,7 +218,7 @@ def language_host() -> Finding:
         needed="beside a `pulumi` on PATH",
         verdict=Verdict.OK if host else Verdict.MISSING,
         remedy="install the official Pulumi release (pulumi.com/docs/install)",
-        local=False,
+        use=Use.REAL,
     )
 
 
@@ -213,7 +241,7 @@ def credentials(environ: Mapping[str, str], home: Path) -> Finding:
         needed="a profile, SSO session or role (not tried)",
         verdict=Verdict.OK if sources else Verdict.MISSING,
         remedy="`aws configure sso`, then export AWS_PROFILE=<the profile>",
-        local=False,
+        use=Use.REAL,
     )
 
 
@@ -232,24 +260,25 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
     building = any(finding.name == "go" for finding in cli)
     return [
         *python(),
-        program("make", "--version", needed="any", remedy="Debian, Ubuntu: apt-get install make", local=True),
+        program("make", "--version", needed="any", remedy="Debian, Ubuntu: apt-get install make", use=Use.LOCAL),
         *cli,
         *installed(cache),
         disk(cache.root, BUILD_GIGABYTES if building else INSTALLED_GIGABYTES),
         loopback(),
+        control_plane(cache),
         language_host(),
         program(
-            "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", local=False
+            "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", use=Use.REAL
         ),
         credentials(environ, home),
-        program("kubectl", "version --client", needed="optional", remedy="only to look into a cluster", local=False),
+        program("kubectl", "version --client", needed="optional", remedy="only to look into a cluster", use=Use.REAL),
     ]
 
 
 def report(findings: list[Finding]) -> str:
     """The table, then what to do about each row that is not good."""
     header = ("prerequisite", "for", "state", "found", "needed")
-    rows = [(f.name, "local" if f.local else "real", f.verdict.value, _short(f.found), f.needed) for f in findings]
+    rows = [(f.name, f.use.value, f.verdict.value, _short(f.found), f.needed) for f in findings]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
@@ -266,7 +295,7 @@ def _short(text: str) -> str:
 def main() -> int:
     """Print the report; 0 when nothing that `local` needs is missing."""
     findings = examine(Cache(cache_root(), Board()), os.environ, Path.home())
-    blocking = [finding.name for finding in findings if finding.local and not finding.verdict.good]
+    blocking = [finding.name for finding in findings if finding.use is Use.LOCAL and not finding.verdict.good]
     sys.stdout.write(report(findings) + "\n\n")
     verdict = f"cannot run before this is solved: {', '.join(blocking)}" if blocking else "can run: make up"
     sys.stdout.write(f"environment `local` {verdict}\n")

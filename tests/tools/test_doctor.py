@@ -7,7 +7,8 @@ import pytest
 from tools import doctor, pulumi_cli, pulumi_release
 from tools.artefacts import MARKER, Cache
 from tools.commands import Commands
-from tools.doctor import Finding, Verdict
+from tools.doctor import Finding, Use, Verdict
+from tools.kube_programs import PROGRAMS, KubePrograms
 
 Fake = Callable[[str, str], Path]
 PINNED = pulumi_cli.pinned_version()
@@ -58,6 +59,22 @@ def test_without_go_the_official_release_decides(cache: Cache, fake: Fake) -> No
     assert verdicts(cache, offline) == {"pulumi": Verdict.MISSING, "go": Verdict.MISSING}
 
 
+def test_a_control_plane_is_built_where_go_is_and_then_needs_no_go(cache: Cache, fake: Fake) -> None:
+    fake("unrelated", "")
+    missing = doctor.control_plane(cache)
+    assert (missing.verdict, missing.found, missing.use) == (Verdict.MISSING, "no `go` on PATH", Use.TEST_KUBE)
+    fake("go", "echo go1.26.0")
+    assert doctor.control_plane(cache).verdict is Verdict.LATER
+    for name in PROGRAMS:
+        folder = cache.path(KubePrograms(cache, Commands()).artefact(name))
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+        (folder / MARKER).touch()
+    fake("go", "exit 1")
+    assert doctor.control_plane(cache).verdict is Verdict.OK
+
+
 def test_what_is_too_old_is_called_so_with_all_three_ways(cache: Cache, fake: Fake) -> None:
     path = fake("pulumi", "echo v3.1.0")
     fake("go", "echo go1.19")
@@ -73,7 +90,7 @@ def test_what_is_too_old_is_called_so_with_all_three_ways(cache: Cache, fake: Fa
 def test_a_program_is_judged_by_what_it_answers(fake: Fake, script: str | None, verdict: Verdict) -> None:
     if script is not None:
         fake("tool", script)
-    finding = doctor.program("tool", "--version", needed="any", remedy="get it", local=False)
+    finding = doctor.program("tool", "--version", needed="any", remedy="get it", use=Use.REAL)
     assert finding.verdict is verdict
     assert finding.found == {Verdict.OK: "tool 1.2", Verdict.MISSING: "-"}.get(verdict, finding.found)
 
@@ -113,19 +130,20 @@ def test_a_machine_without_loopback_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert doctor.loopback().verdict is Verdict.FAILS
 
 
-def finding(verdict: Verdict, *, local: bool) -> Finding:
-    return Finding(name="thing", found="-", needed="any", verdict=verdict, remedy="get a thing", local=local)
+def finding(verdict: Verdict, *, use: Use) -> Finding:
+    return Finding(name="thing", found="-", needed="any", verdict=verdict, remedy="get a thing", use=use)
 
 
 @pytest.mark.parametrize(
     ("only", "code"),
     [
-        (finding(Verdict.OK, local=True), 0),
-        (finding(Verdict.LATER, local=True), 0),
-        (finding(Verdict.MISSING, local=False), 0),
-        (finding(Verdict.MISSING, local=True), 1),
-        (finding(Verdict.TOO_OLD, local=True), 1),
-        (finding(Verdict.FAILS, local=True), 1),
+        (finding(Verdict.OK, use=Use.LOCAL), 0),
+        (finding(Verdict.LATER, use=Use.LOCAL), 0),
+        (finding(Verdict.MISSING, use=Use.REAL), 0),
+        (finding(Verdict.MISSING, use=Use.TEST_KUBE), 0),
+        (finding(Verdict.MISSING, use=Use.LOCAL), 1),
+        (finding(Verdict.TOO_OLD, use=Use.LOCAL), 1),
+        (finding(Verdict.FAILS, use=Use.LOCAL), 1),
     ],
 )
 def test_the_exit_code_says_whether_local_can_run(
@@ -151,6 +169,16 @@ def test_the_whole_examination_touches_no_network(
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     names = [found.name for found in doctor.examine(cache, {}, tmp_path)]
-    assert {"python", "make", "pulumi", "uv", "disk space", "loopback", "aws", "AWS credentials"} <= set(names)
+    assert {
+        "python",
+        "make",
+        "pulumi",
+        "uv",
+        "disk space",
+        "loopback",
+        "control plane",
+        "aws",
+        "AWS credentials",
+    } <= set(names)
     assert len(names) == len(set(names))
     assert not cache.root.exists(), "nothing is changed"
