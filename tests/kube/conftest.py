@@ -1,0 +1,33 @@
+"""What all tests of a real control plane share: one etcd, and clusters that start empty."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kube.control_plane import Cluster, Etcd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    with Etcd(tmp_path_factory.mktemp("etcd")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def open_cluster(etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[Cluster]]:
+    """Starts an empty cluster: an API server, with the controllers that quotas and service accounts need."""
+
+    @contextmanager
+    def open_() -> Generator[Cluster]:
+        with Cluster(tmp_path_factory.mktemp("cluster"), etcd) as cluster:
+            cluster.start_controllers()
+            yield cluster
+
+    return open_
