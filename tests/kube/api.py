@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 SECONDS = 30.0
@@ -229,12 +229,3 @@ def named(item: Object) -> str:
     metadata = item.get("metadata", {})
     inside = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"{item['kind']} {inside}{metadata.get('name', '?')}"
-
-
-def refusals(api: Api, items: Sequence[Object]) -> Iterator[str]:
-    """Create objects for real, in order; says of each one that is refused what the server says."""
-    for item in items:
-        try:
-            api.create(item)
-        except (Refused, LookupError) as refused:
-            yield f"{named(item)}: {refused}"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kube.admitted import Admitted, admit
 from tests.kube.control_plane import Cluster, Etcd
+from tests.support.recorded import STACKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,3 +33,12 @@ def open_cluster(etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Callab
             yield cluster
 
     return open_
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def admitted(
+    request: pytest.FixtureRequest, open_cluster: Callable[[], AbstractContextManager[Cluster]]
+) -> Iterator[Admitted]:
+    """Each stack in turn, its objects created on a cluster of its own."""
+    with open_cluster() as cluster:
+        yield admit(request.param, cluster)

@@ -11,11 +11,12 @@ from tests.kube.manifests import read_manifests
 from tools.kube_programs import KUBE_MODULE, module_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tests.kube.api import Api, Object
     from tests.kube.control_plane import Cluster
+    from tests.support.objects import Release
 
 KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 KARPENTER_CORE = "sigs.k8s.io/karpenter"
@@ -40,23 +41,37 @@ CHARTS_ELSEWHERE = frozenset(
         "kube-prometheus-stack",
         "metrics-server",
         "nvidia-device-plugin",
+        "prometheus-operator-crds",
         "prometheus-adapter",
     }
 )
 """Charts that no Go module carries as a folder that Helm can render; their values are not checked here."""
 
-_FILES = {
-    "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd/*.yaml",
-    "github.com/cert-manager/cert-manager": "deploy/crds/*.yaml",
-    "sigs.k8s.io/external-dns": "charts/external-dns/crds/*.yaml",
-    "sigs.k8s.io/gateway-api": "config/crd/standard/gateway.networking.k8s.io_*.yaml",
+GROUPS = {
+    "monitoring.coreos.com": (
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/monitoring.coreos.com_*.yaml",
+    ),
+    "cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml"),
+    "acme.cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/acme.cert-manager.io_*.yaml"),
+    "externaldns.k8s.io": ("sigs.k8s.io/external-dns", "charts/external-dns/crds/*.yaml"),
+    "gateway.networking.k8s.io": ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_*.yaml"),
 }
+"""API groups whose definitions a Go module carries: module and files."""
 
 
 def chart_folder(name: str) -> Path:
     """Folder of a chart of `CHARTS`."""
     module, folder = CHARTS[name]
     return module_folders()[module] / folder
+
+
+def manifests(release: Release) -> tuple[Object, ...]:
+    """What a release of the program consists of; nothing where the chart is one of `CHARTS_ELSEWHERE`."""
+    if release.chart in CHARTS_ELSEWHERE:
+        return ()
+    chart = chart_folder(release.chart)
+    return rendered(chart, release.values, name=release.name, namespace=release.namespace, crds=release.crds)
 
 
 @functools.cache
@@ -66,11 +81,19 @@ def karpenter_definitions() -> tuple[Object, ...]:
 
 
 @functools.cache
-def definitions() -> tuple[Object, ...]:
-    """Every definition there is."""
-    folders = module_folders()
-    files = [file for module, pattern in _FILES.items() for file in sorted(folders[module].glob(pattern))]
-    return (*karpenter_definitions(), *_definitions_in(files))
+def definitions(group: str) -> tuple[Object, ...]:
+    """The definitions of an API group of `GROUPS`."""
+    module, files = GROUPS[group]
+    return tuple(_definitions_in(sorted(module_folders()[module].glob(files))))
+
+
+def definitions_for(items: Iterable[Object]) -> tuple[Object, ...]:
+    """Karpenter's definitions and those of every other API group that some objects are of."""
+    groups = {item["apiVersion"].partition("/")[0] for item in items if "/" in item["apiVersion"]}
+    return (
+        *karpenter_definitions(),
+        *(item for group in sorted(groups & GROUPS.keys()) for item in definitions(group)),
+    )
 
 
 @functools.cache
@@ -85,16 +108,16 @@ def _definitions_in(files: Iterable[Path]) -> Iterable[Object]:
         yield from (item for item in read_manifests(file.read_text("utf-8")) if item["kind"] == DEFINITION)
 
 
-def install(cluster: Cluster, items: Iterable[Object]) -> None:
+def install(cluster: Cluster, items: Sequence[Object]) -> None:
     """Create definitions and wait until the server serves every version of all of them."""
     for item in items:
         cluster.api.create(item)
+    for item in items:
         kind, group = item["spec"]["names"]["kind"], item["spec"]["group"]
         for version in item["spec"]["versions"]:
             if version["served"]:
-                cluster.until(
-                    functools.partial(_serves, cluster.api, f"{group}/{version['name']}", kind), f"{kind} is served"
-                )
+                served = functools.partial(_serves, cluster.api, f"{group}/{version['name']}", kind)
+                cluster.until(served, f"{kind} of {group}/{version['name']} is served")
 
 
 def _serves(api: Api, api_version: str, kind: str) -> bool:

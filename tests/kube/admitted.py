@@ -1,0 +1,74 @@
+"""A stack's objects on a cluster of its own, and what the server said to each."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.kube.api import Refused, named
+from tests.kube.definitions import definitions_for, install, manifests
+from tests.support.objects import program_objects, program_releases
+
+if TYPE_CHECKING:
+    from tests.kube.api import Api, Object
+    from tests.kube.control_plane import Cluster
+
+ENFORCED = "pod-security.kubernetes.io/enforce"
+KINDS_ELSEWHERE = frozenset({"IngressClassParams", "TargetGroupBinding"})
+"""Kinds of the AWS Load Balancer Controller: no Go module carries its definitions, so nothing is said of them here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """One stack on one cluster."""
+
+    stack: str
+    cluster: Cluster
+    objects: tuple[Object, ...]
+    """What the program registers, without `KINDS_ELSEWHERE`."""
+    refused: tuple[str, ...]
+    """What the server said to those that it did not accept."""
+
+    @property
+    def api(self) -> Api:
+        """The server."""
+        return self.cluster.api
+
+    def of_kind(self, *kinds: str) -> list[Object]:
+        """The program's objects of some kinds."""
+        return [item for item in self.objects if item["kind"] in kinds]
+
+    def namespaces(self, level: str) -> list[str]:
+        """The program's namespaces that enforce a level of the Pod Security Standards."""
+        return [
+            item["metadata"]["name"]
+            for item in self.of_kind("Namespace")
+            if item["metadata"].get("labels", {}).get(ENFORCED) == level
+        ]
+
+
+def admit(stack: str, cluster: Cluster) -> Admitted:
+    """Install the definitions, then create what the program registers, for real and under strict field validation."""
+    registered = [item for item in program_objects(stack) if item.object["kind"] not in KINDS_ELSEWHERE]
+    of_charts = [item for release in program_releases(stack) for item in manifests(release)]
+    install(cluster, definitions_for([*(item.object for item in registered), *of_charts]))
+    refused: list[str] = []
+    for item in registered:
+        try:
+            (cluster.api.apply if item.patch else cluster.api.create)(item.object)
+        except (Refused, LookupError) as error:
+            refused.append(f"{named(item.object)}: {error}")
+    objects = tuple(item.object for item in registered)
+    return Admitted(stack=stack, cluster=cluster, objects=objects, refused=tuple(refused))
+
+
+def changed(item: Object, path: tuple[str | int, ...], value: object) -> Object:
+    """A copy of an object under another name, with another value at a path."""
+    copied = copy.deepcopy(item)
+    copied["metadata"]["name"] = f"{item['metadata']['name']}-changed"
+    holder: Any = copied
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    return copied
