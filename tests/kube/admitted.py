@@ -11,6 +11,8 @@ from tests.kube.definitions import definitions_for, install, manifests
 from tests.support.objects import program_objects, program_releases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from tests.kube.api import Api, Object
     from tests.kube.control_plane import Cluster
 
@@ -28,6 +30,10 @@ class Admitted:
     objects: tuple[Object, ...]
     """What the program registers, without `KINDS_ELSEWHERE`."""
     refused: tuple[str, ...]
+    """What the server said to those that it did not accept."""
+    manifests: tuple[Object, ...]
+    """What the program's releases consist of, as far as their charts can be rendered here."""
+    refused_manifests: tuple[str, ...]
     """What the server said to those that it did not accept."""
 
     @property
@@ -49,18 +55,32 @@ class Admitted:
 
 
 def admit(stack: str, cluster: Cluster) -> Admitted:
-    """Install the definitions, then create what the program registers, for real and under strict field validation."""
+    """Create what the program registers and what its releases consist of, for real and under strict field validation.
+
+    The definitions come first; in a real cluster, releases of their own bring them.
+    """
     registered = [item for item in program_objects(stack) if item.object["kind"] not in KINDS_ELSEWHERE]
-    of_charts = [item for release in program_releases(stack) for item in manifests(release)]
-    install(cluster, definitions_for([*(item.object for item in registered), *of_charts]))
-    refused: list[str] = []
-    for item in registered:
-        try:
-            (cluster.api.apply if item.patch else cluster.api.create)(item.object)
-        except (Refused, LookupError) as error:
-            refused.append(f"{named(item.object)}: {error}")
     objects = tuple(item.object for item in registered)
-    return Admitted(stack=stack, cluster=cluster, objects=objects, refused=tuple(refused))
+    of_charts = tuple(item for release in program_releases(stack) for item in manifests(release))
+    install(cluster, definitions_for([*objects, *of_charts]))
+    api = cluster.api
+    return Admitted(
+        stack=stack,
+        cluster=cluster,
+        objects=objects,
+        refused=tuple(_refusals((item.object, api.apply if item.patch else api.create) for item in registered)),
+        manifests=of_charts,
+        # Applied, since the definitions among them are there already.
+        refused_manifests=tuple(_refusals((item, api.apply) for item in of_charts)),
+    )
+
+
+def _refusals(writes: Iterable[tuple[Object, Callable[[Object], Object]]]) -> Iterator[str]:
+    for item, write in writes:
+        try:
+            write(item)
+        except (Refused, LookupError) as error:
+            yield f"{named(item)}: {error}"
 
 
 def changed(item: Object, path: tuple[str | int, ...], value: object) -> Object:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from components.karpenter_objects import CRD_VALUES
 from tests.kube.helm import rendered
 from tests.kube.manifests import read_manifests
-from tools.kube_programs import KUBE_MODULE, module_folders
+from tools.go_programs import required_version
+from tools.kube_programs import KUBE_MANIFESTS, KUBE_MODULE, module_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,6 +65,15 @@ def chart_folder(name: str) -> Path:
     """Folder of a chart of `CHARTS`."""
     module, folder = CHARTS[name]
     return module_folders()[module] / folder
+
+
+def pinned_versions(name: str) -> set[str]:
+    """Versions of a chart of `CHARTS` by which a release may ask for it: the chart's own, and its module's.
+
+    Karpenter's release gives the chart the version of the tag; the file in the repository lags behind.
+    """
+    described = read_manifests((chart_folder(name) / "Chart.yaml").read_text("utf-8"))[0]
+    return {described["version"], required_version(KUBE_MANIFESTS, CHARTS[name][0])}
 
 
 def manifests(release: Release) -> tuple[Object, ...]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.kube.admitted import ENFORCED, KINDS_ELSEWHERE, changed
 from tests.kube.api import Refused
+from tests.kube.helm import leaves
 from tests.support.objects import program_objects
 
 if TYPE_CHECKING:
@@ -60,23 +61,15 @@ def test_the_server_holds_what_the_program_registered(admitted: Admitted) -> Non
     for item in admitted.objects:
         metadata = item["metadata"]
         held = admitted.api.get(item["apiVersion"], item["kind"], metadata["name"], metadata.get("namespace"))
-        assert list(lost(item, held)) == [], metadata["name"]
+        assert lost(item, held) == [], metadata["name"]
+        assert lost({**item, "spec": {"probe": 1}}, held) == ["spec.probe"]
 
 
-def lost(wanted: Any, held: Any, path: str = "") -> list[str]:
-    """Where an object lacks keys or list items of another; values may be written in another way (1000m, 1)."""
-    if isinstance(wanted, dict) and isinstance(held, dict):
-        return [problem for key, value in wanted.items() for problem in lost(value, held.get(key), f"{path}.{key}")]
-    if isinstance(wanted, list) and isinstance(held, list):
-        if len(wanted) != len(held):
-            return [f"{path}: {len(held)} of {len(wanted)}"]
-        return [
-            problem
-            for position, pair in enumerate(zip(wanted, held, strict=True))
-            for problem in lost(*pair, f"{path}[{position}]")
-        ]
-    # An empty list or mapping and none are the same to the server.
-    return [path] if wanted not in ({}, [], None, False, 0, "") and held is None else []
+def lost(wanted: Object, held: Object) -> list[str]:
+    """Paths of values that one object has and another lacks; a value may be written in another way (1000m, 1)."""
+    kept = {path for path, _ in leaves(held)}
+    # An empty value and none are the same to the server.
+    return [".".join(map(str, path)) for path, value in leaves(wanted) if value and path not in kept]
 
 
 def test_a_field_that_does_not_exist_is_refused_on_every_kind(admitted: Admitted) -> None:
