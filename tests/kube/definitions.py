@@ -27,6 +27,7 @@ CHARTS = {
     "karpenter": (KARPENTER_AWS, "charts/karpenter"),
     "karpenter-crd": (KARPENTER_AWS, "charts/karpenter-crd"),
     "external-dns": ("sigs.k8s.io/external-dns", "charts/external-dns"),
+    "cert-manager": ("github.com/cert-manager/cert-manager", "deploy/charts/cert-manager"),
 }
 """Charts whose source is a Go module: module and folder."""
 CHARTS_ELSEWHERE = frozenset(
@@ -35,7 +36,6 @@ CHARTS_ELSEWHERE = frozenset(
         "aws-fsx-csi-driver",
         "aws-load-balancer-controller",
         "aws-mountpoint-s3-csi-driver",
-        "cert-manager",
         "cluster-autoscaler",
         "dcgm-exporter",
         "keda",
@@ -70,10 +70,11 @@ def chart_folder(name: str) -> Path:
 def pinned_versions(name: str) -> set[str]:
     """Versions of a chart of `CHARTS` by which a release may ask for it: the chart's own, and its module's.
 
-    Karpenter's release gives the chart the version of the tag; the file in the repository lags behind.
+    Some projects give the chart the version of the tag when they publish it; the file in the repository lags behind.
     """
     described = read_manifests((chart_folder(name) / "Chart.yaml").read_text("utf-8"))[0]
-    return {described["version"], required_version(KUBE_MANIFESTS, CHARTS[name][0])}
+    version = required_version(KUBE_MANIFESTS, CHARTS[name][0])
+    return {described["version"], version, f"v{version}"}
 
 
 def manifests(release: Release) -> tuple[Object, ...]:
