@@ -33,17 +33,6 @@ BUILD_GIGABYTES = 5.0
 FOUND_WIDTH = 48
 
 
-class Use(StrEnum):
-    """What needs a prerequisite."""
-
-    LOCAL = "local"
-    """Environment `local`."""
-    REAL = "real"
-    """Environments on AWS."""
-    TEST_KUBE = "test-kube"
-    """Tests against a Kubernetes control plane, and nothing else."""
-
-
 class Verdict(StrEnum):
     """State of one prerequisite."""
 
@@ -68,8 +57,15 @@ class Finding:
     needed: str
     verdict: Verdict
     remedy: str = ""
-    use: Use = Use.LOCAL
-    """What needs it."""
+    local: bool = True
+    """Whether environment `local` needs it; the rest is for real environments."""
+    only: str = ""
+    """The one target that needs it, where nothing else does; then `local` is false."""
+
+    @property
+    def use(self) -> str:
+        """What needs it, in a word."""
+        return self.only or ("local" if self.local else "real")
 
 
 def python() -> Iterator[Finding]:
@@ -85,7 +81,7 @@ def python() -> Iterator[Finding]:
     )
 
 
-def program(name: str, question: str, *, needed: str, remedy: str, use: Use) -> Finding:
+def program(name: str, question: str, *, needed: str, remedy: str, local: bool) -> Finding:
     """A program on PATH that answers `name question`."""
     where = shutil.which(name)
     said = answer([where, *question.split()]) if where else None
@@ -95,7 +91,7 @@ def program(name: str, question: str, *, needed: str, remedy: str, use: Use) -> 
         needed=needed,
         verdict=Verdict.OK if said is not None else Verdict.FAILS if where else Verdict.MISSING,
         remedy=f"{where} is on PATH but `{name} {question}` fails; repair it" if where and said is None else remedy,
-        use=use,
+        local=local,
     )
 
 
@@ -154,7 +150,8 @@ def control_plane(cache: Cache) -> Finding:
         needed=f"Go {'.'.join(map(str, OLDEST_GO))} or newer, to build it",
         verdict=Verdict.MISSING if without_go else Verdict.LATER if missing else Verdict.OK,
         remedy="install Go (go.dev/doc/install); only `make test-kube` needs it",
-        use=Use.TEST_KUBE,
+        local=False,
+        only="test-kube",
     )
 
 
@@ -218,7 +215,7 @@ def language_host() -> Finding:
         needed="beside a `pulumi` on PATH",
         verdict=Verdict.OK if host else Verdict.MISSING,
         remedy="install the official Pulumi release (pulumi.com/docs/install)",
-        use=Use.REAL,
+        local=False,
     )
 
 
@@ -241,7 +238,7 @@ def credentials(environ: Mapping[str, str], home: Path) -> Finding:
         needed="a profile, SSO session or role (not tried)",
         verdict=Verdict.OK if sources else Verdict.MISSING,
         remedy="`aws configure sso`, then export AWS_PROFILE=<the profile>",
-        use=Use.REAL,
+        local=False,
     )
 
 
@@ -260,7 +257,7 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
     building = any(finding.name == "go" for finding in cli)
     return [
         *python(),
-        program("make", "--version", needed="any", remedy="Debian, Ubuntu: apt-get install make", use=Use.LOCAL),
+        program("make", "--version", needed="any", remedy="Debian, Ubuntu: apt-get install make", local=True),
         *cli,
         *installed(cache),
         disk(cache.root, BUILD_GIGABYTES if building else INSTALLED_GIGABYTES),
@@ -268,17 +265,17 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
         control_plane(cache),
         language_host(),
         program(
-            "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", use=Use.REAL
+            "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", local=False
         ),
         credentials(environ, home),
-        program("kubectl", "version --client", needed="optional", remedy="only to look into a cluster", use=Use.REAL),
+        program("kubectl", "version --client", needed="optional", remedy="only to look into a cluster", local=False),
     ]
 
 
 def report(findings: list[Finding]) -> str:
     """The table, then what to do about each row that is not good."""
     header = ("prerequisite", "for", "state", "found", "needed")
-    rows = [(f.name, f.use.value, f.verdict.value, _short(f.found), f.needed) for f in findings]
+    rows = [(f.name, f.use, f.verdict.value, _short(f.found), f.needed) for f in findings]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
@@ -295,7 +292,7 @@ def _short(text: str) -> str:
 def main() -> int:
     """Print the report; 0 when nothing that `local` needs is missing."""
     findings = examine(Cache(cache_root(), Board()), os.environ, Path.home())
-    blocking = [finding.name for finding in findings if finding.use is Use.LOCAL and not finding.verdict.good]
+    blocking = [finding.name for finding in findings if finding.local and not finding.verdict.good]
     sys.stdout.write(report(findings) + "\n\n")
     verdict = f"cannot run before this is solved: {', '.join(blocking)}" if blocking else "can run: make up"
     sys.stdout.write(f"environment `local` {verdict}\n")
