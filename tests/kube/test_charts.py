@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kube.admitted import without_pods
 from tests.kube.definitions import CHARTS, CHARTS_ELSEWHERE, chart_folder, manifests, pinned_versions
 from tests.kube.helm import ChartError, leaves, rendered, unread
+from tests.kube.pods import container
 from tests.support.objects import program_releases
 from tests.support.recorded import STACKS
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.kube.admitted import Admitted
+    from tests.kube.api import Object
     from tests.support.objects import Release
 
 pytestmark = pytest.mark.kube
@@ -31,6 +34,34 @@ def test_the_server_accepts_every_object_of_the_charts(admitted: Admitted) -> No
     assert admitted.refused_manifests == ()
     kinds = {item["kind"] for item in admitted.manifests}
     assert {"Deployment", "ServiceAccount", "ClusterRole", "PodDisruptionBudget", "CustomResourceDefinition"} <= kinds
+
+
+def test_every_deployment_gets_the_pods_that_it_asks_for(admitted: Admitted) -> None:
+    deployments = [item for item in [*admitted.objects, *admitted.manifests] if item["kind"] == "Deployment"]
+    assert "karpenter" in {item["metadata"]["name"] for item in deployments}
+    assert admitted.without_pods == ()
+
+
+def test_a_deployment_whose_pods_are_not_admitted_is_found_with_the_reason(admitted: Admitted) -> None:
+    namespace = admitted.namespaces("restricted")[0]
+    refused = deployment(namespace, "root", container(runAsNonRoot=False))
+    deployments = [deployment(namespace, "fine", container()), refused]
+    for item in deployments:
+        admitted.api.create(item)
+    (problem,) = without_pods(admitted.cluster, deployments, seconds=5)
+    assert problem.startswith(f"Deployment {namespace}/root: ")
+    assert 'violates PodSecurity "restricted:' in problem
+
+
+def deployment(namespace: str, name: str, only: Object) -> Object:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [only]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 @pytest.mark.parametrize("stack", STACKS)
