@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tests.kube.api import Object
 
 SECONDS = 60.0
+SERVED = (
+    "monitoring.coreos.com/v1",
+    *(f"monitoring.coreos.com/v1/{kind}" for kind in ("PodMonitor", "PrometheusRule", "ServiceMonitor")),
+)
+"""What a cluster serves beside Kubernetes' own when charts are installed; some leave out objects where it does not."""
 Steps = tuple[str | int, ...]
 """Keys and list positions that lead to a value."""
 
@@ -53,6 +58,7 @@ def _rendered(chart: Path, values: str, name: str, namespace: str, *, crds: bool
     kubernetes = required_version(KUBE_MODULE, PROGRAMS["kube-apiserver"].module)
     with tempfile.TemporaryDirectory() as home:
         command = [str(programs().path("helm")), "template", name, str(chart), f"--namespace={namespace}", "--values=-"]
+        command += [f"--api-versions={served}" for served in SERVED]
         command += [f"--kube-version=v{kubernetes}", *(["--include-crds"] if crds else ["--skip-crds"])]
         done = subprocess.run(
             command,
