@@ -6,7 +6,8 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan cost chain destroy orphans serve test test-unit check lock doctor fmt schema clean
+.PHONY: help up down status preview plan cost chain destroy orphans serve test test-unit test-kube check lock doctor \
+	fmt schema clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -68,6 +69,9 @@ test: ## All tests: unit, engine, loop
 
 test-unit: ## Unit tests only; no Pulumi CLI needed
 	$(call timed,test-unit,$(RUN) --group dev --group image -- tools.suite test unit)
+
+test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
+	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
 
 check: ## Format, lint, types, import contracts, schema, locks
 	$(call timed,check,$(DEV) tools.suite check)

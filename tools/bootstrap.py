@@ -7,6 +7,9 @@ environment of the first `--group`, with
 - `PYTHONPATH`: the folders of the checkout that hold packages, before what it was;
 - `SLIPWAY_PULUMI`: path of the Pulumi CLI, with `--cli`;
 - `SLIPWAY_IMAGE_PYTHON`: interpreter of the model image's environment, with `--group image`.
+
+With `--kube` the programs of a Kubernetes control plane are built as well, which needs Go; `tools.kube_programs` finds
+them in the cache.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from typing import NoReturn
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands, SetupError
 from tools.environments import GROUPS, ROOT, Environments, import_path, link_environment
+from tools.kube_programs import KubePrograms
 from tools.progress import Board, elapsed
 from tools.pulumi_cli import PulumiCli
 
@@ -40,6 +44,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--group", action="append", default=[], choices=GROUPS, help="environment to have; repeatable")
     parser.add_argument("--cli", action="store_true", help="have a Pulumi CLI as well")
+    parser.add_argument("--kube", action="store_true", help="have a Kubernetes control plane for tests as well")
     parser.add_argument("module", nargs="*", metavar="MODULE ARG", help="after `--`: what to run in the first group")
     parsed = parser.parse_args(arguments)
     if parsed.module and not parsed.group:
@@ -84,18 +89,21 @@ def _abandon(threads: Sequence[threading.Thread], commands: Commands) -> None:
 
 
 class Bootstrap:
-    """One set-up: which environments, and whether a CLI."""
+    """One set-up: which environments, whether a CLI, whether a control plane."""
 
-    def __init__(self, cache: Cache, commands: Commands, groups: Sequence[str], *, cli: bool) -> None:
+    def __init__(
+        self, cache: Cache, commands: Commands, groups: Sequence[str], *, cli: bool, kube: bool = False
+    ) -> None:
         self._cache = cache
         self._commands = commands
         self._environments = Environments(cache, commands)
         self._cli = PulumiCli(cache, commands) if cli else None
+        self._kube = KubePrograms(cache, commands) if kube else None
         self._groups = tuple(dict.fromkeys(groups))
         self._pulumi: Path | None = None
 
     def install(self) -> None:
-        """Make what is missing; the CLI (processors) is built beside the environments (network)."""
+        """Make what is missing; what is built (processors) is built beside the environments (network)."""
         missing = [a for group in self._groups if not self._cache.ready(a := self._environments.artefact(group))]
 
         def environments() -> None:
@@ -106,7 +114,11 @@ class Bootstrap:
             if self._cli is not None:
                 self._pulumi = self._cli.ensure()
 
-        together([environments, cli], self._commands)
+        def kube() -> None:
+            if self._kube is not None:
+                self._kube.ensure()
+
+        together([environments, cli, kube], self._commands)
         note = link_environment(self._cache, self._environments, ROOT / ".venv")
         if note and missing:
             self._cache.board.say(note)
@@ -143,7 +155,7 @@ def main(arguments: Sequence[str]) -> int:
     started, board, commands = time.monotonic(), Board(), Commands()
     try:
         cache = Cache(cache_root(), board)
-        setup = Bootstrap(cache, commands, parsed.group, cli=parsed.cli)
+        setup = Bootstrap(cache, commands, parsed.group, cli=parsed.cli, kube=parsed.kube)
         setup.install()
     except SetupError as error:
         sys.stderr.write(f"\nset-up failed after {elapsed(time.monotonic() - started)}: {error}\n")

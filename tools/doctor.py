@@ -22,6 +22,8 @@ from tools import pulumi_cli, pulumi_release
 from tools.artefacts import Artefact, Cache, cache_root
 from tools.commands import Commands, SetupError, answer
 from tools.environments import GROUPS, Environments
+from tools.go_programs import OLDEST_GO, go_refusal
+from tools.kube_programs import PROGRAMS, KubePrograms
 from tools.progress import Board
 
 GIGABYTE = 10**9
@@ -59,6 +61,13 @@ class Finding:
     remedy: str = ""
     local: bool = True
     """Whether environment `local` needs it; the rest is for real environments."""
+    only: str = ""
+    """The one target that needs it, where nothing else does; then `local` is false."""
+
+    @property
+    def use(self) -> str:
+        """What needs it, in a word."""
+        return self.only or ("local" if self.local else "real")
 
 
 def python() -> Iterator[Finding]:
@@ -108,7 +117,7 @@ def pulumi(cache: Cache, opener: pulumi_release.Opener = pulumi_release.fetch) -
         yield finding(f"{found.version} on PATH", Verdict.OK)
     elif _usable(cache, cached):
         yield finding(f"{version} in the cache", Verdict.OK)
-    elif (without_go := pulumi_cli.go_refusal()) is None:
+    elif (without_go := go_refusal()) is None:
         yield finding("- (official release or Go module)", Verdict.LATER)
         yield go(answer(["go", "env", "GOVERSION"]) or "-", Verdict.OK)
     else:
@@ -126,9 +135,25 @@ def go(found: str, verdict: Verdict) -> Finding:
     return Finding(
         name="go",
         found=found,
-        needed=f"{pulumi_cli.OLDEST_GO[0]}.{pulumi_cli.OLDEST_GO[1]} or newer, to build a CLI",
+        needed=f"{OLDEST_GO[0]}.{OLDEST_GO[1]} or newer, to build a CLI",
         verdict=verdict,
         remedy="install Go (go.dev/doc/install), or take one of the other ways to a Pulumi CLI",
+    )
+
+
+def control_plane(cache: Cache) -> Finding:
+    """What `make test-kube` runs against: built before, or to be built with Go."""
+    programs = KubePrograms(cache, Commands())
+    missing = [name for name in PROGRAMS if not cache.ready(programs.artefact(name))]
+    without_go = go_refusal() if missing else None
+    return Finding(
+        name="control plane",
+        found=without_go or (f"- (Go modules: {', '.join(missing)})" if missing else f"{len(PROGRAMS)} programs"),
+        needed=f"Go {'.'.join(map(str, OLDEST_GO))} or newer, to build it",
+        verdict=Verdict.MISSING if without_go else Verdict.LATER if missing else Verdict.OK,
+        remedy="install Go (go.dev/doc/install); only `make test-kube` needs it",
+        local=False,
+        only="test-kube",
     )
 
 
@@ -253,6 +278,7 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
         *installed(cache),
         disk(cache.root, BUILD_GIGABYTES if building else INSTALLED_GIGABYTES),
         loopback(),
+        control_plane(cache),
         language_host(),
         program(
             "aws", "--version", needed="any; pulumi-eks calls it", remedy="install the AWS CLI, version 2", local=False
@@ -266,7 +292,7 @@ def examine(cache: Cache, environ: Mapping[str, str], home: Path) -> list[Findin
 def report(findings: list[Finding]) -> str:
     """The table, then what to do about each row that is not good."""
     header = ("prerequisite", "for", "state", "found", "needed")
-    rows = [(f.name, "local" if f.local else "real", f.verdict.value, _short(f.found), f.needed) for f in findings]
+    rows = [(f.name, f.use, f.verdict.value, _short(f.found), f.needed) for f in findings]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])

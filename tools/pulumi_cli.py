@@ -11,14 +11,13 @@ from tools import pulumi_release
 from tools.artefacts import Artefact, Cache
 from tools.commands import Commands, SetupError, answer
 from tools.environments import REQUIREMENTS, ROOT
+from tools.go_programs import OLDEST_GO, GoProgram, go_refusal
 from tools.progress import Step
 
 GO_MODULE = ROOT / "tools" / "pulumi_module"
 GO_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 """What the linker sets; without it the Automation API takes the binary for version 0 and refuses it."""
-OLDEST_GO = (1, 21)
-"""First Go that fetches the toolchain that go.mod asks for by itself."""
 THREE_WAYS = """\
 There are three ways to a Pulumi CLI, and one is enough:
   1. a `pulumi` on PATH, version {version} or newer of the same major version;
@@ -78,19 +77,6 @@ def on_path(pinned: str) -> Found | None:
     return Found(Path(where), version, refusal(version, pinned))
 
 
-def go_refusal() -> str | None:
-    """Why the Go module cannot be built here; None when it can."""
-    if shutil.which("go") is None:
-        return "no `go` on PATH"
-    found = answer(["go", "env", "GOVERSION"]) or ""
-    numbers = re.match(r"go(\d+)\.(\d+)", found)
-    if numbers is None:
-        return f"`go env GOVERSION` answers {found!r}"
-    if (int(numbers[1]), int(numbers[2])) < OLDEST_GO:
-        return f"Go on PATH is {found.removeprefix('go')}, older than {OLDEST_GO[0]}.{OLDEST_GO[1]}"
-    return None
-
-
 def three_ways(pinned: str) -> str:
     """What a user without a CLI can do."""
     return THREE_WAYS.format(version=pinned, go=f"{OLDEST_GO[0]}.{OLDEST_GO[1]}")
@@ -147,47 +133,5 @@ class PulumiCli:
             path_reason = f"{found.path}: {found.refused}" if found else "no `pulumi` on PATH"
             reasons = f"Tried: (1) {path_reason}; (2) {unreached}; (3) {without_go}."
             raise SetupError(f"No Pulumi CLI {version}. {three_ways(version)}\n{reasons}")
-        self._build_from_go(version, folder, log, step)
-
-    def _build_from_go(self, version: str, folder: Path, log: Path, step: Step) -> None:
-        # CGO_ENABLED=0: no C compiler needed, and a binary that runs on any libc.
-        env = os.environ | {"CGO_ENABLED": "0"}
-        env.pop("GOWORK", None)
-        progress = GoProgress(step)
-        self._commands.run(
-            ["go", "list", "-deps", GO_PACKAGE], log=log, on_line=progress.listed, env=env, cwd=GO_MODULE
-        )
-        self._commands.run(
-            [
-                *["go", "build", "-v", "-buildvcs=false", "-ldflags", f"-s -w -X {VERSION_VARIABLE}=v{version}"],
-                *["-o", folder / "bin" / "pulumi", GO_PACKAGE],
-            ],
-            log=log,
-            on_line=progress.built,
-            env=env,
-            cwd=GO_MODULE,
-        )
-
-
-class GoProgress:
-    """Turns the output of `go list -deps` and `go build -v` into counts; packages in Go's own cache are not built."""
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._modules = 0
-        self._packages = 0
-        self._compiled = 0
-
-    def listed(self, line: str) -> None:
-        """One line of `go list -deps`: a download, or a package that the CLI is made of."""
-        if line.startswith("go: "):
-            self._modules += "downloading" in line
-            self._step.detail = f"{self._modules} Go modules downloaded"
-        else:
-            self._packages += 1
-
-    def built(self, line: str) -> None:
-        """One line of `go build -v`: a package whose compilation began."""
-        if not line.startswith(("go: ", "#")):
-            self._compiled += 1
-            self._step.detail = f"building it from Go, package {self._compiled} of at most {self._packages}"
+        program = GoProgram(folder=GO_MODULE, package=GO_PACKAGE, variables={VERSION_VARIABLE: f"v{version}"})
+        program.build(folder / "bin" / "pulumi", commands=self._commands, log=log, step=step)

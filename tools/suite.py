@@ -2,6 +2,7 @@
 
 python -m tools.suite test          # unit, engine, loop
 python -m tools.suite test unit
+python -m tools.suite kube
 python -m tools.suite check
 """
 
@@ -64,6 +65,11 @@ def parts_of_test() -> list[Part]:
     ]
 
 
+def parts_of_kube() -> list[Part]:
+    """Apart from the other tests: what these talk to is built from source first, which needs Go and minutes."""
+    return [Part("kube", ("-m", "pytest", "-m", "kube"))]
+
+
 def parts_of_check() -> list[Part]:
     """Everything that can be said about the code without running it."""
     return [
@@ -77,7 +83,7 @@ def parts_of_check() -> list[Part]:
     ]
 
 
-SUITES: Mapping[str, Callable[[], list[Part]]] = {"test": parts_of_test, "check": parts_of_check}
+SUITES: Mapping[str, Callable[[], list[Part]]] = {"test": parts_of_test, "kube": parts_of_kube, "check": parts_of_check}
 
 
 def run(part: Part) -> Outcome:

@@ -9,6 +9,7 @@ from tools import doctor, pulumi_cli, pulumi_release
 from tools.artefacts import MARKER, Cache
 from tools.commands import Commands
 from tools.doctor import Finding, Verdict
+from tools.kube_programs import PROGRAMS, KubePrograms
 
 Fake = Callable[[str, str], Path]
 PINNED = pulumi_cli.pinned_version()
@@ -57,6 +58,23 @@ def test_without_go_the_official_release_decides(cache: Cache, fake: Fake) -> No
     fake("unrelated", "")
     assert verdicts(cache, online) == {"pulumi": Verdict.LATER}
     assert verdicts(cache, offline) == {"pulumi": Verdict.MISSING, "go": Verdict.MISSING}
+
+
+def test_a_control_plane_is_built_where_go_is_and_then_needs_no_go(cache: Cache, fake: Fake) -> None:
+    fake("unrelated", "")
+    missing = doctor.control_plane(cache)
+    assert (missing.verdict, missing.found, missing.use) == (Verdict.MISSING, "no `go` on PATH", "test-kube")
+    assert not missing.local, "environment `local` runs without it"
+    fake("go", "echo go1.26.0")
+    assert doctor.control_plane(cache).verdict is Verdict.LATER
+    for name in PROGRAMS:
+        folder = cache.path(KubePrograms(cache, Commands()).artefact(name))
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+        (folder / MARKER).touch()
+    fake("go", "exit 1")
+    assert doctor.control_plane(cache).verdict is Verdict.OK
 
 
 def test_what_is_too_old_is_called_so_with_all_three_ways(cache: Cache, fake: Fake) -> None:
@@ -160,5 +178,6 @@ def test_the_whole_examination_touches_no_network(
     monkeypatch.setattr(socket.socket, "connect", connect)
     names = [found.name for found in doctor.examine(cache, {}, tmp_path)]
     assert {"python", "make", "pulumi", "uv", "disk space", "loopback", "aws", "AWS credentials"} <= set(names)
+    assert "control plane" in names
     assert len(names) == len(set(names))
     assert not cache.root.exists(), "nothing is changed"

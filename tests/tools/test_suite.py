@@ -44,12 +44,12 @@ def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str
 
 
 def test_every_test_belongs_to_exactly_one_part() -> None:
-    expressions = [part.command[part.command.index("-m", 2) + 1] for part in suite.parts_of_test()]
-    for engine in (False, True):
-        for loop in (False, True):
-            marks = {"engine": engine, "loop": loop, "kube": False}
-            taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own three
-            assert len(taken) == 1, marks
+    parts = [*suite.parts_of_test(), *suite.parts_of_kube()]
+    expressions = [part.command[part.command.index("-m", 2) + 1] for part in parts]
+    for marked in ("", "engine", "loop", "kube", "engine loop"):
+        marks = {mark: mark in marked for mark in ("engine", "loop", "kube")}
+        taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own four
+        assert len(taken) == 1, marks
 
 
 DOCUMENTED = """
