@@ -27,8 +27,18 @@ if TYPE_CHECKING:
     from settings.model import ClusterSpec
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-CONTROL_PLANE_TO_NODE = {"aggregated-api": 6443, "webhook": 8443, "controller-webhook": 9443, "kubelet": 10250}
-"""TCP ports on which the API server calls what runs on nodes: metrics APIs, admission webhooks, kubelet."""
+CONTROL_PLANE_TO_NODE = {
+    "aggregated-api": 6443,
+    "webhook": 8443,
+    "controller-webhook": 9443,
+    "kubelet": 10250,
+    "metrics": 10251,
+}
+"""TCP ports on which the API server calls what runs on nodes: metrics APIs, admission webhooks, kubelet.
+
+The Prometheus operator's webhook shares the kubelet's; 10251 is where the add-on `metrics-server` listens (EKS user
+guide, "View resource usage with the Kubernetes Metrics Server").
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,11 @@ ROLE_LABEL: Final = "slipway.dev/role"
 CAPACITY_LABEL: Final = "slipway.dev/capacity"
 """Node label with the purchase option: `on-demand` or `spot`; also the key of the taint on spot nodes."""
 
+MONITORING_NAMESPACE: Final = "monitoring"
+"""Namespace of Prometheus; a network policy lets it in by this name and the pod label `PROMETHEUS`."""
+PROMETHEUS: Final = {"app.kubernetes.io/name": "prometheus"}
+"""Label that the Prometheus operator gives to every Prometheus pod."""
+
 MAX_BUCKET_NAME: Final = 63
 """S3 user guide, "General purpose bucket naming rules"."""
 MAX_ROLE_NAME: Final = 64

@@ -40,6 +40,7 @@ from settings.model.karpenter import (
     TaintSpec,
 )
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
+from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
 from settings.model.tenancy import NamespaceSpec
@@ -50,6 +51,7 @@ __all__ = [
     "AccountId",
     "AddonVersion",
     "AddonVersions",
+    "AlertmanagerSpec",
     "ApprovedSpec",
     "BudgetSpec",
     "Capacity",
@@ -62,6 +64,7 @@ __all__ = [
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "GrafanaSpec",
     "HyperparametersSpec",
     "ImageDigest",
     "KarpenterSpec",
@@ -69,6 +72,7 @@ __all__ = [
     "LogRetentionDays",
     "ModelData",
     "ModelSpec",
+    "MonitoringSpec",
     "Name",
     "NamespaceSpec",
     "NatGateways",
@@ -107,6 +111,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    monitoring: MonitoringSpec
+    """Metrics: how they are gathered, kept and shown."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -22,3 +22,7 @@ class ChartsSpec(Section):
 
     karpenter: ChartSpec
     """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""
+    kube_prometheus_stack: ChartSpec
+    """Prometheus with its operator, Alertmanager, Grafana and exporters."""
+    prometheus_operator_crds: ChartSpec
+    """Custom resource definitions of the Prometheus operator, of the operator's own version."""

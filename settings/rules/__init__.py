@@ -10,7 +10,7 @@ from contextlib import suppress
 from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
-from settings.rules import cluster, environment, karpenter, models, network, pools, spending
+from settings.rules import cluster, environment, karpenter, models, monitoring, network, pools, spending
 
 RULES = (
     *environment.RULES,
@@ -18,6 +18,7 @@ RULES = (
     *cluster.RULES,
     *pools.RULES,
     *karpenter.RULES,
+    *monitoring.RULES,
     *models.RULES,
     *spending.RULES,
 )

@@ -200,6 +200,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass": _kubernetes_object,
     "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
+    "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_object,
 }
 """Type token → answer."""
 
