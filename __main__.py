@@ -12,6 +12,7 @@ from components.exports import export_outputs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.load_balancing import LoadBalancing, LoadBalancingArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
@@ -89,6 +90,20 @@ Addons(
     AddonsArgs(versions=settings.cluster.addons, cluster=cluster.handle, pools=pools.handle),
     opts=on_aws,
 )
+monitoring = Monitoring(
+    "monitoring",
+    MonitoringArgs(
+        labels=labels,
+        spec=settings.monitoring,
+        charts=settings.charts,
+        cluster=settings.cluster,
+        network=settings.network,
+        pod_network=pod_network.handle,
+        pools=pools.handle,
+        storage_class="gp3",
+    ),
+    opts=on_both,
+)
 Karpenter(
     "karpenter",
     KarpenterArgs(
@@ -99,6 +114,7 @@ Karpenter(
         pools=pools.handle,
         key_arn=key_arn,
         before_controller_goes=teardown.nodes,
+        monitor_crds=monitoring.handle.crds,
     ),
     opts=on_both,
 )

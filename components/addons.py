@@ -1,6 +1,8 @@
-"""Add-ons that run as Deployments: they come after the system nodes, without which they would stay degraded.
+"""Add-ons that every cluster has beside its network, each pinned to a version.
 
-Creates: the CoreDNS add-on, pinned to a version and to the nodes of the role `system`, spread over zones.
+Creates: the add-ons CoreDNS and Metrics Server, on nodes of the role `system` and spread over zones; as Deployments
+they come after these nodes, without which they would stay degraded. The node monitoring agent, which runs on every node
+there will be, and tells node repair what is wrong with it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from components.labels import ROLE_LABEL
-from components.releases import create_addon, spread_over_zones
+from components.releases import create_addon, on_system_nodes, spread_over_zones
 from settings.model import AddonVersions, PoolRole
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ COREDNS_CONFIGURATION = {
     "topologySpreadConstraints": spread_over_zones({"k8s-app": "kube-dns"}),
 }
 """Configuration of the add-on `coredns`, by its published schema; its own tolerations accept system nodes."""
+METRICS_SERVER_CONFIGURATION = {
+    **on_system_nodes(),
+    # One answers while the other moves; each asks every node, so more of them would only ask more.
+    "replicas": 2,
+    "topologySpreadConstraints": spread_over_zones({"app.kubernetes.io/name": "metrics-server"}),
+}
+"""Configuration of the add-on `metrics-server`: its schema has the names of the project's own chart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +46,34 @@ class AddonsArgs:
 
 
 class Addons(pulumi.ComponentResource):
-    """Deployment-shaped EKS add-ons; see the module for what is created."""
+    """EKS add-ons beside those of the network; see the module for what is created."""
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:addons:Addons", name, None, opts)
+        versions, after = args.versions, args.pools.system_ready
         coredns = create_addon(
             f"{name}-coredns",
             addon="coredns",
-            version=args.versions.coredns,
+            version=versions.coredns,
             cluster=args.cluster,
             parent=self,
             values=COREDNS_CONFIGURATION,
-            after=args.pools.system_ready,
+            after=after,
+        )
+        create_addon(
+            f"{name}-metrics-server",
+            addon="metrics-server",
+            version=versions.metrics_server,
+            cluster=args.cluster,
+            parent=self,
+            values=METRICS_SERVER_CONFIGURATION,
+            after=after,
+        )
+        create_addon(
+            f"{name}-node-monitoring-agent",
+            addon="eks-node-monitoring-agent",
+            version=versions.node_monitoring_agent,
+            cluster=args.cluster,
+            parent=self,
         )
         self.register_outputs({"coredns_version": coredns.addon_version})

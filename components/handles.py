@@ -105,6 +105,20 @@ class NodePoolsHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringHandle:
+    """Where metrics are gathered, kept and shown."""
+
+    namespace: str
+    """Namespace of Prometheus and Grafana, where dashboards go."""
+    prometheus_url: str
+    """Address of Prometheus inside the cluster; a network policy of this namespace decides who reaches it."""
+    crds: Ready
+    """Custom resource definitions: after these a ServiceMonitor or a PodMonitor can be created."""
+    ready: Ready
+    """Prometheus and its operator: after these a PrometheusRule is judged when it is created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptionsHandle:
     """Queue of what AWS announces about instances."""
 

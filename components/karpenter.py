@@ -66,6 +66,8 @@ class KarpenterArgs:
     """Key of the root volumes."""
     before_controller_goes: pulumi.ResourceHook
     """Runs before the controller is deleted, which alone ends its nodes."""
+    monitor_crds: Ready
+    """Definition of the ServiceMonitor that the controller's chart brings."""
 
 
 class Karpenter(pulumi.ComponentResource):
@@ -97,7 +99,7 @@ class Karpenter(pulumi.ComponentResource):
             "controller",
             "karpenter",
             values,
-            after=(crds, *granted, *interruptions.ready, *args.pools.system_ready),
+            after=(crds, *granted, *interruptions.ready, *args.monitor_crds, *args.pools.system_ready),
             before_delete=args.before_controller_goes,
         )
         pools = tuple(

@@ -46,6 +46,7 @@ def controller_values(labels: Labels, spec: KarpenterSpec, *, queue: str, role_a
             # A pod cannot ask the instance for its region: metadata is one hop too far.
             "env": [{"name": "AWS_REGION", "value": labels.environment.region}],
         },
+        "serviceMonitor": {"enabled": True},
         # Nodes that it makes itself would take the controller with them.
         **on_system_nodes(),
         # With the VPC's resolver it finds AWS while CoreDNS waits for a node.

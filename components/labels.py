@@ -39,6 +39,11 @@ CAPACITY_LABEL: Final = "slipway.dev/capacity"
 WORKLOAD_TYPE: Final = "workload-type"
 """Namespace label that says what runs there: `training` or `inference`."""
 
+MONITORING_NAMESPACE: Final = "monitoring"
+"""Namespace of Prometheus; a network policy lets it in by this name and the pod label `PROMETHEUS`."""
+PROMETHEUS: Final = {"app.kubernetes.io/name": "prometheus"}
+"""Label that the Prometheus operator gives to every Prometheus pod."""
+
 MAX_BUCKET_NAME: Final = 63
 """S3 user guide, "General purpose bucket naming rules"."""
 MAX_ROLE_NAME: Final = 64

@@ -42,6 +42,7 @@ from settings.model.karpenter import (
 )
 from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
+from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
 from settings.model.tenancy import NamespaceSpec
@@ -52,6 +53,7 @@ __all__ = [
     "AccountId",
     "AddonVersion",
     "AddonVersions",
+    "AlertmanagerSpec",
     "ApprovedSpec",
     "BudgetSpec",
     "Capacity",
@@ -66,6 +68,7 @@ __all__ = [
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "GrafanaSpec",
     "HostedZoneSpec",
     "HyperparametersSpec",
     "ImageDigest",
@@ -75,6 +78,7 @@ __all__ = [
     "LogRetentionDays",
     "ModelData",
     "ModelSpec",
+    "MonitoringSpec",
     "Name",
     "NamespaceSpec",
     "NatGateways",
@@ -119,6 +123,8 @@ class Settings(Section):
     """The load balancer controller, and what every load balancer has to be."""
     domains: DomainsSpec
     """Hosted zones, and what the cluster writes to them."""
+    monitoring: MonitoringSpec
+    """Metrics: how they are gathered, kept and shown."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

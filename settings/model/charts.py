@@ -28,3 +28,7 @@ class ChartsSpec(Section):
     """ExternalDNS; installed where `slipway:domains.records` is set."""
     cert_manager: ChartSpec
     """cert-manager; installed where `slipway:domains.certificates` is set. Its versions begin with v."""
+    kube_prometheus_stack: ChartSpec
+    """Prometheus with its operator, Alertmanager, Grafana and exporters."""
+    prometheus_operator_crds: ChartSpec
+    """Custom resource definitions of the Prometheus operator, of the operator's own version."""

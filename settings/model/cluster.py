@@ -9,7 +9,7 @@ from settings.versions import KubernetesVersion
 
 
 class AddonVersions(Section):
-    """Exact versions of the EKS add-ons that the cluster needs before it is usable."""
+    """Exact versions of the EKS add-ons that every cluster has."""
 
     vpc_cni: AddonVersion
     """Amazon VPC CNI; network policies are enforced by its agent."""
@@ -17,6 +17,10 @@ class AddonVersions(Section):
     """kube-proxy; same minor version as the control plane."""
     coredns: AddonVersion
     """CoreDNS."""
+    metrics_server: AddonVersion
+    """Kubernetes Metrics Server; without it no autoscaler knows the load of a pod."""
+    node_monitoring_agent: AddonVersion
+    """EKS node monitoring agent; it tells node repair what is wrong with a node."""
 
 
 class ClusterSpec(Section):

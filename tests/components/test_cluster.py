@@ -136,6 +136,8 @@ def test_add_ons_have_the_pinned_versions(stack: str) -> None:
         "vpc-cni": versions["vpcCni"],
         "kube-proxy": versions["kubeProxy"],
         "coredns": versions["coredns"],
+        "metrics-server": versions["metricsServer"],
+        "eks-node-monitoring-agent": versions["nodeMonitoringAgent"],
     }
 
 
@@ -146,16 +148,28 @@ def test_the_cni_enforces_network_policies_with_a_role_of_its_own(stack: str) ->
     assert cni.inputs["serviceAccountRoleArn"].endswith(f":role/slipway-{stack}-vpc-cni")
 
 
-def test_coredns_runs_on_system_nodes(stack: str) -> None:
+@pytest.mark.parametrize("addon", ["coredns", "metrics-server"])
+def test_add_ons_with_replicas_run_on_system_nodes_spread_over_zones(stack: str, addon: str) -> None:
     recorded = record_program(stack)
-    configuration = json.loads(recorded.one(ADDON, "addons-coredns").inputs["configurationValues"])
+    configuration = json.loads(recorded.one(ADDON, f"addons-{addon}").inputs["configurationValues"])
     system = [
         group.inputs["labels"]
         for group in recorded.of_type("aws:eks/nodeGroup:NodeGroup")
         if group.inputs["labels"]["slipway.dev/role"] == "system"
     ]
     assert system
-    assert all(configuration["nodeSelector"].items() <= labels.items() for labels in system)
+    wanted = {key: value for key, value in configuration["nodeSelector"].items() if key != "kubernetes.io/os"}
+    assert wanted
+    assert all(wanted.items() <= labels.items() for labels in system)
+    (spread,) = configuration["topologySpreadConstraints"]
+    assert (spread["maxSkew"], spread["topologyKey"]) == (1, "topology.kubernetes.io/zone")
+
+
+def test_one_metrics_server_answers_autoscalers_while_the_other_moves(stack: str) -> None:
+    recorded = record_program(stack)
+    configuration = json.loads(recorded.one(ADDON, "addons-metrics-server").inputs["configurationValues"])
+    assert configuration["replicas"] == 2
+    assert {"key": "CriticalAddonsOnly", "operator": "Exists"} in configuration["tolerations"]
 
 
 def test_namespaces_are_those_of_the_settings_and_admit_only_restricted_pods(stack: str) -> None:
@@ -164,6 +178,7 @@ def test_namespaces_are_those_of_the_settings_and_admit_only_restricted_pods(sta
     namespaces = {
         item.inputs["metadata"]["name"]: item.inputs["metadata"]["labels"]
         for item in recorded.of_type("kubernetes:core/v1:Namespace")
+        if item.name.startswith("workspaces-")
     }
     settings = stack_section(stack, "namespaces")
     assert sorted(namespaces) == sorted(item["name"] for item in settings)

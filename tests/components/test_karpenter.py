@@ -282,6 +282,7 @@ def test_the_controller_runs_on_system_nodes_and_knows_cluster_queue_and_role() 
             "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"memory": "1024Mi"}},
             "env": [{"name": "AWS_REGION", "value": "us-east-1"}],
         },
+        "serviceMonitor": {"enabled": True},
         "nodeSelector": {"kubernetes.io/os": "linux", "slipway.dev/role": "system"},
         "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
         "dnsPolicy": "Default",

@@ -53,6 +53,7 @@ UNKNOWN_DOCUMENTS = {
 
 
 CONTROLLER = "kubernetes:helm.sh/v3:Release::karpenter-controller"
+STACK = "kubernetes:helm.sh/v3:Release::monitoring-stack"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 
@@ -225,6 +226,14 @@ def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
         (NODE_POOL, "aws:ec2/securityGroup:SecurityGroup::cluster-nodes"),
         (NODE_POOL, "aws:ec2/route:Route::network-private-us-east-1a-nat"),
         (NODE_POOL, "aws:eks/addon:Addon::pod-network-vpc-cni"),
+        (CONTROLLER, "kubernetes:helm.sh/v3:Release::monitoring-definitions"),
+        (STACK, "kubernetes:helm.sh/v3:Release::monitoring-definitions"),
+        (STACK, "aws:eks/nodeGroup:NodeGroup::pools-system"),
+        (STACK, "kubernetes:networking.k8s.io/v1:NetworkPolicy::monitoring-monitoring-operator-to-api-server"),
+        (STACK, "kubernetes:networking.k8s.io/v1:NetworkPolicy::monitoring-monitoring-nodes-default-deny"),
+        (STACK, "kubernetes:rbac.authorization.k8s.io/v1:Role::monitoring-grafana"),
+        (STACK, "aws:eks/addon:Addon::pod-network-vpc-cni"),
+        ("aws:eks/addon:Addon::addons-metrics-server", "aws:eks/nodeGroup:NodeGroup::pools-system"),
         ("eks:index:Cluster", "aws:cloudwatch/logGroup:LogGroup::cluster-logs"),
         ("aws:ec2/natGateway:NatGateway", "aws:ec2/route:Route::network-public-internet"),
         ("aws:ec2/flowLog:FlowLog", "aws:iam/rolePolicy:RolePolicy::network-flow-logs-write"),
@@ -244,6 +253,19 @@ def test_the_engine_waits_for_what_has_to_come_first(later: str, earlier: str) -
     for after in afterwards:
         assert prod.depends_path(after, before), after.urn
         assert not prod.depends_path(before, after), after.urn
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "kubernetes:helm.sh/v3:Release::monitoring-definitions",
+        "aws:eks/addon:Addon::addons-node-monitoring-agent",
+    ],
+)
+def test_what_needs_no_node_waits_for_none(first: str) -> None:
+    prod = record_program("prod")
+    for group in prod.of_type("aws:eks/nodeGroup:NodeGroup"):
+        assert not prod.depends_path(prod.one(*first.split("::")), group)
 
 
 def test_a_setting_that_is_refused_registers_nothing_and_says_so() -> None:

@@ -203,6 +203,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:IngressClass": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
+    "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_object,
 }
 """Type token → answer."""
 
