@@ -8,15 +8,18 @@ from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
+from components.headroom import Headroom, HeadroomArgs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
+from components.priorities import Priorities, PrioritiesArgs
+from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
+from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
-from components.workspaces import Workspaces, WorkspacesArgs
 from operations.teardown import Teardown
 from settings.load import load_settings
 
@@ -87,7 +90,7 @@ Addons(
     AddonsArgs(versions=settings.cluster.addons, cluster=cluster.handle, pools=pools.handle),
     opts=on_aws,
 )
-Karpenter(
+karpenter = Karpenter(
     "karpenter",
     KarpenterArgs(
         labels=labels,
@@ -100,11 +103,27 @@ Karpenter(
     ),
     opts=on_both,
 )
-Workspaces(
-    "workspaces",
-    WorkspacesArgs(
-        namespaces=settings.namespaces,
+priorities = Priorities("priorities", PrioritiesArgs(levels=LEVELS), opts=on_both)
+Headroom(
+    "headroom",
+    HeadroomArgs(
+        spec=settings.karpenter,
         kubernetes_version=settings.cluster.version,
+        priorities=priorities.handle,
+        pod_network=pod_network.handle,
+        karpenter=karpenter.handle,
+    ),
+    opts=on_both,
+)
+Tenancy(
+    "tenancy",
+    TenancyArgs(
+        labels=labels,
+        teams=settings.teams,
+        network=settings.network,
+        kubernetes_version=settings.cluster.version,
+        key_arn=key_arn,
+        cluster=cluster.handle,
         pod_network=pod_network.handle,
     ),
     opts=on_both,

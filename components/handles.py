@@ -123,6 +123,13 @@ class KarpenterHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrioritiesHandle:
+    """Priority classes: without its class the API server refuses a pod."""
+
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingHandle:
     """What starts training jobs needs this."""
 

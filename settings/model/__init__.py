@@ -35,6 +35,8 @@ from settings.model.karpenter import (
     BudgetSpec,
     ConsolidationSpec,
     ElasticPoolSpec,
+    HeadroomPoolSpec,
+    HeadroomSpec,
     KarpenterSpec,
     LimitsSpec,
     TaintSpec,
@@ -42,15 +44,24 @@ from settings.model.karpenter import (
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
-from settings.model.tenancy import NamespaceSpec
+from settings.model.tenancy import (
+    AccessSpec,
+    BucketAccessSpec,
+    ContainerLimitsSpec,
+    NamespaceSpec,
+    QuotaSpec,
+    TeamSpec,
+)
 
 __all__ = [
     "NAME",
     "PATTERNS",
+    "AccessSpec",
     "AccountId",
     "AddonVersion",
     "AddonVersions",
     "ApprovedSpec",
+    "BucketAccessSpec",
     "BudgetSpec",
     "Capacity",
     "ChartSpec",
@@ -58,10 +69,13 @@ __all__ = [
     "Cidr",
     "ClusterSpec",
     "ConsolidationSpec",
+    "ContainerLimitsSpec",
     "DataClassification",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "HeadroomPoolSpec",
+    "HeadroomSpec",
     "HyperparametersSpec",
     "ImageDigest",
     "KarpenterSpec",
@@ -76,6 +90,7 @@ __all__ = [
     "NodePoolSpec",
     "Partition",
     "PoolRole",
+    "QuotaSpec",
     "Region",
     "RoleArn",
     "Section",
@@ -83,6 +98,7 @@ __all__ = [
     "SpendingSpec",
     "StoreSpec",
     "TaintSpec",
+    "TeamSpec",
     "TrainingSpec",
     "Zone",
 ]
@@ -107,8 +123,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
-    namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
-    """Kubernetes namespaces for workloads."""
+    teams: tuple[TeamSpec, ...] = Field(strict=False, min_length=1)
+    """Teams that share the cluster, with their namespaces."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

@@ -15,7 +15,6 @@ TRAINING_INSTANCE: Final = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 PREFIX: Final = r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*/$"
 CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
 COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
-NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 CHART_VERSION: Final = r"^\d+\.\d+\.\d+$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
@@ -24,6 +23,7 @@ CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
 TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 EMAIL: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
     ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
@@ -38,7 +38,6 @@ PATTERNS: Final[dict[str, str]] = {
     PREFIX: "lower-case path segments, each followed by a slash, such as flight-delay/",
     CIDR: "an IPv4 range in CIDR notation, such as 10.0.0.0/16",
     COLUMN: "letters, digits and underscores, not starting with a digit, such as late",
-    NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as inference",
     CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
     CHART_VERSION: "one exact chart version, such as 1.14.1",
     AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
@@ -46,6 +45,7 @@ PATTERNS: Final[dict[str, str]] = {
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     TAINT_KEY: "a label key, such as example.com/team",
     EMAIL: "an e-mail address, such as ml-platform@example.com",
+    PINNED_IMAGE: "an image by its digest, such as registry.k8s.io/pause:3.10.1@sha256: and 64 hexadecimal digits",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""
