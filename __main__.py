@@ -124,7 +124,7 @@ Tenancy(
         kubernetes_version=settings.cluster.version,
         key_arn=key_arn,
         cluster=cluster.handle,
-        pod_network=pod_network.handle,
+        after=pod_network.handle.ready,
     ),
     opts=on_both,
 )

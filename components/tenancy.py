@@ -25,7 +25,7 @@ from components.namespaces import create_namespace, create_policies
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from components.handles import ClusterHandle, PodNetworkHandle, Ready
+    from components.handles import ClusterHandle, Ready
     from components.labels import Labels
     from settings.model import NamespaceSpec, NetworkSpec, TeamSpec
 
@@ -49,8 +49,8 @@ class TenancyArgs:
     """Key of data and models."""
     cluster: ClusterHandle
     """The cluster."""
-    pod_network: PodNetworkHandle
-    """The CNI, which enforces the network policies."""
+    after: Ready
+    """The CNI, which enforces the network policies, and controllers that remove what objects of the teams brought."""
 
 
 class Tenancy(pulumi.ComponentResource):
@@ -81,7 +81,7 @@ class Tenancy(pulumi.ComponentResource):
             labels=tenancy_objects.namespace_labels(team, namespace),
             kubernetes_version=self._args.kubernetes_version,
             parent=self,
-            after=self._args.pod_network.ready,
+            after=self._args.after,
         )
         create_policies(name, namespace.name, tenancy_objects.flows(namespace, plan), parent=self, after=ready)
         return ready

@@ -38,6 +38,8 @@ SERVICES = {
 
 SERVICE_ACCOUNTS = {
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
+    "slipway-prod-team-ml-inference": "system:serviceaccount:ml-inference:workload",
+    "slipway-prod-team-ml-training": "system:serviceaccount:ml-training:workload",
     "slipway-prod-vpc-cni": "system:serviceaccount:kube-system:aws-node",
 }
 
