@@ -9,6 +9,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
+from components.headroom import Headroom, HeadroomArgs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.load_balancing import LoadBalancing, LoadBalancingArgs
@@ -16,10 +17,12 @@ from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
+from components.priorities import Priorities, PrioritiesArgs
+from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
+from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
-from components.workspaces import Workspaces, WorkspacesArgs
 from operations.teardown import Teardown
 from settings.load import load_settings
 
@@ -104,7 +107,7 @@ monitoring = Monitoring(
     ),
     opts=on_both,
 )
-Karpenter(
+karpenter = Karpenter(
     "karpenter",
     KarpenterArgs(
         labels=labels,
@@ -144,12 +147,28 @@ Domains(
     ),
     opts=on_both,
 )
-Workspaces(
-    "workspaces",
-    WorkspacesArgs(
-        namespaces=settings.namespaces,
+priorities = Priorities("priorities", PrioritiesArgs(levels=LEVELS), opts=on_both)
+Headroom(
+    "headroom",
+    HeadroomArgs(
+        spec=settings.karpenter,
         kubernetes_version=settings.cluster.version,
+        priorities=priorities.handle,
         pod_network=pod_network.handle,
+        karpenter=karpenter.handle,
+    ),
+    opts=on_both,
+)
+Tenancy(
+    "tenancy",
+    TenancyArgs(
+        labels=labels,
+        teams=settings.teams,
+        network=settings.network,
+        kubernetes_version=settings.cluster.version,
+        key_arn=key_arn,
+        cluster=cluster.handle,
+        after=(*pod_network.handle.ready, *load_balancing.handle.ready),
     ),
     opts=on_both,
 )

@@ -169,3 +169,18 @@ def use_key(key_arn: str) -> str:
             "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
         },
     )
+
+
+def use_key_through_s3(account: iam.Account, key_arn: str, *, write: bool) -> str:
+    """Decrypt objects that S3 hands out, with `write` also encrypt those that it takes; nothing outside of S3.
+
+    Source: S3 user guide, "Using server-side encryption with KMS keys": parts of an upload are decrypted again.
+    """
+    return iam.document(
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"] if write else "kms:Decrypt",
+            "Resource": key_arn,
+            "Condition": {"StringEquals": {"kms:ViaService": account.service("s3")}},
+        }
+    )

@@ -159,6 +159,13 @@ class DomainsHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrioritiesHandle:
+    """Priority classes: without its class the API server refuses a pod."""
+
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingHandle:
     """What starts training jobs needs this."""
 

@@ -115,7 +115,7 @@ def node_pool(pool: ElasticPoolSpec) -> dict[str, Any]:
             "spec": {
                 "nodeClassRef": {"group": NODE_CLASS_GROUP, "kind": NODE_CLASS_KIND, "name": pool.name},
                 "requirements": _requirements(pool),
-                "taints": _taints(pool),
+                "taints": taints(pool),
                 "expireAfter": f"{pool.expire_after_hours}h",
                 "terminationGracePeriod": f"{pool.termination_grace_hours}h",
             },
@@ -155,10 +155,11 @@ def _requirements(pool: ElasticPoolSpec) -> list[dict[str, Any]]:
     return [{"key": key, "operator": "In", "values": values} for key, values in choices.items()]
 
 
-def _taints(pool: ElasticPoolSpec) -> list[dict[str, str]]:
-    taints = {taint.key: taint.value for taint in pool.taints}
+def taints(pool: ElasticPoolSpec) -> list[dict[str, str]]:
+    """Taints of the pool's nodes: its own, and those of role and capacity; all of them of effect `NoSchedule`."""
+    values = {taint.key: taint.value for taint in pool.taints}
     if pool.role is PoolRole.GPU:
-        taints[GPU_RESOURCE] = "true"
+        values[GPU_RESOURCE] = "true"
     if may_be_spot(pool):
-        taints[CAPACITY_LABEL] = Capacity.SPOT.value
-    return [{"key": key, "value": value, "effect": "NoSchedule"} for key, value in taints.items()]
+        values[CAPACITY_LABEL] = Capacity.SPOT.value
+    return [{"key": key, "value": value, "effect": "NoSchedule"} for key, value in values.items()]

@@ -120,6 +120,19 @@ _NEURON: Final = _words("inf1 inf2 trn1 trn1n trn2")
 _ARM_BY_EXCEPTION: Final = frozenset({"p6e-gb200"})
 _GRAVITON: Final = re.compile(r"^[a-z]+\d+[a-z]*g")
 
+_SEVERAL_GPUS: Final = {
+    "g4dn": {"12xlarge": 4},
+    "g5": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "g5g": {"16xlarge": 2},
+    "g6": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "g6e": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "p3": {"8xlarge": 4, "16xlarge": 8},
+    "p6e-gb200": {"36xlarge": 4},
+    **{name: {"24xlarge": 8} for name in ("p3dn", "p4d", "p4de")},
+    **{name: {"48xlarge": 8} for name in ("p5", "p5e", "p5en", "p6-b200", "p6-b300")},
+}
+"""GPUs by family and size, where there is more than one (EC2 guide, "Accelerated computing instances")."""
+
 UNSUPPORTED: Final[dict[str, str]] = {
     "g7": "the NVIDIA image's driver (580) does not see its GPUs",
     "g7e": "no evidence that the NVIDIA image's driver (580) sees its GPUs",
@@ -149,6 +162,13 @@ def accelerator(instance_type: str) -> Accelerator:
     if name in _NVIDIA:
         return Accelerator.NVIDIA
     return Accelerator.NEURON if name in _NEURON else Accelerator.NONE
+
+
+def gpus(instance_type: str) -> int:
+    """Return how many NVIDIA GPUs a type of `EC2_TYPES` has."""
+    if accelerator(instance_type) is not Accelerator.NVIDIA:
+        return 0
+    return _SEVERAL_GPUS.get(family(instance_type), {}).get(instance_type.partition(".")[2], 1)
 
 
 def near(instance_type: str, known: frozenset[str]) -> tuple[str, ...]:

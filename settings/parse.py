@@ -16,7 +16,9 @@ from settings.problems import NAMESPACE, Finding, Problem, SettingsError, key, s
 from settings.rules import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
 
 _REGION: Final = "aws:region"
 
@@ -43,7 +45,7 @@ def parse(config: Mapping[str, str], *, file: str, secrets: Collection[str] = fr
         settings = Settings.model_validate_json(json.dumps(plain))
     except ValidationError as invalid:
         errors = [error for error in invalid.errors(include_url=False) if error["loc"][0] not in hidden]
-        findings += [explain(error) for error in errors]
+        findings += [explain(error) for error in errors if not _counts_broken_items(error, errors)]
         settings = draft(plain, [finding.path for finding in findings])
     findings += [*judge(settings), *_strangers(config, settings)]
     if findings:
@@ -94,6 +96,13 @@ def _strangers(config: Mapping[str, str], settings: Settings) -> Iterator[Findin
                 allowed=f"{region}, the value of {NAMESPACE}:environment.region",
                 remedy="remove it: the program passes its region to the provider",
             )
+
+
+def _counts_broken_items(error: ErrorDetails, errors: Iterable[ErrorDetails]) -> bool:
+    """Whether a list is only too short because pydantic does not count items that are wrong themselves."""
+    length = len(error["loc"])
+    below = (other for other in errors if len(other["loc"]) > length and other["loc"][:length] == error["loc"])
+    return error["type"] == "too_short" and any(below)
 
 
 def _problem(finding: Finding, file: str) -> Problem:

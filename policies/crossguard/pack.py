@@ -32,7 +32,7 @@ from guardrails.evaluation import Message, Settings, Verdict, changes_of, judge_
 from guardrails.packconfig import REPORTS, ConfigError, schema_of, settings_of
 from guardrails.resources import Resource, Stack
 from guardrails.rule import AnyRule, ResourceRule, StackRule
-from guardrails.view import Missing, Value, value_of
+from guardrails.view import Missing, Unknown, Value, value_of
 
 PACK_NAME = "slipway-guardrails"
 """The pack's name in reports."""
@@ -170,7 +170,7 @@ def _stack_resource(held: PolicyResource) -> Resource:
         token=held.resource_type,
         urn=held.urn,
         name=held.name,
-        properties=value_of(held.props),
+        properties=_shown(held),
         provider=_provider(held.provider),
         parent=held.parent.urn if held.parent is not None else held.opts.parent,
         protect=held.opts.protect,
@@ -178,6 +178,15 @@ def _stack_resource(held: PolicyResource) -> Resource:
             name: tuple(each.urn for each in sources) for name, sources in held.property_dependencies.items()
         },
     )
+
+
+def _shown(held: PolicyResource) -> Value:
+    """The properties; all of them unknown for an object of a cluster that does not exist yet.
+
+    Without a kubeconfig the engine asks the provider for no preview and shows no property at all.
+    """
+    properties = value_of(held.props)
+    return Unknown("") if held.resource_type.startswith("kubernetes:") and not properties.items() else properties
 
 
 def _provider(provider: PolicyProviderResource | None) -> Value:

@@ -36,6 +36,8 @@ from settings.model.karpenter import (
     BudgetSpec,
     ConsolidationSpec,
     ElasticPoolSpec,
+    HeadroomPoolSpec,
+    HeadroomSpec,
     KarpenterSpec,
     LimitsSpec,
     TaintSpec,
@@ -45,16 +47,25 @@ from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, M
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
-from settings.model.tenancy import NamespaceSpec
+from settings.model.tenancy import (
+    AccessSpec,
+    BucketAccessSpec,
+    ContainerLimitsSpec,
+    NamespaceSpec,
+    QuotaSpec,
+    TeamSpec,
+)
 
 __all__ = [
     "NAME",
     "PATTERNS",
+    "AccessSpec",
     "AccountId",
     "AddonVersion",
     "AddonVersions",
     "AlertmanagerSpec",
     "ApprovedSpec",
+    "BucketAccessSpec",
     "BudgetSpec",
     "Capacity",
     "CertificatesSpec",
@@ -63,12 +74,15 @@ __all__ = [
     "Cidr",
     "ClusterSpec",
     "ConsolidationSpec",
+    "ContainerLimitsSpec",
     "DataClassification",
     "DomainsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
     "GrafanaSpec",
+    "HeadroomPoolSpec",
+    "HeadroomSpec",
     "HostedZoneSpec",
     "HyperparametersSpec",
     "ImageDigest",
@@ -86,6 +100,7 @@ __all__ = [
     "NodePoolSpec",
     "Partition",
     "PoolRole",
+    "QuotaSpec",
     "RecordsSpec",
     "Region",
     "RoleArn",
@@ -95,6 +110,7 @@ __all__ = [
     "SpendingSpec",
     "StoreSpec",
     "TaintSpec",
+    "TeamSpec",
     "TrainingSpec",
     "Zone",
 ]
@@ -125,8 +141,8 @@ class Settings(Section):
     """Hosted zones, and what the cluster writes to them."""
     monitoring: MonitoringSpec
     """Metrics: how they are gathered, kept and shown."""
-    namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
-    """Kubernetes namespaces for workloads."""
+    teams: tuple[TeamSpec, ...] = Field(strict=False, min_length=1)
+    """Teams that share the cluster, with their namespaces."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

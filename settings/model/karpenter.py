@@ -6,7 +6,7 @@ from pydantic import Field
 
 from settings.instances import Architecture
 from settings.model.base import Capacity, Name, PoolRole, Section
-from settings.model.patterns import AMI_ALIAS, BUDGET_NODES, CRON, TAINT_KEY, TAINT_VALUE
+from settings.model.patterns import AMI_ALIAS, BUDGET_NODES, CRON, PINNED_IMAGE, TAINT_KEY, TAINT_VALUE
 
 
 class LimitsSpec(Section):
@@ -85,6 +85,30 @@ spot take only pods that tolerate it."""
     """How many nodes may go at once, at least one budget without a schedule."""
 
 
+class HeadroomPoolSpec(Section):
+    """Room that is kept free on the nodes of one elastic pool, as placeholder pods that any other pod displaces."""
+
+    pool: Name
+    """Name of the elastic pool."""
+    replicas: Annotated[int, Field(ge=1, le=100)]
+    """Placeholder pods; each displaced one waits for a new node, which is the next burst's."""
+    cpu_millis: Annotated[int, Field(ge=10, le=200_000)]
+    """Thousandths of a processor that each placeholder keeps free."""
+    memory_mib: Annotated[int, Field(ge=16, le=2_000_000)]
+    """Memory that each placeholder keeps free, MiB."""
+    gpus: Annotated[int, Field(ge=0, le=16)]
+    """GPUs that each placeholder keeps free; 0 exactly for role cpu."""
+
+
+class HeadroomSpec(Section):
+    """Room that is paid for and kept free, so that a burst finds a node that is there already."""
+
+    image: Annotated[str, Field(pattern=PINNED_IMAGE, max_length=255)]
+    """Image of the placeholder pods, which does nothing."""
+    pools: tuple[HeadroomPoolSpec, ...] = Field(strict=False)
+    """How much on which pool; empty for none."""
+
+
 class KarpenterSpec(Section):
     """Karpenter and its node pools."""
 
@@ -98,3 +122,5 @@ class KarpenterSpec(Section):
     """Release of the EKS machine image; a change replaces the nodes, as the budgets allow."""
     pools: tuple[ElasticPoolSpec, ...] = Field(strict=False, min_length=1)
     """The elastic pools."""
+    headroom: HeadroomSpec
+    """Room that the pools keep free for a burst."""

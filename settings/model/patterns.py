@@ -15,7 +15,6 @@ TRAINING_INSTANCE: Final = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 PREFIX: Final = r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*/$"
 CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
 COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
-NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 CHART_VERSION: Final = r"^v?\d+\.\d+\.\d+$"
 IMAGE_REGISTRY: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
@@ -30,6 +29,7 @@ DOMAIN: Final = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 DIRECTORY: Final = r"^https://[a-z0-9][a-z0-9.-]*(:\d+)?(/[\w.~-]+)+$"
 CERTIFICATE_ARN: Final = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]{36}$"
 WEB_ACL_ARN: Final = r"^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]{1,128}/[0-9a-f-]{36}$"
+PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
     ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
@@ -44,7 +44,6 @@ PATTERNS: Final[dict[str, str]] = {
     PREFIX: "lower-case path segments, each followed by a slash, such as flight-delay/",
     CIDR: "an IPv4 range in CIDR notation, such as 10.0.0.0/16",
     COLUMN: "letters, digits and underscores, not starting with a digit, such as late",
-    NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as inference",
     CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
     CHART_VERSION: "one exact chart version, such as 1.14.1",
     IMAGE_REGISTRY: "an image registry, with a path where it has one, such as registry.example.com/mirror",
@@ -60,6 +59,7 @@ PATTERNS: Final[dict[str, str]] = {
     "arn:aws:acm:eu-central-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
     WEB_ACL_ARN: "the ARN of a regional web ACL, such as "
     "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/edge/01234567-89ab-cdef-0123-456789abcdef",
+    PINNED_IMAGE: "an image by its digest, such as registry.k8s.io/pause:3.10.1@sha256: and 64 hexadecimal digits",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""

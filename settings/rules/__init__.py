@@ -14,6 +14,7 @@ from settings.rules import (
     cluster,
     domains,
     environment,
+    headroom,
     karpenter,
     load_balancing,
     models,
@@ -21,6 +22,7 @@ from settings.rules import (
     network,
     pools,
     spending,
+    tenancy,
     versions,
 )
 
@@ -32,6 +34,8 @@ RULES = (
     *pools.RULES,
     *karpenter.RULES,
     *monitoring.RULES,
+    *headroom.RULES,
+    *tenancy.RULES,
     *spending.RULES,
     *load_balancing.RULES,
     *domains.RULES,
@@ -42,6 +46,8 @@ RULES = (
 ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ...] = (
     (pools.POOL_RULES, lambda settings: len(settings.node_pools)),
     (karpenter.ELASTIC_RULES, lambda settings: len(settings.karpenter.pools)),
+    (headroom.HEADROOM_RULES, lambda settings: len(settings.karpenter.headroom.pools)),
+    (tenancy.TEAM_RULES, lambda settings: len(settings.teams)),
     (models.MODEL_RULES, lambda settings: len(settings.models)),
 )
 """Rules on one item of a list, and how many items the list has."""

@@ -1,4 +1,4 @@
-"""Models and the namespaces that they run in."""
+"""Models: data that is their own, training that can run, and a version that can be served."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,9 +10,6 @@ from settings.rules.environment import Rule
 
 ModelRule = Callable[[Settings, int], Iterator[Finding]]
 """A rule on the model at an index."""
-
-_RESERVED: Final = "default"
-_RESERVED_PREFIX: Final = "kube-"
 
 
 def model_names_differ(settings: Settings) -> Iterator[Finding]:
@@ -39,30 +36,6 @@ def dataset_prefixes_are_apart(settings: Settings) -> Iterator[Finding]:
                     allowed=f"a prefix apart from {other} (models[{first}])",
                     remedy="give each model a prefix of its own, such as its name and a slash",
                 )
-
-
-def namespaces_differ(settings: Settings) -> Iterator[Finding]:
-    """A cluster has one namespace of a name."""
-    names = [namespace.name for namespace in settings.namespaces]
-    for index, first in repeated(names).items():
-        yield Finding(
-            path=("namespaces", index, "name"),
-            found=f"{names[index]} again (first in namespaces[{first}])",
-            allowed="a name that no other namespace has",
-            remedy="rename one of the two, or remove it",
-        )
-
-
-def namespaces_are_not_reserved(settings: Settings) -> Iterator[Finding]:
-    """Kubernetes keeps `default` and the prefix `kube-` for itself ("Namespaces" of its documentation)."""
-    for index, namespace in enumerate(settings.namespaces):
-        if namespace.name == _RESERVED or namespace.name.startswith(_RESERVED_PREFIX):
-            yield Finding(
-                path=("namespaces", index, "name"),
-                found=namespace.name,
-                allowed=f"any name but {_RESERVED} and those that begin with {_RESERVED_PREFIX}",
-                remedy=f"write {namespace.workload_type}, or another name of your own",
-            )
 
 
 def training_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
@@ -131,8 +104,6 @@ def approved_model_is_in_this_environment(settings: Settings, index: int) -> Ite
 RULES: Final[tuple[Rule, ...]] = (
     model_names_differ,
     dataset_prefixes_are_apart,
-    namespaces_differ,
-    namespaces_are_not_reserved,
 )
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     training_type_exists,

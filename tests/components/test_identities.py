@@ -39,6 +39,8 @@ SERVICES = {
 SERVICE_ACCOUNTS = {
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
     "slipway-prod-load-balancing": "system:serviceaccount:kube-system:aws-load-balancer-controller",
+    "slipway-prod-team-ml-inference": "system:serviceaccount:ml-inference:workload",
+    "slipway-prod-team-ml-training": "system:serviceaccount:ml-training:workload",
     "slipway-prod-vpc-cni": "system:serviceaccount:kube-system:aws-node",
 }
 
@@ -153,9 +155,10 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
-    assert roles == {
-        f"slipway-prod-{duty}" for duty in ("flow-logs", "karpenter", "load-balancing", "model", "training")
-    }
+    duties = (
+        *("flow-logs", "karpenter", "load-balancing", "model", "training", "team-ml-inference", "team-ml-training"),
+    )
+    assert roles == {f"slipway-prod-{duty}" for duty in duties}
     for role in sorted(roles):
         for statement in statements(role):
             actions = set(listed(statement["Action"]))
@@ -204,6 +207,16 @@ def test_no_role_can_raise_its_own_rights() -> None:
         ("model", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/Endpoints/slipway-dev-a:log-stream:x", False),
         ("flow-logs", "logs:PutLogEvents", f"{LOGS}/slipway/prod/vpc-flow-logs:log-stream:x", True),
         ("flow-logs", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:x", False),
+        ("team-ml-training", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", True),
+        ("team-ml-training", "s3:GetObject", f"{BUCKET}data/customers/01.csv", False),
+        ("team-ml-training", "s3:PutObject", f"{BUCKET}models/experiments/a/model.ubj", True),
+        ("team-ml-training", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
+        ("team-ml-training", "s3:DeleteObject", f"{BUCKET}models/experiments/a/model.ubj", False),
+        ("team-ml-training", "kms:CreateGrant", "*", False),
+        ("team-ml-inference", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
+        ("team-ml-inference", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
+        ("team-ml-inference", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
+        ("team-ml-inference", "kms:GenerateDataKey", "*", False),
     ],
 )
 def test_a_role_may_do_its_duty_and_no_other(role: str, action: str, resource: str, *, allowed: bool) -> None:
@@ -234,6 +247,10 @@ def test_a_second_model_adds_its_own_prefixes_and_repository() -> None:
 
 def test_an_environment_without_models_has_no_empty_policy() -> None:
     recorded = record_program("prod", overrides=json.dumps({"models": []}))
-    names = {policy.inputs["name"] for policy in recorded.of_type("aws:iam/rolePolicy:RolePolicy")}
+    names = {
+        policy.inputs["name"]
+        for policy in recorded.of_type("aws:iam/rolePolicy:RolePolicy")
+        if policy.name.startswith(("training-", "registry-"))
+    }
     assert "put-metrics" in names
     assert names.isdisjoint({"read-datasets", "write-models", "read-models", "pull-images"})

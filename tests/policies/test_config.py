@@ -1,11 +1,13 @@
 """The four configuration files, their schema, and the relation between environments."""
 
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from pulumi.runtime import proto
 from pulumi_policy import EnforcementLevel
 from pulumi_policy import policy as sdk_policy
@@ -154,3 +156,13 @@ def test_a_configuration_that_the_pack_cannot_use_is_a_violation_not_a_crash() -
 def test_facts_of_all_kinds_have_a_schema() -> None:
     for rule in all_rules():
         assert all({"type", "description", "default"} <= set(each) for each in facts.schema(rule.facts).values())
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_pods_of_every_training_namespace_keep_the_memory_that_they_may_use(environment: str) -> None:
+    stack = yaml.safe_load((FOLDER.parents[1] / f"Pulumi.{environment}.yaml").read_text(encoding="utf-8"))["config"]
+    spaces = [space for team in stack["slipway:teams"] for space in team["namespaces"]]
+    training = [space["name"] for space in spaces if space["workloadType"] == "training"]
+    facts: Any = configure(all_rules(), load(FOLDER / f"{environment}.json"))["resources-set"].settings.facts
+    assert training
+    assert [name for name in training if not any(fnmatchcase(name, each) for each in facts.guaranteed)] == []

@@ -234,3 +234,18 @@ def test_a_remedy_keeps_secrets_secret() -> None:
 
 def test_production_does_not_remedy() -> None:
     assert InProcess(all_rules(), {}).remediate(resource(BUCKET, {})) is None
+
+
+@pytest.mark.parametrize("name", ["service-account-hygiene", "replicas-pdb-spread-probes", "resources-set"])
+def test_a_workload_of_a_cluster_that_does_not_exist_yet_is_undecided_and_no_violation(name: str) -> None:
+    # Without a kubeconfig the engine shows stack policies no property of an object.
+    rules = tuple(rule for rule in all_rules() if rule.name == name)
+    pack = InProcess(rules, {name: "mandatory"})
+    found = pack.analyze_stack([resource("kubernetes:apps/v1:Deployment", {}, name="server")])
+    assert {line.policy for line in found} == {"undecided-in-stack"}
+    bare = {
+        "metadata": {"namespace": "serving", "name": "server"},
+        "spec": {"template": {"spec": {"containers": [{}]}}},
+    }
+    written = pack.analyze_stack([resource("kubernetes:apps/v1:Deployment", bare, name="server")])
+    assert name in {line.policy for line in written}

@@ -21,6 +21,7 @@ UPWARDS: Final = (
     "kubernetes:helm.sh/v3:Release::karpenter-controller",
     "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass::karpenter-batch-gpu-class",
     "kubernetes:karpenter.sh/v1:NodePool::karpenter-batch-gpu",
+    "kubernetes:apps/v1:Deployment::headroom-burst-cpu",
 )
 """Each is created after the one before it, and deleted before it."""
 SUPPORTS: Final = (

@@ -47,6 +47,10 @@ UNKNOWN_DOCUMENTS = {
     "load-balancing-controller-role",
     "pod-network-cni-role",
     "registry-model-use-key",
+    "tenancy-ml-inference-workload-role",
+    "tenancy-ml-inference-workload-use-key",
+    "tenancy-ml-training-workload-role",
+    "tenancy-ml-training-workload-use-key",
     "training-use-key",
 }
 """Policy documents that name what AWS numbers: the cluster's issuer, the key."""
@@ -56,6 +60,7 @@ CONTROLLER = "kubernetes:helm.sh/v3:Release::karpenter-controller"
 STACK = "kubernetes:helm.sh/v3:Release::monitoring-stack"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
+PLACEHOLDERS = "kubernetes:apps/v1:Deployment::headroom-burst-cpu"
 
 
 @pytest.fixture(params=STACKS)
@@ -203,9 +208,18 @@ def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
         ),
         ("kubernetes:core/v1:Namespace", "aws:eks/addon:Addon::pod-network-vpc-cni"),
         (
-            "kubernetes:networking.k8s.io/v1:NetworkPolicy::workspaces-training-default-deny",
-            "kubernetes:core/v1:Namespace::workspaces-training",
+            "kubernetes:networking.k8s.io/v1:NetworkPolicy::tenancy-ml-training-default-deny",
+            "kubernetes:core/v1:Namespace::tenancy-ml-training",
         ),
+        (
+            "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::tenancy-ml-training-view",
+            "kubernetes:rbac.authorization.k8s.io/v1:Role::tenancy-ml-training-view",
+        ),
+        (PLACEHOLDERS, "kubernetes:scheduling.k8s.io/v1:PriorityClass::priorities-headroom"),
+        (PLACEHOLDERS, "kubernetes:core/v1:ServiceAccount::headroom-account"),
+        (PLACEHOLDERS, "kubernetes:core/v1:ResourceQuota::headroom-quota"),
+        (PLACEHOLDERS, "kubernetes:networking.k8s.io/v1:NetworkPolicy::headroom-default-deny"),
+        (PLACEHOLDERS, f"{NODE_POOL}::karpenter-burst-cpu"),
         (CONTROLLER, "kubernetes:helm.sh/v3:Release::karpenter-definitions"),
         (CONTROLLER, "aws:iam/rolePolicy:RolePolicy::karpenter-controller-start-nodes"),
         (CONTROLLER, "aws:iam/rolePolicy:RolePolicy::karpenter-controller-encrypt-node-volumes"),

@@ -38,6 +38,10 @@ def places(value: object, path: Place = ()) -> list[Place]:
 
 
 PLACES = places(decoded())
+_FIRST: dict[str, Any] = decoded()["slipway:teams"][0]["namespaces"][0]
+_READ_ONLY: dict[str, Any] = {**_FIRST["buckets"], "writeModels": []}
+TRAINING = {**_FIRST, "buckets": _READ_ONLY}
+"""A namespace that writes nowhere, so that there may be many of its kind."""
 
 
 def mutated(place: Place, how: str, value: object) -> Content:
@@ -101,7 +105,7 @@ def test_settings_survive_being_written_and_read_again(
         "nodePools.2.desiredSize": wanted,
         "nodePools.2.maxSize": max(high, 10),
         "models.0.training.hyperparameters.eta": eta,
-        "namespaces": [{"name": f"x{name}", "workloadType": "inference", "costCenter": "ml"} for name in (*names, "")],
+        "teams.0.namespaces": [{**TRAINING, "name": f"x{name}"} for name in (*names, "")],
     }
     first = parse(encoded(changed(edits)), file=FILE)
     dumped = cast("dict[str, object]", first.model_dump(mode="json", by_alias=True))

@@ -29,7 +29,7 @@ def test_problems_of_all_sections_and_rules_come_together_in_the_order_of_the_fi
                 "nodePools.4.minSize": 99,
                 "network.zones.1": "us-west-2b",
                 "network.publicPrefix": "24",
-                "namespaces": GONE,
+                "teams": GONE,
                 "store.forceDestroy": True,
             }
         )
@@ -44,7 +44,7 @@ def test_problems_of_all_sections_and_rules_come_together_in_the_order_of_the_fi
         "slipway:nodePools[1].minSize",
         "slipway:nodePools[1].minSzie",
         "slipway:nodePools[4].minSize",
-        "slipway:namespaces",
+        "slipway:teams",
         "slipway:modles",
         "aws:region",
     ]

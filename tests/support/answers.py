@@ -198,12 +198,19 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:cert-manager.io/v1:ClusterIssuer": _kubernetes_object,
     "kubernetes:core/v1:Namespace": _kubernetes_object,
     "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams": _kubernetes_object,
+    "kubernetes:apps/v1:Deployment": _kubernetes_object,
+    "kubernetes:core/v1:LimitRange": _kubernetes_object,
+    "kubernetes:core/v1:ResourceQuota": _kubernetes_object,
+    "kubernetes:core/v1:ServiceAccount": _kubernetes_object,
+    "kubernetes:core/v1:ServiceAccountPatch": _kubernetes_object,
     "kubernetes:helm.sh/v3:Release": _release,
     "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass": _kubernetes_object,
     "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:IngressClass": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
     "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_object,
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": _kubernetes_object,
+    "kubernetes:scheduling.k8s.io/v1:PriorityClass": _kubernetes_object,
 }
 """Type token → answer."""
 

@@ -141,7 +141,7 @@ def _announced(stack: Stack, event: str) -> bool | None:
 
 def _check_interruptions(stack: Stack) -> Iterator[Finding]:
     for pool in stack.of(NODE_POOL):
-        if isinstance(pool.get("spec"), Missing):
+        if not isinstance(pool.get("spec"), Known):
             yield Undetermined(path="spec", why="the provider has not shown it yet", resource=pool)
         written = any(each.child("key").text() == CAPACITY_TYPE for each in _requirements(pool))
         capacities = allowed(pool.properties, CAPACITY_TYPE, _CAPACITIES) or frozenset()

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from guardrails.facts import NoFacts
 from guardrails.pods import WORKLOADS, namespace_of
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
@@ -100,6 +99,14 @@ K8S_08 = ResourceRule(
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class QuotaFacts:
+    """Which namespaces hold what they hold by decision of the platform alone."""
+
+    left_out: Annotated[tuple[str, ...], "Namespaces of controllers, into which no team puts pods."] = ()
+
+
 _QUOTAS = ("kubernetes:core/v1:ResourceQuota", "kubernetes:core/v1:LimitRange")
 
 
@@ -112,9 +119,9 @@ def _inside(side: Resource, namespace: Resource) -> bool | None:
     return True if namespace.urn in edges else None
 
 
-def _check_quota(stack: Stack, _: NoFacts) -> Iterator[Finding]:
+def _check_quota(stack: Stack, facts: QuotaFacts) -> Iterator[Finding]:
     for namespace in stack.of(_NAMESPACE):
-        if namespace.get("metadata.name").text() in _GIVEN:
+        if namespace.get("metadata.name").text() in {*_GIVEN, *facts.left_out}:
             continue
         for token in _QUOTAS:
             answers = [_inside(each, namespace) for each in stack.of(token)]
@@ -130,12 +137,12 @@ K8S_08_QUOTA = StackRule(
     name="namespace-quota",
     title="Every namespace has a quota, and defaults for containers that state no limits",
     tokens=(_NAMESPACE,),
-    severity=Severity.LOW,
-    levels=Levels(dev=Level.ADVISORY, prod=Level.ADVISORY),
+    severity=Severity.MEDIUM,
+    levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("cis-eks:4.5.1", "soc2:A1.1"),
     why="without a quota one namespace can take what all others need",
     fix="add kubernetes.core.v1.ResourceQuota and kubernetes.core.v1.LimitRange to the namespace",
-    facts=NoFacts,
+    facts=QuotaFacts,
     check=_check_quota,
     traps=("the namespaces that Kubernetes makes itself are left out",),
 )

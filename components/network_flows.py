@@ -1,0 +1,103 @@
+"""Network policies as pure functions: what a namespace's pods may ask, and who may ask them.
+
+A NetworkPolicy names pods, namespaces and address ranges, no managed prefix lists and no domain names. The addresses of
+S3's gateway endpoint are public and change without notice, so pods that call AWS may reach TCP 443 of every public
+address; what they may do there is decided by their IAM role, and narrowing the way out is the business of the VPC.
+Source of all fields: Kubernetes API reference, `networking.k8s.io/v1`, NetworkPolicy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pulumi_kubernetes as kubernetes
+
+from components.firewall import ANYWHERE, HTTPS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DNS: Final = 53
+SERVING: Final = 8080
+"""Port on which the model server answers requests, health checks and `/metrics`."""
+MONITORING: Final = "monitoring"
+"""Namespace of Prometheus."""
+NOT_PUBLIC: Final = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+"""Private, shared and link-local ranges; 169.254.0.0/16 holds the services that give out credentials."""
+
+_networking = kubernetes.networking.v1
+_Spec = kubernetes.networking.v1.NetworkPolicySpecArgs
+_Peer = kubernetes.networking.v1.NetworkPolicyPeerArgs
+_EVERYBODY: Final = kubernetes.meta.v1.LabelSelectorArgs()
+
+
+def deny_all() -> _Spec:
+    """No pod talks to anybody, and nobody talks to it."""
+    return _Spec(pod_selector=_EVERYBODY, policy_types=["Ingress", "Egress"])
+
+
+def ask_dns() -> _Spec:
+    """Every pod asks the cluster's DNS."""
+    return _outwards([_pods("kube-system", {"k8s-app": "kube-dns"})], {DNS: ("UDP", "TCP")})
+
+
+def call_aws(private_ranges: Sequence[str]) -> _Spec:
+    """Every pod calls AWS: interface endpoints in the private subnets, and public addresses.
+
+    Args:
+        private_ranges: Private subnets, in which interface endpoints have their addresses.
+    """
+    public = _networking.IPBlockArgs(cidr=ANYWHERE, except_=list(NOT_PUBLIC))
+    return _outwards([*_ranges(private_ranges), _Peer(ip_block=public)], {HTTPS: ("TCP",)})
+
+
+def take_requests(load_balancer_ranges: Sequence[str]) -> _Spec:
+    """Load balancers in the given subnets call the serving port of every pod."""
+    return _inwards(_ranges(load_balancer_ranges), {SERVING: ("TCP",)})
+
+
+def be_scraped() -> _Spec:
+    """Prometheus reads the metrics of every pod."""
+    return _inwards([_pods(MONITORING, {"app.kubernetes.io/name": "prometheus"})], {SERVING: ("TCP",)})
+
+
+def talk_among_themselves() -> _Spec:
+    """The pods of the namespace talk to one another, as the hosts of one distributed training do."""
+    ourselves = [_Peer(pod_selector=_EVERYBODY)]
+    return _Spec(
+        pod_selector=_EVERYBODY,
+        policy_types=["Ingress", "Egress"],
+        ingress=[_networking.NetworkPolicyIngressRuleArgs(from_=ourselves)],
+        egress=[_networking.NetworkPolicyEgressRuleArgs(to=ourselves)],
+    )
+
+
+def _pods(namespace: str, labels: dict[str, str]) -> _Peer:
+    return _Peer(
+        namespace_selector=kubernetes.meta.v1.LabelSelectorArgs(
+            match_labels={"kubernetes.io/metadata.name": namespace}
+        ),
+        pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=labels),
+    )
+
+
+def _ranges(ranges: Sequence[str]) -> list[_Peer]:
+    return [_Peer(ip_block=_networking.IPBlockArgs(cidr=cidr)) for cidr in ranges]
+
+
+def _ports(ports: dict[int, tuple[str, ...]]) -> list[kubernetes.networking.v1.NetworkPolicyPortArgs]:
+    return [
+        _networking.NetworkPolicyPortArgs(protocol=protocol, port=port)
+        for port, protocols in ports.items()
+        for protocol in protocols
+    ]
+
+
+def _outwards(peers: Sequence[_Peer], ports: dict[int, tuple[str, ...]]) -> _Spec:
+    rule = _networking.NetworkPolicyEgressRuleArgs(to=list(peers), ports=_ports(ports))
+    return _Spec(pod_selector=_EVERYBODY, policy_types=["Egress"], egress=[rule])
+
+
+def _inwards(peers: Sequence[_Peer], ports: dict[int, tuple[str, ...]]) -> _Spec:
+    rule = _networking.NetworkPolicyIngressRuleArgs(from_=list(peers), ports=_ports(ports))
+    return _Spec(pod_selector=_EVERYBODY, policy_types=["Ingress"], ingress=[rule])

@@ -1,0 +1,179 @@
+"""Tenancy: the namespaces of the teams, what each may use, and who may work there.
+
+Creates per namespace: the namespace, closed but for the flows that its kind needs; quotas, limits and defaults of
+containers; a service account for workloads, with an IAM role where the settings name what it reaches; per duty (view,
+deploy, release) a Role and a RoleBinding to the team's group. Per IAM role of a team: the access entry by which EKS
+puts it into its groups.
+Does not create: workloads; cluster-wide rights, which only administrators have; secrets, and rights to read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from components import grants, iam, tenancy_objects
+from components.address_plan import AddressPlan, plan_addresses
+from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
+from components.labels import DATA, MODELS
+from components.namespaces import create_namespace, create_policies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from components.handles import ClusterHandle, Ready
+    from components.labels import Labels
+    from settings.model import NamespaceSpec, NetworkSpec, TeamSpec
+
+_META = kubernetes.meta.v1.ObjectMetaArgs
+_RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenancyArgs:
+    """Arguments of `Tenancy`."""
+
+    labels: Labels
+    """Names and tags."""
+    teams: tuple[TeamSpec, ...]
+    """The teams."""
+    network: NetworkSpec
+    """Address plan, from which the ranges of load balancers and endpoints follow."""
+    kubernetes_version: str
+    """Minor version that the Pod Security standard is read at."""
+    key_arn: pulumi.Output[str]
+    """Key of data and models."""
+    cluster: ClusterHandle
+    """The cluster."""
+    after: Ready
+    """The CNI, which enforces the network policies, and controllers that remove what objects of the teams brought."""
+
+
+class Tenancy(pulumi.ComponentResource):
+    """Teams and their namespaces; see the module for what is created. Needs the AWS and the cluster's provider."""
+
+    def __init__(self, name: str, args: TenancyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:tenancy:Tenancy", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        network = args.network
+        plan = plan_addresses(
+            network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
+        )
+        for team in args.teams:
+            for namespace in team.namespaces:
+                inside = self._create_namespace(team, namespace, plan)
+                self._bound(namespace, inside)
+                self._identify(namespace, inside)
+                self._admit(team, namespace.name, inside)
+        self._create_access_entries()
+        self.register_outputs({"namespaces": [spec.name for team in args.teams for spec in team.namespaces]})
+
+    def _create_namespace(self, team: TeamSpec, namespace: NamespaceSpec, plan: AddressPlan) -> Ready:
+        name = f"{self._name}-{namespace.name}"
+        ready = create_namespace(
+            name,
+            namespace.name,
+            labels=tenancy_objects.namespace_labels(team, namespace),
+            kubernetes_version=self._args.kubernetes_version,
+            parent=self,
+            after=self._args.after,
+        )
+        create_policies(name, namespace.name, tenancy_objects.flows(namespace, plan), parent=self, after=ready)
+        return ready
+
+    def _bound(self, namespace: NamespaceSpec, inside: Ready) -> None:
+        core, name, opts = kubernetes.core.v1, f"{self._name}-{namespace.name}", self._after(inside)
+        quotas = {
+            "quota": core.ResourceQuotaSpecArgs(hard=tenancy_objects.quota(namespace.quota)),
+            "foreign-priorities": tenancy_objects.foreign_priorities(namespace),
+        }
+        for kind, spec in quotas.items():
+            core.ResourceQuota(
+                f"{name}-{kind}", metadata=_META(name=kind, namespace=namespace.name), spec=spec, opts=opts
+            )
+        core.LimitRange(
+            f"{name}-limits",
+            metadata=_META(name="limits", namespace=namespace.name),
+            spec=core.LimitRangeSpecArgs(limits=[tenancy_objects.container_limits(namespace.limits)]),
+            opts=opts,
+        )
+
+    def _identify(self, namespace: NamespaceSpec, inside: Ready) -> None:
+        """The service account of workloads; EKS brings its AWS token along, so it needs none of Kubernetes."""
+        name, labels = f"{self._name}-{namespace.name}-{tenancy_objects.WORKLOAD}", self._args.labels
+        role_name = labels.role(f"team-{namespace.name}")
+        role_arn = iam.Account.of(labels.environment).role(role_name)
+        kubernetes.core.v1.ServiceAccount(
+            name,
+            metadata=_META(
+                name=tenancy_objects.WORKLOAD,
+                namespace=namespace.name,
+                annotations=None if namespace.buckets.empty else {"eks.amazonaws.com/role-arn": role_arn},
+            ),
+            automount_service_account_token=False,
+            opts=self._after(inside),
+        )
+        if namespace.buckets.empty:
+            return
+        args = ServiceAccountRoleArgs(
+            cluster=self._args.cluster,
+            role_name=role_name,
+            description=f"Workloads of the namespace {namespace.name}",
+            namespace=namespace.name,
+            service_account=tenancy_objects.WORKLOAD,
+        )
+        role = ServiceAccountRole(name, args, self._child).role
+        for ability, policy in self._abilities(namespace).items():
+            aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
+
+    def _abilities(self, namespace: NamespaceSpec) -> Mapping[str, pulumi.Input[str]]:
+        labels, buckets = self._args.labels, namespace.buckets
+        account, write = iam.Account.of(labels.environment), bool(buckets.write_models)
+        policies = grants.inline_policies(
+            {
+                "read-data": grants.read_objects(account, labels.bucket(DATA), buckets.read_data),
+                "read-models": grants.read_objects(account, labels.bucket(MODELS), buckets.read_models),
+                "write-models": grants.write_objects(account, labels.bucket(MODELS), buckets.write_models),
+            }
+        )
+        key = self._args.key_arn.apply(lambda arn: grants.use_key_through_s3(account, arn, write=write))
+        return {**policies, "use-key": key}
+
+    def _admit(self, team: TeamSpec, namespace: str, inside: Ready) -> None:
+        for duty in tenancy_objects.DUTIES:
+            role = kubernetes.rbac.v1.Role(
+                f"{self._name}-{namespace}-{duty}",
+                metadata=_META(name=duty, namespace=namespace),
+                rules=tenancy_objects.role_rules(duty),
+                opts=self._after(inside),
+            )
+            kubernetes.rbac.v1.RoleBinding(
+                f"{self._name}-{namespace}-{duty}",
+                metadata=_META(name=duty, namespace=namespace),
+                role_ref=kubernetes.rbac.v1.RoleRefArgs(api_group=_RBAC, kind="Role", name=duty),
+                subjects=[
+                    kubernetes.rbac.v1.SubjectArgs(
+                        api_group=_RBAC, kind="Group", name=tenancy_objects.group(team.name, duty)
+                    )
+                ],
+                opts=self._after((role,)),
+            )
+
+    def _create_access_entries(self) -> None:
+        for arn, groups in tenancy_objects.groups_of_roles(self._args.teams).items():
+            aws.eks.AccessEntry(
+                f"{self._name}-{arn.rpartition(':role/')[2]}",
+                cluster_name=self._args.cluster.name,
+                principal_arn=arn,
+                type="STANDARD",
+                kubernetes_groups=groups,
+                opts=self._child,
+            )
+
+    def _after(self, ready: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(ready))
