@@ -35,7 +35,7 @@ _GOSSIP_PORT: Final = 9094
 _RELOADER_PORT: Final = 8080
 _OPERATOR_PORT: Final = 10250
 _GRAFANA_PORT: Final = 3000
-_STATE_METRICS_PORTS: Final = (8080, 8081)
+_STATE_METRICS_PORT: Final = 8080
 
 
 def closed_namespace_policies() -> dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]:
@@ -65,7 +65,7 @@ def monitoring_policies(
     subnets = [_range(block) for block in private]
     # The CNI judges a packet before a service address becomes an endpoint's, and also what goes to an endpoint.
     api_server = [_Peer(ip_block=_networking.IPBlockArgs(cidr=f"{services.network_address + 1}/32")), *subnets]
-    scraped = _pods(PROMETHEUS)
+    prometheus = _pods(PROMETHEUS)
     return {
         **{
             f"{name}-to-api-server": _out(pods, api_server, _tcp(_HTTPS))
@@ -77,19 +77,19 @@ def monitoring_policies(
             }.items()
         },
         # Targets are nodes, the control plane and pods of every namespace, on ports that their monitors name. With the
-        # VPC CNI pods have addresses of these subnets; it matches ranges against them, which other CNIs do not.
+        # VPC CNI pods have addresses of these subnets, and it matches ranges against them, which not every CNI does.
         "prometheus-to-targets": _out(PROMETHEUS, subnets, [_Port(protocol="TCP")]),
         "prometheus-from-pods": _in(PROMETHEUS, _pods(PROMETHEUS, GRAFANA), _tcp(_PROMETHEUS_PORT)),
-        "prometheus-from-prometheus": _in(PROMETHEUS, scraped, _tcp(_RELOADER_PORT)),
-        "grafana-to-sources": _out(GRAFANA, _pods(PROMETHEUS), _tcp(_PROMETHEUS_PORT)),
+        "prometheus-from-prometheus": _in(PROMETHEUS, prometheus, _tcp(_RELOADER_PORT)),
+        "grafana-to-prometheus": _out(GRAFANA, prometheus, _tcp(_PROMETHEUS_PORT)),
         "grafana-to-alertmanager": _out(GRAFANA, _pods(ALERTMANAGER), _tcp(_ALERTMANAGER_PORT)),
-        "grafana-from-prometheus": _in(GRAFANA, scraped, _tcp(_GRAFANA_PORT)),
-        "state-metrics-from-prometheus": _in(STATE_METRICS, scraped, _tcp(*_STATE_METRICS_PORTS)),
-        "operator-from-prometheus": _in(OPERATOR, scraped, _tcp(_OPERATOR_PORT)),
+        "grafana-from-prometheus": _in(GRAFANA, prometheus, _tcp(_GRAFANA_PORT)),
+        "state-metrics-from-prometheus": _in(STATE_METRICS, prometheus, _tcp(_STATE_METRICS_PORT)),
+        "operator-from-prometheus": _in(OPERATOR, prometheus, _tcp(_OPERATOR_PORT)),
         # The API server asks the operator whether a rule makes sense, from interfaces somewhere in these subnets.
         "operator-from-api-server": _in(OPERATOR, subnets, _tcp(_OPERATOR_PORT)),
         "alertmanager-from-pods": _in(ALERTMANAGER, _pods(PROMETHEUS, GRAFANA), _tcp(_ALERTMANAGER_PORT)),
-        "alertmanager-from-prometheus": _in(ALERTMANAGER, scraped, _tcp(_RELOADER_PORT)),
+        "alertmanager-from-prometheus": _in(ALERTMANAGER, prometheus, _tcp(_RELOADER_PORT)),
         "alertmanager-from-alertmanager": _in(ALERTMANAGER, _pods(ALERTMANAGER), _gossip()),
         "alertmanager-to-alertmanager": _out(ALERTMANAGER, _pods(ALERTMANAGER), _gossip()),
     }
@@ -129,8 +129,8 @@ def _range(block: IPv4Network) -> _Peer:
     return _Peer(ip_block=_networking.IPBlockArgs(cidr=str(block)))
 
 
-def _tcp(*ports: int) -> list[_Port]:
-    return [_Port(protocol="TCP", port=port) for port in ports]
+def _tcp(port: int) -> list[_Port]:
+    return [_Port(protocol="TCP", port=port)]
 
 
 def _gossip() -> list[_Port]:

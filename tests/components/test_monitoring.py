@@ -150,7 +150,7 @@ def test_prometheus_reaches_every_target_in_the_private_subnets_and_nothing_beyo
     [
         ("prometheus", {("prometheus", 9090), ("grafana", 9090), ("prometheus", 8080)}),
         ("grafana", {("prometheus", 3000)}),
-        ("kube-state-metrics", {("prometheus", 8080), ("prometheus", 8081)}),
+        ("kube-state-metrics", {("prometheus", 8080)}),
         (
             "alertmanager",
             {("prometheus", 9093), ("grafana", 9093), ("prometheus", 8080), ("alertmanager", 9094)},
