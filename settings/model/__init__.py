@@ -31,6 +31,7 @@ from settings.model.base import (
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
 from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
+from settings.model.fargate import FargateProfileSpec, FargateSpec, SelectorSpec
 from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
 from settings.model.karpenter import (
     BudgetSpec,
@@ -44,6 +45,7 @@ from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
+from settings.model.storage import BucketVolumeSpec, EfsSpec, LustreSpec, MountpointSpec, StorageSpec
 from settings.model.tenancy import NamespaceSpec
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "AddonVersion",
     "AddonVersions",
     "ApprovedSpec",
+    "BucketVolumeSpec",
     "BudgetSpec",
     "Capacity",
     "CertificatesSpec",
@@ -63,8 +66,11 @@ __all__ = [
     "ConsolidationSpec",
     "DataClassification",
     "DomainsSpec",
+    "EfsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
+    "FargateProfileSpec",
+    "FargateSpec",
     "GateSpec",
     "HostedZoneSpec",
     "HyperparametersSpec",
@@ -73,8 +79,10 @@ __all__ = [
     "LimitsSpec",
     "LoadBalancingSpec",
     "LogRetentionDays",
+    "LustreSpec",
     "ModelData",
     "ModelSpec",
+    "MountpointSpec",
     "Name",
     "NamespaceSpec",
     "NatGateways",
@@ -87,8 +95,10 @@ __all__ = [
     "RoleArn",
     "Scheme",
     "Section",
+    "SelectorSpec",
     "Settings",
     "SpendingSpec",
+    "StorageSpec",
     "StoreSpec",
     "TaintSpec",
     "TrainingSpec",
@@ -119,6 +129,10 @@ class Settings(Section):
     """The load balancer controller, and what every load balancer has to be."""
     domains: DomainsSpec
     """Hosted zones, and what the cluster writes to them."""
+    storage: StorageSpec
+    """Volumes for workloads."""
+    fargate: FargateSpec
+    """Pods without nodes."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

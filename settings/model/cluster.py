@@ -17,6 +17,8 @@ class AddonVersions(Section):
     """kube-proxy; same minor version as the control plane."""
     coredns: AddonVersion
     """CoreDNS."""
+    ebs_csi: AddonVersion
+    """Amazon EBS CSI driver."""
 
 
 class ClusterSpec(Section):

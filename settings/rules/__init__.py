@@ -14,12 +14,14 @@ from settings.rules import (
     cluster,
     domains,
     environment,
+    fargate,
     karpenter,
     load_balancing,
     models,
     network,
     pools,
     spending,
+    storage,
     versions,
 )
 
@@ -33,6 +35,8 @@ RULES = (
     *spending.RULES,
     *load_balancing.RULES,
     *domains.RULES,
+    *storage.RULES,
+    *fargate.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""
