@@ -16,6 +16,7 @@ from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.training import Training, TrainingArgs
 from components.workspaces import Workspaces, WorkspacesArgs
@@ -39,7 +40,13 @@ on_aws = pulumi.ResourceOptions(providers=[aws_provider])
 MonthlyBudget("budget", MonthlyBudgetArgs(labels=labels, spec=settings.budget), opts=on_aws)
 store = ArtifactStore(
     "store",
-    ArtifactStoreArgs(labels=labels, spec=settings.store, models=settings.models, protect=protect),
+    ArtifactStoreArgs(
+        labels=labels,
+        spec=settings.store,
+        models=settings.models,
+        lustre=settings.storage.lustre is not None,
+        protect=protect,
+    ),
     opts=on_aws,
 )
 key_arn = store.handle.key_arn
@@ -125,6 +132,20 @@ Domains(
         pools=pools.handle,
         ingress_class=load_balancing.handle.ingress_class,
         resolver=str(settings.network.cidr[2]),
+    ),
+    opts=on_both,
+)
+Storage(
+    "storage",
+    StorageArgs(
+        labels=labels,
+        spec=settings.storage,
+        ebs_version=settings.cluster.addons.ebs_csi,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        network=network.handle,
+        key_arn=key_arn,
+        protect=protect,
     ),
     opts=on_both,
 )

@@ -81,6 +81,8 @@ class ClusterHandle:
     """Issuer of service account tokens, without `https://`."""
     node_security_group: pulumi.Output[str]
     """Security group for every node."""
+    control_plane_security_group: pulumi.Output[str]
+    """Security group that EKS made for the API server."""
     kubernetes: kubernetes.Provider
     """Provider for what lives in the cluster; exists only after the administrators have access."""
 
@@ -142,6 +144,28 @@ class DomainsHandle:
     """ClusterIssuer that certificates name; None where the environment has none."""
     ready: Ready
     """Controllers and issuer: what has a host name waits for these, so that on destroy its record goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageHandle:
+    """Volumes for workloads."""
+
+    default_class: str
+    """Storage class of encrypted disks that go with their claim."""
+    retained_class: str
+    """The same, but a disk outlives its claim."""
+    shared_class: str | None
+    """Storage class of files that several pods write; None where the environment has none."""
+    ready: Ready
+    """Classes, volumes and their drivers: whoever claims a volume comes after these, and goes before them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FargateHandle:
+    """Pods without nodes."""
+
+    ready: Ready
+    """Profile, security group and log route: a pod that comes later runs there as it should; may be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

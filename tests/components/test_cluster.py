@@ -136,6 +136,7 @@ def test_add_ons_have_the_pinned_versions(stack: str) -> None:
         "vpc-cni": versions["vpcCni"],
         "kube-proxy": versions["kubeProxy"],
         "coredns": versions["coredns"],
+        "aws-ebs-csi-driver": versions["ebsCsi"],
     }
 
 

@@ -37,6 +37,7 @@ SERVICES = {
 }
 
 SERVICE_ACCOUNTS = {
+    "slipway-prod-ebs-csi": "system:serviceaccount:kube-system:ebs-csi-controller-sa",
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
     "slipway-prod-load-balancing": "system:serviceaccount:kube-system:aws-load-balancer-controller",
     "slipway-prod-vpc-cni": "system:serviceaccount:kube-system:aws-node",
@@ -59,10 +60,14 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeSubnets",
     "ec2:DescribeTags",
     "ec2:DescribeVpcPeeringConnections",
+    "ec2:DescribeVolumeStatus",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVolumesModifications",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
     "elasticloadbalancing:DescribeListenerAttributes",
@@ -154,7 +159,7 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
     assert roles == {
-        f"slipway-prod-{duty}" for duty in ("flow-logs", "karpenter", "load-balancing", "model", "training")
+        f"slipway-prod-{duty}" for duty in ("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model", "training")
     }
     for role in sorted(roles):
         for statement in statements(role):

@@ -47,6 +47,8 @@ UNKNOWN_DOCUMENTS = {
     "load-balancing-controller-role",
     "pod-network-cni-role",
     "registry-model-use-key",
+    "storage-ebs-encrypt-volumes",
+    "storage-ebs-role",
     "training-use-key",
 }
 """Policy documents that name what AWS numbers: the cluster's issuer, the key."""
