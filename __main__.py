@@ -9,6 +9,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
+from components.fargate import Fargate, FargateArgs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.load_balancing import LoadBalancing, LoadBalancingArgs
@@ -149,12 +150,24 @@ Storage(
     ),
     opts=on_both,
 )
-Workspaces(
+workspaces = Workspaces(
     "workspaces",
     WorkspacesArgs(
         namespaces=settings.namespaces,
         kubernetes_version=settings.cluster.version,
         pod_network=pod_network.handle,
+    ),
+    opts=on_both,
+)
+Fargate(
+    "fargate",
+    FargateArgs(
+        labels=labels,
+        spec=settings.fargate,
+        cluster=cluster.handle,
+        network=network.handle,
+        key_arn=key_arn,
+        after=workspaces.ready,
     ),
     opts=on_both,
 )

@@ -39,11 +39,14 @@ class Workspaces(pulumi.ComponentResource):
 
     names: tuple[str, ...]
     """The namespaces, in the order of the settings."""
+    ready: tuple[pulumi.Resource, ...]
+    """The namespaces: objects can live in them after these."""
 
     def __init__(self, name: str, args: WorkspacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:workspaces:Workspaces", name, None, opts)
         self._name = name
         self._after_cni = pulumi.ResourceOptions(parent=self, depends_on=list(args.pod_network.ready))
+        namespaces: list[pulumi.Resource] = []
         for namespace in args.namespaces:
             created = kubernetes.core.v1.Namespace(
                 f"{name}-{namespace.name}",
@@ -53,6 +56,8 @@ class Workspaces(pulumi.ComponentResource):
                 opts=self._after_cni,
             )
             self._close(namespace.name, created)
+            namespaces.append(created)
+        self.ready = tuple(namespaces)
         self.names = tuple(namespace.name for namespace in args.namespaces)
         self.register_outputs({"names": list(self.names)})
 
