@@ -164,6 +164,7 @@ Fargate(
     FargateArgs(
         labels=labels,
         spec=settings.fargate,
+        kubernetes_version=settings.cluster.version,
         cluster=cluster.handle,
         network=network.handle,
         key_arn=key_arn,

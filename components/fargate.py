@@ -39,6 +39,8 @@ class FargateArgs:
     """Names and tags."""
     spec: FargateSpec
     """Which pods, if any."""
+    kubernetes_version: str
+    """Minor version that the Pod Security standard of the log route's namespace is read at."""
     cluster: ClusterHandle
     """The cluster."""
     network: NetworkHandle
@@ -129,7 +131,9 @@ class Fargate(pulumi.ComponentResource):
         place = fargate_objects.LOG_NAMESPACE
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-log-route",
-            metadata=meta.ObjectMetaArgs(name=place, labels=fargate_objects.log_namespace_labels()),
+            metadata=meta.ObjectMetaArgs(
+                name=place, labels=fargate_objects.log_namespace_labels(self._args.kubernetes_version)
+            ),
             opts=self._child,
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])

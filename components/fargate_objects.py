@@ -46,10 +46,11 @@ Pod = Mapping[str, Any]
 """A pod's specification, by the names of the Kubernetes API."""
 
 
-def log_namespace_labels() -> dict[str, str]:
-    """Labels of the namespace of the log route: the one that Fargate asks for, and none of a pod that could run."""
-    closed = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-    return {LOG_NAMESPACE: "enabled", **closed}
+def log_namespace_labels(kubernetes_version: str) -> dict[str, str]:
+    """Labels of the namespace of the log route: the one that Fargate asks for, and what keeps pods out or harmless."""
+    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+    versions = {f"{level}-version": f"v{kubernetes_version}" for level in levels}
+    return {LOG_NAMESPACE: "enabled", **levels, **versions}
 
 
 def log_route(log_group: str, region: str) -> dict[str, str]:
