@@ -139,7 +139,7 @@ class SharedFiles(pulumi.ComponentResource):
                 place=place,
                 addon="aws-efs-csi-driver",
                 version=spec.driver_version,
-                values=storage_objects.efs_values(place.labels),
+                values=storage_objects.efs_values(),
                 role="efs-csi",
                 service_account="efs-csi-controller-sa",
                 # The add-on gives both the same role; nodes mount with it.

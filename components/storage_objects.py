@@ -1,8 +1,9 @@
 """Storage drivers' add-on values, storage classes and volumes as pure functions of settings.
 
 Fields are those of the charts that the add-ons are made of: aws-ebs-csi-driver 2.64, aws-efs-csi-driver 4.4,
-aws-fsx-csi-driver 1.17, aws-mountpoint-s3-csi-driver 2.7. Parameters of classes and volumes are those that the
-drivers' documentation lists.
+aws-fsx-csi-driver 1.17, aws-mountpoint-s3-csi-driver 2.7. EKS takes only some of them: what a version takes is in
+`aws eks describe-addon-configuration`, and where a chart's default is right, nothing is said here. Parameters of
+classes and volumes are those that the drivers' documentation lists.
 """
 
 from __future__ import annotations
@@ -59,24 +60,20 @@ def ebs_values(labels: Labels, *, reserved_attachments: int) -> dict[str, Any]:
     }
 
 
-def efs_values(labels: Labels) -> dict[str, Any]:
-    """Values of the add-on aws-efs-csi-driver; its DaemonSet tolerates every taint by itself."""
-    placed = placement()
-    return {
-        "controller": {
-            "replicaCount": REPLICAS,
-            # The chart writes tags in one line, in which values with spaces would fall apart.
-            "tags": dict(labels.ownership),
-            # A privileged controller is needed only to delete the files of a deleted volume, which stay here.
-            "deleteAccessPointRootDir": False,
-            **placed,
-        }
-    }
+def efs_values() -> dict[str, Any]:
+    """Values of the add-on aws-efs-csi-driver; its DaemonSet tolerates every taint by itself.
+
+    The files of a deleted claim stay. EKS does not let the driver tag access points (aws/containers-roadmap, issue
+    2755).
+    """
+    # EKS's own request is 200m for each of three containers; the processes wait for claims.
+    resources = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+    return {"controller": {"deleteAccessPointRootDir": False, "resources": resources, **placement()}}
 
 
 def fsx_values() -> dict[str, Any]:
-    """Values of the add-on aws-fsx-csi-driver."""
-    return {"controller": {"replicaCount": REPLICAS, **placement()}, "node": dict(_EVERY_NODE)}
+    """Values of the add-on aws-fsx-csi-driver, whose pods tolerate what they have to by themselves."""
+    return {"controller": {"nodeSelector": placement()["nodeSelector"]}}
 
 
 def mountpoint_values() -> dict[str, Any]:

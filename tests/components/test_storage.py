@@ -338,8 +338,9 @@ def test_every_driver_runs_where_it_has_to_and_no_two_share_a_role(full: Recorde
     for item in drivers:
         values = json.loads(item.inputs["configurationValues"])
         assert values["controller"]["nodeSelector"] == {"slipway.dev/role": "system"}
-        # The DaemonSet of the EFS driver tolerates every taint without being told.
-        assert item.inputs["addonName"] == "aws-efs-csi-driver" or values["node"]["tolerateAllTaints"] is True
+        # Those of EFS and FSx tolerate every taint without being told.
+        if item.name in ("storage-ebs", "storage-s3-driver"):
+            assert values["node"] == {**values["node"], "tolerateAllTaints": True}
 
 
 def test_the_tags_of_a_volume_fit_the_line_in_which_the_driver_takes_them() -> None:
