@@ -18,7 +18,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components import storage_grants, storage_objects
+from components import iam, storage_grants, storage_objects
 from components.driver import Driver, DriverArgs, DriverPlace
 from components.firewall import Traffic, let_in, let_out
 from components.labels import DATA
@@ -69,7 +69,7 @@ class LustreFiles(pulumi.ComponentResource):
             batch_import_meta_data_on_create=True,
             opts=self._child,
         )
-        driver = self._create_driver(files)
+        driver = self._create_driver()
         volume = kubernetes.core.v1.PersistentVolume(
             f"{name}-volume",
             metadata=kubernetes.meta.v1.ObjectMetaArgs(name=storage_objects.LUSTRE),
@@ -124,7 +124,8 @@ class LustreFiles(pulumi.ComponentResource):
                 ]
         return group.id, tuple(opened)
 
-    def _create_driver(self, files: aws.fsx.LustreFileSystem) -> Driver:
+    def _create_driver(self) -> Driver:
+        account = iam.Account.of(self._args.place.labels.environment)
         return Driver(
             f"{self._name}-driver",
             DriverArgs(
@@ -134,7 +135,7 @@ class LustreFiles(pulumi.ComponentResource):
                 values=storage_objects.fsx_values(),
                 role="fsx-csi",
                 service_account="fsx-csi-controller-sa",
-                policies={"find-file-system": files.arn.apply(storage_grants.find_file_system)},
+                policies={"find-file-systems": storage_grants.find_file_systems(account)},
             ),
             self._child,
         )

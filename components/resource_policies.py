@@ -84,7 +84,8 @@ def _read_for_lustre(account: iam.Account, buckets: Sequence[str]) -> list[iam.S
             "Sid": "ReadDataForLustre",
             "Effect": "Allow",
             "Principal": {"AWS": "*"},
-            "Action": USE_KEY,
+            # Without kms:DescribeKey, which has no context to hold it to.
+            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
             "Resource": "*",
             "Condition": {
                 "StringEquals": {"kms:CallerAccount": account.account_id, "kms:ViaService": account.service("s3")},

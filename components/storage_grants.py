@@ -149,9 +149,16 @@ def share_files(account: iam.Account, file_system_arn: str) -> str:
     )
 
 
-def find_file_system(file_system_arn: str) -> str:
-    """Look at one FSx file system; volumes that the program makes need no more."""
-    return iam.document({"Effect": "Allow", "Action": "fsx:DescribeFileSystems", "Resource": file_system_arn})
+def find_file_systems(account: iam.Account) -> str:
+    """Look at the FSx file systems of the region, which can be granted for all or none; static volumes need no more."""
+    return iam.document(
+        {
+            "Effect": "Allow",
+            "Action": "fsx:DescribeFileSystems",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": account.region}},
+        }
+    )
 
 
 def decrypt_objects(account: iam.Account, key_arn: str) -> str:

@@ -13,15 +13,10 @@ from settings import fargate_limits
 from settings.fargate_limits import LIMITS
 from settings.rules.fargate import RULES as FARGATE_RULES
 from tests.components.policies import may
+from tests.support.optional import FARGATE
+from tests.support.optional import FARGATE_PROFILE as PROFILE
 from tests.support.recorded import STACKS, Recorded, record_program
 
-PROFILE: Final[dict[str, Any]] = {
-    "selectors": [{"namespace": "inference", "labels": {"compute": "fargate"}}],
-    "podSecurityGroups": True,
-    "podPorts": [8080],
-    "logRetentionDays": 90,
-}
-WITH_PROFILE: Final = json.dumps({"fargate": {"profile": PROFILE}})
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 CPU_INFERENCE: Final[dict[str, Any]] = {
@@ -47,7 +42,7 @@ CPU_INFERENCE: Final[dict[str, Any]] = {
 
 @pytest.fixture
 def on() -> Recorded:
-    return record_program("prod", overrides=WITH_PROFILE)
+    return record_program("prod", overrides=FARGATE)
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -12,6 +12,7 @@ from components.labels import Labels
 from settings.model import Partition
 from tests.components.policies import may
 from tests.settings.stacks import decoded, settings_of
+from tests.support.optional import LUSTRE, STORAGE
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 
 if TYPE_CHECKING:
@@ -22,30 +23,6 @@ CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
 VOLUME = "kubernetes:core/v1:PersistentVolume"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-EFS: Final = {
-    "driverVersion": "v3.4.1-eksbuild.1",
-    "throughputMode": "elastic",
-    "provisionedMibps": None,
-    "infrequentAccessDays": 1,
-    "backups": True,
-}
-LUSTRE: Final = {
-    "driverVersion": "v1.9.0-eksbuild.1",
-    "deployment": "PERSISTENT_2",
-    "storageGib": 2400,
-    "throughputPerTib": 250,
-    "zone": "us-east-1b",
-    "dataPrefix": "flight-delay/",
-    "namespace": "training",
-}
-MOUNTPOINT: Final = {
-    "driverVersion": "v2.7.0-eksbuild.1",
-    "volumes": [
-        {"name": "data-sets", "bucket": "data", "prefix": "flight-delay/", "namespace": "training"},
-        {"name": "approved", "bucket": "models", "prefix": "approved/", "namespace": "inference"},
-    ],
-}
-EVERYTHING: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 SCRATCH: Final = {**LUSTRE, "deployment": "SCRATCH_2", "throughputPerTib": None}
 BUCKET: Final = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-"
 EC2: Final = "arn:aws:ec2:us-east-1:777788889999:"
@@ -59,7 +36,7 @@ def stack(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def full() -> Recorded:
-    return record_program("prod", overrides=EVERYTHING)
+    return record_program("prod", overrides=STORAGE)
 
 
 def classes(recorded: Recorded) -> dict[str, dict[str, Any]]:
