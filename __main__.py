@@ -9,6 +9,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
+from components.fargate import Fargate, FargateArgs
 from components.headroom import Headroom, HeadroomArgs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
@@ -20,6 +21,7 @@ from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
@@ -43,7 +45,13 @@ on_aws = pulumi.ResourceOptions(providers=[aws_provider])
 MonthlyBudget("budget", MonthlyBudgetArgs(labels=labels, spec=settings.budget), opts=on_aws)
 store = ArtifactStore(
     "store",
-    ArtifactStoreArgs(labels=labels, spec=settings.store, models=settings.models, protect=protect),
+    ArtifactStoreArgs(
+        labels=labels,
+        spec=settings.store,
+        models=settings.models,
+        lustre=settings.storage.lustre is not None,
+        protect=protect,
+    ),
     opts=on_aws,
 )
 key_arn = store.handle.key_arn
@@ -93,6 +101,20 @@ Addons(
     AddonsArgs(versions=settings.cluster.addons, cluster=cluster.handle, pools=pools.handle),
     opts=on_aws,
 )
+storage = Storage(
+    "storage",
+    StorageArgs(
+        labels=labels,
+        spec=settings.storage,
+        ebs_version=settings.cluster.addons.ebs_csi,
+        cluster=cluster.handle,
+        pools=pools.handle,
+        network=network.handle,
+        key_arn=key_arn,
+        protect=protect,
+    ),
+    opts=on_both,
+)
 monitoring = Monitoring(
     "monitoring",
     MonitoringArgs(
@@ -103,7 +125,8 @@ monitoring = Monitoring(
         network=settings.network,
         pod_network=pod_network.handle,
         pools=pools.handle,
-        storage_class="gp3",
+        storage_class=storage.handle.default_class,
+        storage_ready=storage.handle.ready,
     ),
     opts=on_both,
 )
@@ -159,7 +182,7 @@ Headroom(
     ),
     opts=on_both,
 )
-Tenancy(
+tenancy = Tenancy(
     "tenancy",
     TenancyArgs(
         labels=labels,
@@ -169,6 +192,19 @@ Tenancy(
         key_arn=key_arn,
         cluster=cluster.handle,
         after=(*pod_network.handle.ready, *load_balancing.handle.ready),
+    ),
+    opts=on_both,
+)
+Fargate(
+    "fargate",
+    FargateArgs(
+        labels=labels,
+        spec=settings.fargate,
+        kubernetes_version=settings.cluster.version,
+        cluster=cluster.handle,
+        network=network.handle,
+        key_arn=key_arn,
+        after=tenancy.handle.ready,
     ),
     opts=on_both,
 )

@@ -88,6 +88,7 @@ class Cluster(pulumi.ComponentResource):
             oidc_provider_arn=identity.arn,
             oidc_issuer=control_plane.oidc_issuer,
             node_security_group=node_group,
+            control_plane_security_group=control_plane.cluster_security_group_id,
             kubernetes=provider,
         )
         self.register_outputs({"name": self.handle.name, "endpoint": self.handle.endpoint, "kubeconfig": kubeconfig})

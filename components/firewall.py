@@ -6,13 +6,16 @@ A security group of this platform is created without rules; what it lets in and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pulumi_aws as aws
 
 if TYPE_CHECKING:
     import pulumi
 
+Transport = Literal["tcp", "udp"]
+
+TRANSPORTS: Final[tuple[Transport, ...]] = ("tcp", "udp")
 HTTPS: Final = 443
 ANYWHERE: Final = "0.0.0.0/0"
 
@@ -24,7 +27,11 @@ class Traffic:
     description: str
     """What the traffic is, as the console shows it."""
     port: int | None
-    """TCP port; None means every protocol and port."""
+    """Port, or the first of several; None means every protocol and port."""
+    last_port: int | None = None
+    """Last port, where it is not the first."""
+    transport: Transport = "tcp"
+    """Protocol of the port."""
     group: pulumi.Input[str] | None = None
     """Security group of the peer."""
     cidr: str | None = None
@@ -35,7 +42,12 @@ class Traffic:
     @property
     def protocol(self) -> str:
         """Protocol as EC2 names it; `-1` is all."""
-        return "-1" if self.port is None else "tcp"
+        return "-1" if self.port is None else self.transport
+
+    @property
+    def to_port(self) -> int | None:
+        """Last port."""
+        return self.port if self.last_port is None else self.last_port
 
 
 def let_in(
@@ -48,7 +60,7 @@ def let_in(
         description=traffic.description,
         ip_protocol=traffic.protocol,
         from_port=traffic.port,
-        to_port=traffic.port,
+        to_port=traffic.to_port,
         referenced_security_group_id=traffic.group,
         cidr_ipv4=traffic.cidr,
         prefix_list_id=traffic.prefix_list,
@@ -66,7 +78,7 @@ def let_out(
         description=traffic.description,
         ip_protocol=traffic.protocol,
         from_port=traffic.port,
-        to_port=traffic.port,
+        to_port=traffic.to_port,
         referenced_security_group_id=traffic.group,
         cidr_ipv4=traffic.cidr,
         prefix_list_id=traffic.prefix_list,

@@ -81,6 +81,8 @@ class ClusterHandle:
     """Issuer of service account tokens, without `https://`."""
     node_security_group: pulumi.Output[str]
     """Security group for every node."""
+    control_plane_security_group: pulumi.Output[str]
+    """Security group that EKS made for the API server."""
     kubernetes: kubernetes.Provider
     """Provider for what lives in the cluster; exists only after the administrators have access."""
 
@@ -163,6 +165,36 @@ class PrioritiesHandle:
     """Priority classes: without its class the API server refuses a pod."""
 
     ready: Ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageHandle:
+    """Volumes for workloads."""
+
+    default_class: str
+    """Storage class of encrypted disks that go with their claim."""
+    retained_class: str
+    """The same, but a disk outlives its claim."""
+    shared_class: str | None
+    """Storage class of files that several pods write; None where the environment has none."""
+    ready: Ready
+    """Classes, volumes and their drivers: whoever claims a volume comes after these, and goes before them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FargateHandle:
+    """Pods without nodes."""
+
+    ready: Ready
+    """Profile, security group and log route: a pod that comes later runs there as it should; may be empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenancyHandle:
+    """Namespaces of the teams."""
+
+    ready: Ready
+    """Every namespace, closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,15 +148,35 @@ def instance_trust(account: Account) -> str:
     )
 
 
-def service_account_trust(provider_arn: str, issuer: str, namespace: str, service_account: str) -> str:
-    """Exactly one Kubernetes service account may assume the role, with a token made for STS.
+def fargate_trust(account: Account, cluster: str) -> str:
+    """Fargate may assume the role for pods of one cluster's profiles.
+
+    Source: EKS user guide, "Amazon EKS Pod execution IAM role".
+    """
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "eks-fargate-pods.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnLike": {"aws:SourceArn": account.arn("eks", f"fargateprofile/{cluster}/*")},
+                "StringEquals": {"aws:SourceAccount": account.account_id},
+            },
+        },
+        limit=MAX_TRUST_POLICY,
+    )
+
+
+def service_account_trust(provider_arn: str, issuer: str, namespace: str, *service_accounts: str) -> str:
+    """Exactly the named Kubernetes service accounts may assume the role, with a token made for STS.
 
     Args:
         provider_arn: The cluster's OIDC provider in IAM.
         issuer: The cluster's issuer without `https://`.
-        namespace: Namespace of the service account.
-        service_account: Name of the service account.
+        namespace: Namespace of the service accounts.
+        service_accounts: Names of the service accounts, at least one.
     """
+    subjects = [f"system:serviceaccount:{namespace}:{name}" for name in service_accounts]
     return document(
         {
             "Effect": "Allow",
@@ -164,7 +184,7 @@ def service_account_trust(provider_arn: str, issuer: str, namespace: str, servic
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {
                 "StringEquals": {
-                    f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+                    f"{issuer}:sub": subjects if len(subjects) > 1 else subjects[0],
                     f"{issuer}:aud": "sts.amazonaws.com",
                 }
             },

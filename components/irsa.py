@@ -1,6 +1,7 @@
 """IAM roles for service accounts: the one way in which a pod gets AWS permissions.
 
-Creates: one role whose trust names exactly one Kubernetes service account of one cluster.
+Creates: one role whose trust names exactly one Kubernetes service account of one cluster, or the few that one add-on
+gives the same role.
 The trust document contains the cluster's issuer and is unknown until the cluster exists.
 """
 
@@ -32,10 +33,12 @@ class ServiceAccountRoleArgs:
     """Namespace of the service account."""
     service_account: str
     """Name of the service account."""
+    also: tuple[str, ...] = ()
+    """Further service accounts of the namespace, where an add-on has several and takes one role."""
 
 
 class ServiceAccountRole(pulumi.ComponentResource):
-    """A role for one service account; grants are attached by whoever creates it."""
+    """A role for a service account; grants are attached by whoever creates it."""
 
     role: aws.iam.Role
     """The role."""
@@ -45,7 +48,7 @@ class ServiceAccountRole(pulumi.ComponentResource):
 
         def trust(identity: list[str]) -> str:
             provider_arn, issuer = identity
-            return iam.service_account_trust(provider_arn, issuer, args.namespace, args.service_account)
+            return iam.service_account_trust(provider_arn, issuer, args.namespace, args.service_account, *args.also)
 
         self.role = aws.iam.Role(
             f"{name}-role",

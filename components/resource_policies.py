@@ -13,6 +13,8 @@ MAX_BUCKET_POLICY: Final = 20_480
 """Bytes of a bucket policy (S3 user guide, "Policies and permissions")."""
 MAX_KEY_POLICY: Final = 32_768
 """Bytes of a key policy (KMS developer guide, quotas)."""
+MAX_FILE_SYSTEM_POLICY: Final = 20_000
+"""Characters of a file system policy (EFS API reference, `PutFileSystemPolicy`)."""
 USE_KEY: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
 """Actions of a service that encrypts and decrypts with the key."""
 
@@ -24,12 +26,13 @@ _LAUNCHERS: Final = (
 """Service-linked roles that launch nodes: for managed groups, on spot capacity, and as fleets for Karpenter."""
 
 
-def key_policy(account: iam.Account, log_group_prefixes: Sequence[str]) -> str:
+def key_policy(account: iam.Account, log_group_prefixes: Sequence[str], lustre_buckets: Sequence[str] = ()) -> str:
     """Policy of the environment's key.
 
     The account decides by IAM who uses the key. CloudWatch Logs may use it for log groups below `log_group_prefixes`.
     EC2 may use it for volumes that the service-linked roles of Auto Scaling, EC2 Spot and EC2 Fleet launch: these roles
     have no policy of ours, and they are named by a condition because KMS refuses a principal that does not exist yet.
+    FSx may use it for the objects of `lustre_buckets`, which a Lustre file system reads with a role of its own.
     """
     everything: iam.Statement = {
         "Sid": "AccountDecidesByIam",
@@ -47,7 +50,8 @@ def key_policy(account: iam.Account, log_group_prefixes: Sequence[str]) -> str:
         "Resource": "*",
         "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
     }
-    return iam.document(everything, logs, *_encrypt_node_volumes(account), limit=MAX_KEY_POLICY)
+    fsx = _read_for_lustre(account, lustre_buckets) if lustre_buckets else []
+    return iam.document(everything, logs, *_encrypt_node_volumes(account), *fsx, limit=MAX_KEY_POLICY)
 
 
 def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:
@@ -64,6 +68,31 @@ def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:
     return [
         {**statement, "Sid": "EncryptNodeVolumes", "Action": USE_KEY, "Condition": launched},
         {**statement, "Sid": "AttachNodeVolumes", "Action": "kms:CreateGrant", "Condition": for_aws},
+    ]
+
+
+def _read_for_lustre(account: iam.Account, buckets: Sequence[str]) -> list[iam.Statement]:
+    """Each file system has a service-linked role of its own, whose name ends in the file system's id.
+
+    Source: FSx for Lustre user guide, "Working with server-side encrypted Amazon S3 buckets". With bucket keys the
+    context is the bucket, without them the object.
+    """
+    role = account.role("aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_fs-*")
+    contexts = [account.bucket(bucket, key) for bucket in buckets for key in (None, "*")]
+    return [
+        {
+            "Sid": "ReadDataForLustre",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            # Without kms:DescribeKey, which has no context to hold it to.
+            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"kms:CallerAccount": account.account_id, "kms:ViaService": account.service("s3")},
+                "ArnLike": {"aws:PrincipalArn": role},
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": contexts},
+            },
+        }
     ]
 
 
@@ -110,6 +139,27 @@ def receive_load_balancer_logs(account: iam.Account, bucket: str, prefix: str) -
 def bucket_policy(*statements: iam.Statement) -> str:
     """Policy of a bucket."""
     return iam.document(*statements, limit=MAX_BUCKET_POLICY)
+
+
+def file_system_policy(file_system_arn: str, driver_arn: str) -> str:
+    """Policy of an EFS file system: one role mounts it and writes, through a mount target, and nobody without TLS.
+
+    With a policy of its own a file system lets no anonymous client in (EFS user guide, "Using IAM to control file
+    system data access").
+    """
+    everything: iam.Statement = {"Principal": {"AWS": "*"}, "Action": "*", "Resource": file_system_arn}
+    return iam.document(
+        {
+            "Sid": "Driver",
+            "Effect": "Allow",
+            "Principal": {"AWS": driver_arn},
+            "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+            "Resource": file_system_arn,
+            "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+        },
+        {**everything, "Sid": "OnlyTls", "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        limit=MAX_FILE_SYSTEM_POLICY,
+    )
 
 
 def queue_policy(account: iam.Account, queue: str, rules: Sequence[str]) -> str:

@@ -33,6 +33,8 @@ class ArtifactStoreArgs:
     """Retention and deletion."""
     models: tuple[ModelSpec, ...]
     """Models; each gets an image repository."""
+    lustre: bool
+    """Whether a Lustre file system reads the data bucket."""
     protect: bool
     """Whether key, buckets and repositories refuse deletion."""
 
@@ -76,7 +78,11 @@ class ArtifactStore(pulumi.ComponentResource):
             description=f"Data, models, images, volumes, secrets and logs of {labels.cluster}",
             enable_key_rotation=True,
             deletion_window_in_days=self._args.spec.key_deletion_days,
-            policy=resource_policies.key_policy(iam.Account.of(labels.environment), log_groups),
+            policy=resource_policies.key_policy(
+                iam.Account.of(labels.environment),
+                log_groups,
+                lustre_buckets=[labels.bucket(DATA)] if self._args.lustre else [],
+            ),
             tags=labels.named("key"),
             opts=self._guarded,
         )

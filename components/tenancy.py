@@ -18,6 +18,7 @@ import pulumi_kubernetes as kubernetes
 
 from components import grants, iam, tenancy_objects
 from components.address_plan import AddressPlan, plan_addresses
+from components.handles import TenancyHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
 from components.labels import DATA, MODELS
 from components.namespaces import create_namespace, create_policies
@@ -56,6 +57,9 @@ class TenancyArgs:
 class Tenancy(pulumi.ComponentResource):
     """Teams and their namespaces; see the module for what is created. Needs the AWS and the cluster's provider."""
 
+    handle: TenancyHandle
+    """What lives in the namespaces waits for this."""
+
     def __init__(self, name: str, args: TenancyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:tenancy:Tenancy", name, None, opts)
         self._name, self._args = name, args
@@ -64,13 +68,16 @@ class Tenancy(pulumi.ComponentResource):
         plan = plan_addresses(
             network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
         )
+        ready: list[pulumi.Resource] = []
         for team in args.teams:
             for namespace in team.namespaces:
                 inside = self._create_namespace(team, namespace, plan)
+                ready += inside
                 self._bound(namespace, inside)
                 self._identify(namespace, inside)
                 self._admit(team, namespace.name, inside)
         self._create_access_entries()
+        self.handle = TenancyHandle(ready=tuple(ready))
         self.register_outputs({"namespaces": [spec.name for team in args.teams for spec in team.namespaces]})
 
     def _create_namespace(self, team: TeamSpec, namespace: NamespaceSpec, plan: AddressPlan) -> Ready:

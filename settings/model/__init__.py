@@ -31,6 +31,7 @@ from settings.model.base import (
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
 from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
+from settings.model.fargate import FargateProfileSpec, FargateSpec, SelectorSpec
 from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
 from settings.model.karpenter import (
     BudgetSpec,
@@ -47,6 +48,7 @@ from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, M
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
+from settings.model.storage import BucketVolumeSpec, EfsSpec, LustreSpec, MountpointSpec, StorageSpec
 from settings.model.tenancy import (
     AccessSpec,
     BucketAccessSpec,
@@ -66,6 +68,7 @@ __all__ = [
     "AlertmanagerSpec",
     "ApprovedSpec",
     "BucketAccessSpec",
+    "BucketVolumeSpec",
     "BudgetSpec",
     "Capacity",
     "CertificatesSpec",
@@ -77,8 +80,11 @@ __all__ = [
     "ContainerLimitsSpec",
     "DataClassification",
     "DomainsSpec",
+    "EfsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
+    "FargateProfileSpec",
+    "FargateSpec",
     "GateSpec",
     "GrafanaSpec",
     "HeadroomPoolSpec",
@@ -90,9 +96,11 @@ __all__ = [
     "LimitsSpec",
     "LoadBalancingSpec",
     "LogRetentionDays",
+    "LustreSpec",
     "ModelData",
     "ModelSpec",
     "MonitoringSpec",
+    "MountpointSpec",
     "Name",
     "NamespaceSpec",
     "NatGateways",
@@ -106,8 +114,10 @@ __all__ = [
     "RoleArn",
     "Scheme",
     "Section",
+    "SelectorSpec",
     "Settings",
     "SpendingSpec",
+    "StorageSpec",
     "StoreSpec",
     "TaintSpec",
     "TeamSpec",
@@ -141,6 +151,10 @@ class Settings(Section):
     """Hosted zones, and what the cluster writes to them."""
     monitoring: MonitoringSpec
     """Metrics: how they are gathered, kept and shown."""
+    storage: StorageSpec
+    """Volumes for workloads."""
+    fargate: FargateSpec
+    """Pods without nodes."""
     teams: tuple[TeamSpec, ...] = Field(strict=False, min_length=1)
     """Teams that share the cluster, with their namespaces."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -21,6 +21,8 @@ class AddonVersions(Section):
     """Kubernetes Metrics Server; without it no autoscaler knows the load of a pod."""
     node_monitoring_agent: AddonVersion
     """EKS node monitoring agent; it tells node repair what is wrong with a node."""
+    ebs_csi: AddonVersion
+    """Amazon EBS CSI driver."""
 
 
 class ClusterSpec(Section):

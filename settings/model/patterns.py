@@ -21,6 +21,7 @@ IMAGE_REGISTRY: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
 BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
+NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 EMAIL: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
@@ -50,6 +51,7 @@ PATTERNS: Final[dict[str, str]] = {
     AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
     BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
+    NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",
     TAINT_KEY: "a label key, such as example.com/team",
     EMAIL: "an e-mail address, such as ml-platform@example.com",
     HOSTED_ZONE: "the id of a hosted zone, such as Z0123456789ABCDEFGHIJ",

@@ -14,6 +14,7 @@ from settings.rules import (
     cluster,
     domains,
     environment,
+    fargate,
     headroom,
     karpenter,
     load_balancing,
@@ -22,6 +23,7 @@ from settings.rules import (
     network,
     pools,
     spending,
+    storage,
     tenancy,
     versions,
 )
@@ -39,6 +41,8 @@ RULES = (
     *spending.RULES,
     *load_balancing.RULES,
     *domains.RULES,
+    *storage.RULES,
+    *fargate.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""

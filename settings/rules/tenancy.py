@@ -5,14 +5,16 @@ from itertools import chain
 from typing import Final
 
 from settings.instances import EC2_TYPES, gpus
-from settings.model import PoolRole, Settings, TeamSpec
+from settings.model import NamespaceSpec, PoolRole, Settings, TeamSpec
 from settings.problems import Finding, Path, repeated
 from settings.rules.environment import Rule
 
 TeamRule = Callable[[Settings, int], Iterator[Finding]]
 """A rule on the team at an index."""
 
-_RESERVED: Final = ("default", "cert-manager", "external-dns", "gpu-system", "headroom", "monitoring")
+_RESERVED: Final = (
+    *("accelerators", "cert-manager", "default", "external-dns", "headroom", "monitoring", "monitoring-nodes"),
+)
 _RESERVED_PREFIXES: Final = ("kube-", "eks-", "aws-", "amazon-")
 _RESERVED_WORDS: Final = f"{', '.join(_RESERVED)} and those that begin with {', '.join(_RESERVED_PREFIXES)}"
 _DUTIES: Final = ("view", "deploy", "release")
@@ -219,6 +221,11 @@ def _gpu_supply(settings: Settings) -> int:
 
 def _namespace(team: int, index: int, *rest: str | int) -> Path:
     return ("teams", team, "namespaces", index, *rest)
+
+
+def all_namespaces(settings: Settings) -> list[NamespaceSpec]:
+    """Return the namespaces of every team."""
+    return [namespace for team in settings.teams for namespace in team.namespaces]
 
 
 RULES: Final[tuple[Rule, ...]] = (team_names_differ, namespaces_differ, written_prefixes_are_apart)

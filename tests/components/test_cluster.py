@@ -139,6 +139,7 @@ def test_add_ons_have_the_pinned_versions(stack: str) -> None:
         "coredns": versions["coredns"],
         "metrics-server": versions["metricsServer"],
         "eks-node-monitoring-agent": versions["nodeMonitoringAgent"],
+        "aws-ebs-csi-driver": versions["ebsCsi"],
     }
 
 

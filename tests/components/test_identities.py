@@ -37,6 +37,7 @@ SERVICES = {
 }
 
 SERVICE_ACCOUNTS = {
+    "slipway-prod-ebs-csi": "system:serviceaccount:kube-system:ebs-csi-controller-sa",
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
     "slipway-prod-load-balancing": "system:serviceaccount:kube-system:aws-load-balancer-controller",
     "slipway-prod-team-ml-inference": "system:serviceaccount:ml-inference:workload",
@@ -61,10 +62,14 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeSubnets",
     "ec2:DescribeTags",
     "ec2:DescribeVpcPeeringConnections",
+    "ec2:DescribeVolumeStatus",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVolumesModifications",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
     "elasticloadbalancing:DescribeListenerAttributes",
@@ -155,9 +160,10 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
-    duties = (
-        *("flow-logs", "karpenter", "load-balancing", "model", "training", "team-ml-inference", "team-ml-training"),
-    )
+    duties = {
+        *("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model", "training"),
+        *("team-ml-inference", "team-ml-training"),
+    }
     assert roles == {f"slipway-prod-{duty}" for duty in duties}
     for role in sorted(roles):
         for statement in statements(role):

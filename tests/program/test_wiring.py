@@ -51,6 +51,8 @@ UNKNOWN_DOCUMENTS = {
     "tenancy-ml-inference-workload-use-key",
     "tenancy-ml-training-workload-role",
     "tenancy-ml-training-workload-use-key",
+    "storage-ebs-encrypt-volumes",
+    "storage-ebs-role",
     "training-use-key",
 }
 """Policy documents that name what AWS numbers: the cluster's issuer, the key."""

@@ -136,6 +136,22 @@ def _release(request: Request) -> Answer:
     return f"{request.inputs['namespace']}/{request.inputs['name']}", {"status": {"status": "deployed"}}
 
 
+def _file_system(service: str, domain: str) -> Callable[[Request], Answer]:
+    def answer(request: Request) -> Answer:
+        physical = f"fs-{request.digits()}"
+        return physical, {
+            "arn": request.arn(service, f"file-system/{physical}"),
+            "dnsName": f"{physical}.{domain}.{request.region}.amazonaws.com",
+            "mountName": request.digits(8),
+        }
+
+    return answer
+
+
+def _of_file_system(request: Request) -> Answer:
+    return request.inputs["fileSystemId"], {}
+
+
 def _provider(request: Request) -> Answer:
     return request.digits(32), {}
 
@@ -167,10 +183,17 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda request: (request.inputs["repository"], {}),
     "aws:ecr/repository:Repository": _repository,
+    "aws:efs/backupPolicy:BackupPolicy": _of_file_system,
+    "aws:efs/fileSystem:FileSystem": _file_system("elasticfilesystem", "efs"),
+    "aws:efs/fileSystemPolicy:FileSystemPolicy": _of_file_system,
+    "aws:efs/mountTarget:MountTarget": _numbered("fsmt"),
     "aws:eks/accessEntry:AccessEntry": _of_cluster("principalArn"),
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _of_cluster("principalArn"),
     "aws:eks/addon:Addon": _of_cluster("addonName"),
+    "aws:eks/fargateProfile:FargateProfile": _of_cluster("fargateProfileName"),
     "aws:eks/nodeGroup:NodeGroup": _of_cluster("nodeGroupName"),
+    "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation": _numbered("dra"),
+    "aws:fsx/lustreFileSystem:LustreFileSystem": _file_system("fsx", "fsx"),
     "aws:iam/instanceProfile:InstanceProfile": _named("name", "iam", "instance-profile/", regional=False),
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _identity_provider,
     "aws:iam/role:Role": _named("name", "iam", "role/", regional=False),
@@ -196,7 +219,9 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _numbered("sgr", "security-group-rule"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _numbered("sgr", "security-group-rule"),
     "kubernetes:cert-manager.io/v1:ClusterIssuer": _kubernetes_object,
+    "kubernetes:core/v1:ConfigMap": _kubernetes_object,
     "kubernetes:core/v1:Namespace": _kubernetes_object,
+    "kubernetes:core/v1:PersistentVolume": _kubernetes_object,
     "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams": _kubernetes_object,
     "kubernetes:apps/v1:Deployment": _kubernetes_object,
     "kubernetes:core/v1:LimitRange": _kubernetes_object,
@@ -211,6 +236,8 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_object,
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": _kubernetes_object,
     "kubernetes:scheduling.k8s.io/v1:PriorityClass": _kubernetes_object,
+    "kubernetes:storage.k8s.io/v1:StorageClass": _kubernetes_object,
+    "kubernetes:vpcresources.k8s.aws/v1beta1:SecurityGroupPolicy": _kubernetes_object,
 }
 """Type token → answer."""
 

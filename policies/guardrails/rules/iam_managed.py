@@ -22,7 +22,7 @@ _ATTACHMENTS = {
     "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": "policyArn",
 }
 _MANAGED = re.compile(r"arn:[^:]+:iam::aws:policy/(?:.*/)?(?P<name>[^/]+)")
-_PURPOSES = {"ec2": "node", "eks": "cluster", "lambda": "function"}
+_PURPOSES = {"ec2": "node", "eks": "cluster", "eks-fargate-pods": "fargate", "lambda": "function"}
 _POD = "pod"
 _SAFE: Mapping[str, tuple[str, ...]] = {
     "node": (
@@ -33,6 +33,7 @@ _SAFE: Mapping[str, tuple[str, ...]] = {
         "AmazonSSMManagedInstanceCore",
     ),
     "cluster": ("AmazonEKSClusterPolicy", "AmazonEKSVPCResourceController"),
+    "fargate": ("AmazonEKSFargatePodExecutionRolePolicy",),
     "function": ("AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole", "AWSXRayDaemonWriteAccess"),
     "pod": ("AmazonEKS_CNI_Policy", "AmazonEBSCSIDriverPolicy", "AmazonEFSCSIDriverPolicy"),
 }
@@ -44,7 +45,7 @@ class ManagedFacts:
 
     allowed: Annotated[
         Mapping[str, tuple[str, ...]],
-        "Names of AWS managed policies by purpose: node, cluster, function, pod (IRSA, Pod Identity), other.",
+        "Names of AWS managed policies by purpose: node, cluster, fargate, function, pod (IRSA, Pod Identity), other.",
     ] = field(default_factory=lambda: dict(_SAFE))
 
 

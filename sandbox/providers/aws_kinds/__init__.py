@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds import cluster, events, identity, network, sagemaker, spending, store
+from sandbox.providers.aws_kinds import cluster, events, identity, network, sagemaker, spending, storage, store
 
 if TYPE_CHECKING:
     from sandbox.providers.kinds import Kind
@@ -22,4 +22,5 @@ KINDS: Final[dict[str, Kind]] = {
     **events.KINDS,
     **sagemaker.KINDS,
     **spending.KINDS,
+    **storage.KINDS,
 }

@@ -87,6 +87,19 @@ KINDS: Final[dict[str, Kind]] = {
         needs={"clusterName": CLUSTER},
         seconds=30,
     ),
+    # Users report 5 to 6 minutes (containers-roadmap, issue 2392), lately less.
+    "aws:eks/fargateProfile:FargateProfile": Kind(
+        identify=joined("clusterName", "fargateProfileName", by=":"),
+        compute=together(
+            arn("arn:{partition}:eks:{region}:{account}:fargateprofile/{clusterName}/{fargateProfileName}/{hex}"),
+            lambda _birth, _id: {"status": "ACTIVE"},
+        ),
+        immutable=frozenset({"clusterName", "fargateProfileName", "podExecutionRoleArn", "selectors", "subnetIds"}),
+        autoname="fargateProfileName",
+        needs={"clusterName": CLUSTER, "podExecutionRoleArn": ROLE},
+        api=("eks", "CreateFargateProfile", ""),
+        seconds=325,
+    ),
     "aws:eks/accessEntry:AccessEntry": Kind(
         identify=joined("clusterName", "principalArn", by=":"),
         compute=arn("arn:{partition}:eks:{region}:{account}:access-entry/{clusterName}/{hex}", "accessEntryArn"),
