@@ -11,6 +11,7 @@ import json
 
 from pydantic import Field
 
+from settings.model.accelerators import AcceleratorsSpec, EfaPoolSpec, GpuProfileSpec
 from settings.model.base import (
     AccountId,
     AddonVersion,
@@ -47,6 +48,7 @@ from settings.model.tenancy import NamespaceSpec
 __all__ = [
     "NAME",
     "PATTERNS",
+    "AcceleratorsSpec",
     "AccountId",
     "AddonVersion",
     "AddonVersions",
@@ -59,9 +61,11 @@ __all__ = [
     "ClusterSpec",
     "ConsolidationSpec",
     "DataClassification",
+    "EfaPoolSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "GateSpec",
+    "GpuProfileSpec",
     "HyperparametersSpec",
     "ImageDigest",
     "KarpenterSpec",
@@ -107,6 +111,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    accelerators: AcceleratorsSpec
+    """GPUs and other accelerators."""
     namespaces: tuple[NamespaceSpec, ...] = Field(strict=False, min_length=1)
     """Kubernetes namespaces for workloads."""
     models: tuple[ModelSpec, ...] = Field(strict=False)

@@ -22,3 +22,11 @@ class ChartsSpec(Section):
 
     karpenter: ChartSpec
     """Karpenter; its custom resource definitions come from the chart karpenter-crd of the same version."""
+    nvidia_device_plugin: ChartSpec
+    """NVIDIA device plugin: makes GPUs known to Kubernetes, shares and labels them."""
+    dcgm_exporter: ChartSpec
+    """DCGM exporter: metrics of every GPU."""
+    neuron: ChartSpec | None
+    """AWS Neuron device plugin; null exactly when no pool has role neuron."""
+    efa_device_plugin: ChartSpec | None
+    """Device plugin of Elastic Fabric Adapters; null exactly when no pool has them."""

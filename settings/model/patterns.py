@@ -18,6 +18,7 @@ COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 CHART_VERSION: Final = r"^\d+\.\d+\.\d+$"
+MIG_PROFILE: Final = r"^[1-7]g\.\d{1,3}gb$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
 BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
@@ -42,6 +43,7 @@ PATTERNS: Final[dict[str, str]] = {
     CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
     CHART_VERSION: "one exact chart version, such as 1.14.1",
     AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
+    MIG_PROFILE: "a partition of a GPU as NVIDIA names it, such as 1g.10gb",
     BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     TAINT_KEY: "a label key, such as example.com/team",

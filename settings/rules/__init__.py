@@ -10,7 +10,7 @@ from contextlib import suppress
 from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
-from settings.rules import cluster, environment, karpenter, models, network, pools, spending
+from settings.rules import accelerators, cluster, environment, karpenter, models, network, pools, spending
 
 RULES = (
     *environment.RULES,
@@ -18,6 +18,7 @@ RULES = (
     *cluster.RULES,
     *pools.RULES,
     *karpenter.RULES,
+    *accelerators.RULES,
     *models.RULES,
     *spending.RULES,
 )
@@ -26,6 +27,8 @@ RULES = (
 ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ...] = (
     (pools.POOL_RULES, lambda settings: len(settings.node_pools)),
     (karpenter.ELASTIC_RULES, lambda settings: len(settings.karpenter.pools)),
+    (accelerators.PROFILE_RULES, lambda settings: len(settings.accelerators.gpu_profiles)),
+    (accelerators.EFA_RULES, lambda settings: len(settings.accelerators.efa)),
     (models.MODEL_RULES, lambda settings: len(settings.models)),
 )
 """Rules on one item of a list, and how many items the list has."""
