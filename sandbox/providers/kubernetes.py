@@ -87,6 +87,7 @@ _CLUSTER_SCOPED: Final = frozenset(
         "ClusterRoleBinding",
         "CustomResourceDefinition",
         "IngressClass",
+        "NodeOverlay",
         "NodePool",
         "EC2NodeClass",
         "PersistentVolume",

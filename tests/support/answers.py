@@ -158,6 +158,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:ec2/internetGateway:InternetGateway": _numbered("igw", "internet-gateway"),
     "aws:ec2/launchTemplate:LaunchTemplate": _numbered("lt", "launch-template", latestVersion=1, defaultVersion=1),
     "aws:ec2/natGateway:NatGateway": _numbered("nat"),
+    "aws:ec2/placementGroup:PlacementGroup": _named("name", "ec2", "placement-group/"),
     "aws:ec2/route:Route": _numbered("r-rtb"),
     "aws:ec2/routeTable:RouteTable": _numbered("rtb", "route-table"),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _numbered("rtbassoc"),
@@ -199,6 +200,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:helm.sh/v3:Release": _release,
     "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass": _kubernetes_object,
     "kubernetes:karpenter.sh/v1:NodePool": _kubernetes_object,
+    "kubernetes:karpenter.sh/v1alpha1:NodeOverlay": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": _kubernetes_object,
 }
 """Type token → answer."""
