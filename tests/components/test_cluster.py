@@ -164,6 +164,7 @@ def test_namespaces_are_those_of_the_settings_and_admit_only_restricted_pods(sta
     namespaces = {
         item.inputs["metadata"]["name"]: item.inputs["metadata"]["labels"]
         for item in recorded.of_type("kubernetes:core/v1:Namespace")
+        if item.name.startswith("workspaces-")
     }
     settings = stack_section(stack, "namespaces")
     assert sorted(namespaces) == sorted(item["name"] for item in settings)
