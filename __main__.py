@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
+from components.accelerators import Accelerators, AcceleratorsArgs
 from components.addons import Addons, AddonsArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
@@ -89,6 +90,7 @@ pools = NodePools(
     NodePoolsArgs(
         labels=labels,
         pools=settings.node_pools,
+        accelerators=settings.accelerators,
         cluster=cluster.handle,
         network=network.handle,
         key_arn=key_arn,
@@ -135,11 +137,24 @@ karpenter = Karpenter(
     KarpenterArgs(
         labels=labels,
         spec=settings.karpenter,
+        accelerators=settings.accelerators,
         chart=settings.charts.karpenter,
         cluster=cluster.handle,
         pools=pools.handle,
         key_arn=key_arn,
         before_controller_goes=teardown.nodes,
+        monitor_crds=monitoring.handle.crds,
+    ),
+    opts=on_both,
+)
+Accelerators(
+    "accelerators",
+    AcceleratorsArgs(
+        spec=settings.accelerators,
+        charts=settings.charts,
+        kubernetes_version=settings.cluster.version,
+        pod_network=pod_network.handle,
+        pools=pools.handle,
         monitor_crds=monitoring.handle.crds,
     ),
     opts=on_both,

@@ -2,7 +2,7 @@
 
 Creates: the interruption queue with its rules; a role, an instance profile and an access entry for the nodes; a role
 for the controller; the release of the custom resource definitions, then that of the controller; per elastic pool an
-EC2NodeClass and a NodePool.
+EC2NodeClass and a NodePool, and where the stack file asks for it what sharing makes of its GPUs (NodeOverlays).
 Does not create: the service-linked role of EC2 Spot, of which an account has one (`aws iam create-service-linked-role
 --aws-service-name spot.amazonaws.com`, once per account).
 
@@ -33,16 +33,18 @@ from components.karpenter_objects import (
     SERVICE_ACCOUNT,
     controller_values,
     node_class,
+    node_overlays,
     node_pool,
 )
 from components.nodes import create_node_role
 from components.releases import create_release
+from settings.sharing import profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.labels import Labels
-    from settings.model import ChartSpec, ElasticPoolSpec, KarpenterSpec
+    from settings.model import AcceleratorsSpec, ChartSpec, ElasticPoolSpec, KarpenterSpec
 
 DRAIN_TIMEOUT = "60m"
 """How long the deletion of a pool may take: its nodes are drained first."""
@@ -56,6 +58,8 @@ class KarpenterArgs:
     """Names and tags."""
     spec: KarpenterSpec
     """Controller and pools."""
+    accelerators: AcceleratorsSpec
+    """How pods share GPUs."""
     chart: ChartSpec
     """Charts of the controller and of its custom resource definitions: one version for both."""
     cluster: ClusterHandle
@@ -93,7 +97,11 @@ class Karpenter(pulumi.ComponentResource):
         granted = self._create_controller_role(duty)
         crds = self._release("definitions", "karpenter-crd", CRD_VALUES)
         values = controller_values(
-            labels, args.spec, queue=duty.queue, role_arn=duty.account.role(labels.role("karpenter"))
+            labels,
+            args.spec,
+            queue=duty.queue,
+            role_arn=duty.account.role(labels.role("karpenter")),
+            overlays=args.accelerators.node_overlays,
         )
         controller = self._release(
             "controller",
@@ -168,6 +176,7 @@ class Karpenter(pulumi.ComponentResource):
         self, pool: ElasticPoolSpec, instance_profile: pulumi.Output[str], *, after: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
         args, metadata = self._args, kubernetes.meta.v1.ObjectMetaArgs(name=pool.name)
+        profile = profile_of(args.accelerators, pool.name)
         built_from = kubernetes.apiextensions.CustomResource(
             f"{self._name}-{pool.name}-class",
             api_version=f"{NODE_CLASS_GROUP}/v1",
@@ -176,21 +185,35 @@ class Karpenter(pulumi.ComponentResource):
             spec=node_class(
                 args.labels,
                 pool,
+                profile=profile,
                 ami_alias=args.spec.ami_alias,
                 instance_profile=instance_profile,
                 key_arn=args.key_arn,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
+        if args.accelerators.node_overlays:
+            self._announce_sharing(pool, after=after)
         return kubernetes.apiextensions.CustomResource(
             f"{self._name}-{pool.name}",
             api_version="karpenter.sh/v1",
             kind="NodePool",
             metadata=metadata,
-            spec=node_pool(pool),
+            spec=node_pool(pool, profile=profile, ami_alias=args.spec.ami_alias),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[built_from, *after],
                 custom_timeouts=pulumi.CustomTimeouts(delete=DRAIN_TIMEOUT),
             ),
         )
+
+    def _announce_sharing(self, pool: ElasticPoolSpec, *, after: Sequence[pulumi.Resource]) -> None:
+        for name, spec in node_overlays(pool, profile_of(self._args.accelerators, pool.name)).items():
+            kubernetes.apiextensions.CustomResource(
+                f"{self._name}-{name}",
+                api_version="karpenter.sh/v1alpha1",
+                kind="NodeOverlay",
+                metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name),
+                spec=spec,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+            )

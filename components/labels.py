@@ -33,7 +33,12 @@ KARPENTER_DISCOVERY: Final = "karpenter.sh/discovery"
 POOL_LABEL: Final = "slipway.dev/pool"
 """Node label (and EC2 tag) with the pool's name; add-ons select the system pool by it."""
 ROLE_LABEL: Final = "slipway.dev/role"
-"""Node label with the pool's role: `system`, `cpu` or `gpu`."""
+"""Node label with the pool's role: `system`, `cpu`, `gpu` or `neuron`."""
+DEVICE_PLUGIN_LABEL: Final = "slipway.dev/device-plugin"
+"""Node label with the plugin that makes its accelerators known: `nvidia` or `neuron`; none where the machine image
+brings one, or where there is nothing to make known."""
+EFA_LABEL: Final = "slipway.dev/efa"
+"""Node label of nodes with Elastic Fabric Adapters."""
 CAPACITY_LABEL: Final = "slipway.dev/capacity"
 """Node label with the purchase option: `on-demand` or `spot`; also the key of the taint on spot nodes."""
 WORKLOAD_TYPE: Final = "workload-type"
@@ -43,6 +48,7 @@ MONITORING_NAMESPACE: Final = "monitoring"
 """Namespace of Prometheus; a network policy lets it in by this name and the pod label `PROMETHEUS`."""
 PROMETHEUS: Final = {"app.kubernetes.io/name": "prometheus"}
 """Label that the Prometheus operator gives to every Prometheus pod."""
+
 
 MAX_BUCKET_NAME: Final = 63
 """S3 user guide, "General purpose bucket naming rules"."""
@@ -166,6 +172,10 @@ class Labels:
 
     def launch_template(self, pool: str) -> str:
         """Name of a pool's launch template; its longest form is far below the 128 characters of EC2."""
+        return f"{PROJECT}-{self.environment.name}-{pool}"
+
+    def placement_group(self, pool: str) -> str:
+        """Name of the placement group of a pool; its longest form is far below the 255 characters of EC2."""
         return f"{PROJECT}-{self.environment.name}-{pool}"
 
     def node_group(self, pool: str, *immutable: str | Sequence[str]) -> str:

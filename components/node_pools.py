@@ -1,12 +1,12 @@
 """Node pools: EKS managed node groups.
 
 Creates: one role for all nodes; per pool a launch template (IMDSv2 at hop limit 1, encrypted gp3 root volume, tags on
-everything that an instance brings) and a node group.
+everything that an instance brings) and a node group; for a pool with Elastic Fabric Adapters a placement group.
 Does not create: an access entry for the role (EKS does, with the first group), key pairs, autoscalers.
 
 System nodes carry the taint `CriticalAddonsOnly`, which CoreDNS and Karpenter tolerate by default: workloads cannot
-crowd out what the cluster itself needs. Spot and GPU nodes take only pods that ask for them. On-demand CPU nodes are
-open to all.
+crowd out what the cluster itself needs. Spot, GPU and Neuron nodes take only pods that ask for them. On-demand CPU
+nodes are open to all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.accelerated_nodes import encoded, network_interfaces, partition_gpus
 from components.handles import ClusterHandle, NetworkHandle, NodePoolsHandle, Ready
-from components.labels import CAPACITY_LABEL, POOL_LABEL, ROLE_LABEL, Labels
-from components.nodes import GPU_PRESENT, GPU_RESOURCE, ROOT_DEVICE, SYSTEM_TAINT, create_node_role
+from components.labels import CAPACITY_LABEL, EFA_LABEL, POOL_LABEL, ROLE_LABEL, Labels
+from components.nodes import ROOT_DEVICE, SYSTEM_TAINT, accelerator_labels, accelerator_taints, create_node_role
+from settings.devices import EFA_ADAPTERS, partitions
 from settings.instances import Accelerator, Architecture, accelerator, architecture
-from settings.model import Capacity, NodePoolSpec, PoolRole
+from settings.model import AcceleratorsSpec, Capacity, NodePoolSpec, PoolRole
+from settings.sharing import profile_of
 
 TAGGED_WITH_INSTANCE = ("instance", "volume", "network-interface")
 
@@ -40,22 +43,39 @@ def ami_type(pool: NodePoolSpec) -> str:
     return _AMI_TYPES[architecture(first), accelerator(first)]
 
 
-def node_labels(pool: NodePoolSpec) -> dict[str, str]:
-    """Kubernetes labels of a pool's nodes; the GPU one is what NVIDIA's device plugin selects nodes by."""
-    labels = {POOL_LABEL: pool.name, ROLE_LABEL: pool.role.value, CAPACITY_LABEL: pool.capacity.value}
-    return {**labels, GPU_PRESENT: "true"} if pool.role is PoolRole.GPU else labels
+def efa_zone(pool: NodePoolSpec, accelerators: AcceleratorsSpec) -> str | None:
+    """Zone of the pool's placement group; None for a pool without Elastic Fabric Adapters."""
+    return next((entry.zone for entry in accelerators.efa if entry.pool == pool.name), None)
+
+
+def node_labels(pool: NodePoolSpec, accelerators: AcceleratorsSpec) -> dict[str, str]:
+    """Kubernetes labels of a pool's nodes."""
+    image = ami_type(pool).partition("_")[0].lower()
+    return {
+        POOL_LABEL: pool.name,
+        ROLE_LABEL: pool.role.value,
+        CAPACITY_LABEL: pool.capacity.value,
+        **accelerator_labels(pool.role, image, profile_of(accelerators, pool.name)),
+        **({EFA_LABEL: "true"} if efa_zone(pool, accelerators) else {}),
+    }
 
 
 def node_taints(pool: NodePoolSpec) -> list[aws.eks.NodeGroupTaintArgs]:
     """Taints of a pool's nodes."""
-    taints: list[tuple[str, str]] = []
+    taints = accelerator_taints(pool.role)
     if pool.role is PoolRole.SYSTEM:
-        taints.append((SYSTEM_TAINT, "true"))
-    if pool.role is PoolRole.GPU:
-        taints.append((GPU_RESOURCE, "true"))
+        taints[SYSTEM_TAINT] = "true"
     if pool.capacity is Capacity.SPOT:
-        taints.append((CAPACITY_LABEL, pool.capacity.value))
-    return [aws.eks.NodeGroupTaintArgs(key=key, value=value, effect="NO_SCHEDULE") for key, value in taints]
+        taints[CAPACITY_LABEL] = pool.capacity.value
+    return [aws.eks.NodeGroupTaintArgs(key=key, value=value, effect="NO_SCHEDULE") for key, value in taints.items()]
+
+
+def user_data(pool: NodePoolSpec, accelerators: AcceleratorsSpec) -> str | None:
+    """What the pool's nodes do before they join, as the launch template takes it; None for nothing."""
+    profile, first = profile_of(accelerators, pool.name), pool.instance_types[0]
+    if profile is None or profile.mig_profile is None:
+        return None
+    return encoded(partition_gpus(profile.mig_profile, partitions(first, profile.mig_profile)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +86,8 @@ class NodePoolsArgs:
     """Names and tags."""
     pools: tuple[NodePoolSpec, ...]
     """The pools; each becomes a node group."""
+    accelerators: AcceleratorsSpec
+    """How pods share GPUs, and which pools have Elastic Fabric Adapters."""
     cluster: ClusterHandle
     """The cluster that nodes join."""
     network: NetworkHandle
@@ -99,13 +121,16 @@ class NodePools(pulumi.ComponentResource):
         labels, network = self._args.labels, self._args.network
         template = self._create_launch_template(pool)
         image, capacity = ami_type(pool), _CAPACITY_TYPES[pool.capacity]
-        zones = tuple(network.private_subnets)
+        # A cluster placement group lives in one zone.
+        near = efa_zone(pool, self._args.accelerators)
+        subnets = {zone: subnet for zone, subnet in network.private_subnets.items() if near in (None, zone)}
+        zones = tuple(subnets)
         return aws.eks.NodeGroup(
             f"{self._name}-{pool.name}",
             cluster_name=self._args.cluster.name,
             node_group_name=labels.node_group(pool.name, labels.cluster, image, capacity, pool.instance_types, zones),
             node_role_arn=role.arn,
-            subnet_ids=network.private_subnet_ids,
+            subnet_ids=list(subnets.values()),
             ami_type=image,
             capacity_type=capacity,
             instance_types=list(pool.instance_types),
@@ -117,7 +142,7 @@ class NodePools(pulumi.ComponentResource):
             ),
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=pool.max_unavailable),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=True),
-            labels=node_labels(pool),
+            labels=node_labels(pool, self._args.accelerators),
             taints=node_taints(pool),
             tags=labels.named(pool.name, **{POOL_LABEL: pool.name}),
             opts=pulumi.ResourceOptions(
@@ -129,14 +154,19 @@ class NodePools(pulumi.ComponentResource):
         )
 
     def _create_launch_template(self, pool: NodePoolSpec) -> aws.ec2.LaunchTemplate:
-        labels = self._args.labels
+        labels, near = self._args.labels, efa_zone(pool, self._args.accelerators)
+        group = self._args.cluster.node_security_group
         tags = {**labels.tags, **labels.named(pool.name, **{POOL_LABEL: pool.name})}
         return aws.ec2.LaunchTemplate(
             f"{self._name}-{pool.name}",
             name=labels.launch_template(pool.name),
             description=f"Nodes of the pool {pool.name}",
             update_default_version=True,
-            vpc_security_group_ids=[self._args.cluster.node_security_group],
+            # EC2 takes the security groups either here or for each interface.
+            vpc_security_group_ids=None if near else [group],
+            network_interfaces=network_interfaces(EFA_ADAPTERS[pool.instance_types[0]], group) if near else None,
+            placement=self._place_together(pool) if near else None,
+            user_data=user_data(pool, self._args.accelerators),
             block_device_mappings=[
                 aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
                     device_name=ROOT_DEVICE,
@@ -163,3 +193,14 @@ class NodePools(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
+
+    def _place_together(self, pool: NodePoolSpec) -> aws.ec2.LaunchTemplatePlacementArgs:
+        labels = self._args.labels
+        group = aws.ec2.PlacementGroup(
+            f"{self._name}-{pool.name}",
+            name=labels.placement_group(pool.name),
+            strategy="cluster",
+            tags=labels.named(pool.name, **{POOL_LABEL: pool.name}),
+            opts=self._child,
+        )
+        return aws.ec2.LaunchTemplatePlacementArgs(group_name=group.name)

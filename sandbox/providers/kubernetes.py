@@ -89,6 +89,7 @@ _CLUSTER_SCOPED: Final = frozenset(
         "CustomResourceDefinition",
         "IngressClass",
         "IngressClassParams",
+        "NodeOverlay",
         "NodePool",
         "EC2NodeClass",
         "PersistentVolume",

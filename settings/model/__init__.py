@@ -11,6 +11,7 @@ import json
 
 from pydantic import Field
 
+from settings.model.accelerators import AcceleratorsSpec, EfaPoolSpec, GpuProfileSpec
 from settings.model.base import (
     AccountId,
     AddonVersion,
@@ -61,6 +62,7 @@ from settings.model.tenancy import (
 __all__ = [
     "NAME",
     "PATTERNS",
+    "AcceleratorsSpec",
     "AccessSpec",
     "AccountId",
     "AddonVersion",
@@ -80,12 +82,14 @@ __all__ = [
     "ContainerLimitsSpec",
     "DataClassification",
     "DomainsSpec",
+    "EfaPoolSpec",
     "EfsSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "FargateProfileSpec",
     "FargateSpec",
     "GateSpec",
+    "GpuProfileSpec",
     "GrafanaSpec",
     "HeadroomPoolSpec",
     "HeadroomSpec",
@@ -145,6 +149,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    accelerators: AcceleratorsSpec
+    """GPUs and other accelerators."""
     load_balancing: LoadBalancingSpec
     """The load balancer controller, and what every load balancer has to be."""
     domains: DomainsSpec

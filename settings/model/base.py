@@ -101,3 +101,4 @@ class PoolRole(StrEnum):
     SYSTEM = "system"
     CPU = "cpu"
     GPU = "gpu"
+    NEURON = "neuron"

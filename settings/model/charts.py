@@ -32,3 +32,11 @@ class ChartsSpec(Section):
     """Prometheus with its operator, Alertmanager, Grafana and exporters."""
     prometheus_operator_crds: ChartSpec
     """Custom resource definitions of the Prometheus operator, of the operator's own version."""
+    nvidia_device_plugin: ChartSpec
+    """NVIDIA device plugin: makes GPUs known to Kubernetes, shares and labels them."""
+    dcgm_exporter: ChartSpec
+    """DCGM exporter: metrics of every GPU."""
+    neuron: ChartSpec | None
+    """AWS Neuron device plugin; null exactly when no pool has role neuron."""
+    efa_device_plugin: ChartSpec | None
+    """Device plugin of Elastic Fabric Adapters; null exactly when no pool has them."""

@@ -52,7 +52,7 @@ class NodePoolSpec(Section):
     name: Name
     """Name of the pool; unique in the stack."""
     role: PoolRole
-    """`system` carries controllers, `cpu` and `gpu` carry workloads."""
+    """`system` carries controllers, `cpu`, `gpu` and `neuron` carry workloads."""
     capacity: Capacity
     """Purchase option."""
     instance_types: tuple[str, ...] = Field(strict=False, min_length=1, max_length=20)

@@ -17,7 +17,7 @@ class LimitsSpec(Section):
     memory_gib: Annotated[int, Field(ge=1, le=1_000_000)]
     """Memory, GiB."""
     gpus: Annotated[int, Field(ge=0, le=10_000)]
-    """GPUs; 0 exactly for role cpu."""
+    """GPUs as EC2 counts them, however many pods share one; 0 exactly for roles without GPUs."""
 
 
 class TaintSpec(Section):
@@ -56,8 +56,8 @@ class ElasticPoolSpec(Section):
 
     name: Name
     """Name of the pool; no other pool, managed or elastic, has it."""
-    role: Literal[PoolRole.CPU, PoolRole.GPU]
-    """`gpu` nodes take only pods that ask for a GPU."""
+    role: Literal[PoolRole.CPU, PoolRole.GPU, PoolRole.NEURON]
+    """`gpu` nodes take only pods that ask for a GPU, `neuron` nodes only those that ask for a Neuron device."""
     capacity: tuple[Capacity, ...] = Field(strict=False, min_length=1, max_length=2)
     """Purchase options; with both, spot is taken first and on-demand when there is none. Nodes of a pool that may be \
 spot take only pods that tolerate it."""

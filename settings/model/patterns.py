@@ -18,6 +18,7 @@ COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 CHART_VERSION: Final = r"^v?\d+\.\d+\.\d+$"
 IMAGE_REGISTRY: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
+MIG_PROFILE: Final = r"^[1-7]g\.\d{1,3}gb$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
 BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
@@ -49,6 +50,7 @@ PATTERNS: Final[dict[str, str]] = {
     CHART_VERSION: "one exact chart version, such as 1.14.1",
     IMAGE_REGISTRY: "an image registry, with a path where it has one, such as registry.example.com/mirror",
     AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
+    MIG_PROFILE: "a partition of a GPU as NVIDIA names it, such as 1g.10gb",
     BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",

@@ -11,6 +11,7 @@ from settings.draft import UnjudgedError
 from settings.model import Settings
 from settings.problems import Finding
 from settings.rules import (
+    accelerators,
     cluster,
     domains,
     environment,
@@ -38,6 +39,7 @@ RULES = (
     *monitoring.RULES,
     *headroom.RULES,
     *tenancy.RULES,
+    *accelerators.RULES,
     *spending.RULES,
     *load_balancing.RULES,
     *domains.RULES,
@@ -52,6 +54,8 @@ ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ..
     (karpenter.ELASTIC_RULES, lambda settings: len(settings.karpenter.pools)),
     (headroom.HEADROOM_RULES, lambda settings: len(settings.karpenter.headroom.pools)),
     (tenancy.TEAM_RULES, lambda settings: len(settings.teams)),
+    (accelerators.PROFILE_RULES, lambda settings: len(settings.accelerators.gpu_profiles)),
+    (accelerators.EFA_RULES, lambda settings: len(settings.accelerators.efa)),
     (models.MODEL_RULES, lambda settings: len(settings.models)),
 )
 """Rules on one item of a list, and how many items the list has."""

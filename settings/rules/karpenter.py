@@ -9,10 +9,19 @@ from settings.instances import EC2_FAMILIES, EC2_TYPES, UNSUPPORTED, Accelerator
 from settings.model import Capacity, ElasticPoolSpec, PoolRole, Settings
 from settings.problems import Finding, Path, join, repeated, show
 from settings.rules.environment import Rule
-from settings.rules.pools import SYSTEM_NODES, PoolRule
+from settings.rules.pools import ACCELERATORS, ROLES, SYSTEM_NODES, WITH, PoolRule
 
 _SPOT_FAMILIES: Final = 3
-_OWN_DOMAINS: Final = ("kubernetes.io", "k8s.io", "karpenter.sh", "k8s.aws", "nvidia.com", "slipway.dev")
+_EXAMPLES: Final = {Accelerator.NVIDIA: "g6", Accelerator.NEURON: "inf2"}
+_OWN_DOMAINS: Final = (
+    "kubernetes.io",
+    "k8s.io",
+    "karpenter.sh",
+    "k8s.aws",
+    "nvidia.com",
+    "aws.amazon.com",
+    "slipway.dev",
+)
 """Label domains whose taints role, capacity, Karpenter or Kubernetes itself set."""
 
 
@@ -137,21 +146,22 @@ def families_match_the_architecture(settings: Settings, index: int) -> Iterator[
 def families_match_the_role(settings: Settings, index: int) -> Iterator[Finding]:
     """A GPU pool without GPUs starts no GPU pod; a GPU outside of one is paid for and used by nobody."""
     pool = settings.karpenter.pools[index]
-    gpu = pool.role is PoolRole.GPU
+    wanted = ACCELERATORS.get(pool.role, Accelerator.NONE)
     for place, name in _known(pool).items():
-        if accelerator(name) is not (Accelerator.NVIDIA if gpu else Accelerator.NONE):
+        has = accelerator(name)
+        if has is not wanted:
             yield Finding(
                 path=_pool(index, "instanceFamilies", place),
-                found=f"{name} (accelerator: {accelerator(name)})",
-                allowed=f"families {'with an NVIDIA GPU' if gpu else 'without an accelerator'} for role {pool.role}",
-                remedy="name a GPU family such as g6, or write role: cpu"
-                if gpu
-                else "move it to a pool with role: gpu, or remove it",
+                found=f"{name} (accelerator: {has})",
+                allowed=f"families {WITH[wanted]} for role {pool.role}",
+                remedy=f"name a family such as {_EXAMPLES[wanted]}, or write role: cpu"
+                if wanted in _EXAMPLES
+                else f"move it to a pool with role: {ROLES[has]}, or remove it",
             )
 
 
 def gpus_are_limited(settings: Settings, index: int) -> Iterator[Finding]:
-    """A GPU pool that may have no GPU starts no node, and a CPU pool has none to count."""
+    """A GPU pool that may have no GPU starts no node, and the other pools have none to count."""
     pool = settings.karpenter.pools[index]
     gpu, gpus = pool.role is PoolRole.GPU, pool.limits.gpus
     if gpu is not (gpus > 0):

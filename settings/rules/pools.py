@@ -15,6 +15,18 @@ SYSTEM_NODES: Final = 2
 """Fewest nodes of the system pool."""
 _SPOT_TYPES: Final = 3
 
+ACCELERATORS: Final = {PoolRole.GPU: Accelerator.NVIDIA, PoolRole.NEURON: Accelerator.NEURON}
+"""What the nodes of a role compute with; those of the other roles have a processor only."""
+ROLES: Final = {wanted: role for role, wanted in ACCELERATORS.items()}
+"""The role for nodes with an accelerator."""
+WITH: Final = {
+    Accelerator.NONE: "without an accelerator",
+    Accelerator.NVIDIA: "with an NVIDIA GPU",
+    Accelerator.NEURON: "with AWS Neuron",
+}
+"""How messages call nodes with an accelerator."""
+_EXAMPLES: Final = {Accelerator.NVIDIA: "g6.xlarge", Accelerator.NEURON: "inf2.xlarge"}
+
 
 def pool_names_differ(settings: Settings) -> Iterator[Finding]:
     """Two node groups of a cluster cannot have one name."""
@@ -168,21 +180,17 @@ def one_architecture(settings: Settings, index: int) -> Iterator[Finding]:
 def accelerator_matches_role(settings: Settings, index: int) -> Iterator[Finding]:
     """A GPU pool without GPUs starts no GPU pod; a GPU outside of one is paid for and used by nobody."""
     pool = settings.node_pools[index]
-    wanted = Accelerator.NVIDIA if pool.role is PoolRole.GPU else Accelerator.NONE
+    wanted = ACCELERATORS.get(pool.role, Accelerator.NONE)
     for place, name in _known(pool).items():
         has = accelerator(name)
         if has is not wanted:
             yield Finding(
                 path=("nodePools", index, "instanceTypes", place),
                 found=f"{name} (accelerator: {has})",
-                allowed=f"types with an NVIDIA GPU for role {pool.role}"
-                if wanted is Accelerator.NVIDIA
-                else f"types without an accelerator for role {pool.role}",
-                remedy="name a GPU type such as g6.xlarge, or write role: cpu"
-                if wanted is Accelerator.NVIDIA
-                else "move it to a pool with role: gpu"
-                if has is Accelerator.NVIDIA
-                else "remove it: no pool of this platform runs AWS Neuron",
+                allowed=f"types {WITH[wanted]} for role {pool.role}",
+                remedy=f"name a type such as {_EXAMPLES[wanted]}, or write role: cpu"
+                if wanted in _EXAMPLES
+                else f"move it to a pool with role: {ROLES[has]}",
             )
 
 

@@ -223,7 +223,8 @@ def test_a_pod_that_tolerates_nothing_never_lands_on_spot_in_prod() -> None:
 def test_taints_of_the_settings_come_beside_those_of_role_and_capacity() -> None:
     pool = settings_of(decoded()).karpenter.pools[3].model_dump(mode="json", by_alias=True)
     taint = {"key": "example.com/team", "value": "research"}
-    spec = node_pool(ElasticPoolSpec.model_validate_json(json.dumps({**pool, "taints": [taint]})))
+    tainted = ElasticPoolSpec.model_validate_json(json.dumps({**pool, "taints": [taint]}))
+    spec = node_pool(tainted, profile=None, ami_alias="al2023@v20261023")
     assert taint_keys(spec) == {"example.com/team", "nvidia.com/gpu", "slipway.dev/capacity"}
 
 
@@ -273,9 +274,16 @@ def test_definitions_and_controller_come_from_charts_of_one_exact_version(stack:
 
 def test_the_controller_runs_on_system_nodes_and_knows_cluster_queue_and_role() -> None:
     settings = settings_of(decoded())
-    values = controller_values(Labels(settings.environment), settings.karpenter, queue="q", role_arn="r")
+    values = controller_values(
+        Labels(settings.environment), settings.karpenter, queue="q", role_arn="r", overlays=False
+    )
     assert values == {
-        "settings": {"clusterName": "slipway-prod", "interruptionQueue": "q", "eksControlPlane": True},
+        "settings": {
+            "clusterName": "slipway-prod",
+            "interruptionQueue": "q",
+            "eksControlPlane": True,
+            "featureGates": {"nodeOverlay": False},
+        },
         "replicas": 2,
         "serviceAccount": {"name": "karpenter", "annotations": {"eks.amazonaws.com/role-arn": "r"}},
         "controller": {

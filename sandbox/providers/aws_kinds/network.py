@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sandbox.providers.aws_kinds.shared import EC2, GROUP, ROUTE_TABLE, SUBNET, VPC
-from sandbox.providers.kinds import Birth, Kind, arn, hex_id, together
+from sandbox.providers.kinds import Birth, Kind, arn, hex_id, joined, together
 
 if TYPE_CHECKING:
     from sandbox.wire import Json, Properties
@@ -171,6 +171,15 @@ KINDS: Final[dict[str, Kind]] = {
         ),
         needs={"vpcId": VPC},
         api=("ec2", "CreateFlowLogs", ""),
+    ),
+    "aws:ec2/placementGroup:PlacementGroup": Kind(
+        identify=joined("name"),
+        compute=together(
+            arn(EC2 + "placement-group/{id}"), lambda birth, _id: {"placementGroupId": f"pg-0{birth.hex(16, 'pg')}"}
+        ),
+        immutable=frozenset({"name", "strategy", "partitionCount", "spreadLevel"}),
+        autoname="name",
+        api=("ec2", "CreatePlacementGroup", ""),
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Kind(
         identify=hex_id("lt"),
