@@ -206,7 +206,7 @@ tenancy = Tenancy(
         kubernetes_version=settings.cluster.version,
         key_arn=key_arn,
         cluster=cluster.handle,
-        after=(*pod_network.handle.ready, *load_balancing.handle.ready),
+        after=(*pod_network.handle.ready, *storage.handle.ready, *load_balancing.handle.ready),
     ),
     opts=on_both,
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi_kubernetes as kubernetes
 
 from components.firewall import ANYWHERE, HTTPS
+from components.labels import MONITORING_NAMESPACE, PROMETHEUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 DNS: Final = 53
 SERVING: Final = 8080
 """Port on which the model server answers requests, health checks and `/metrics`."""
-MONITORING: Final = "monitoring"
-"""Namespace of Prometheus."""
 NOT_PUBLIC: Final = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 """Private, shared and link-local ranges; 169.254.0.0/16 holds the services that give out credentials."""
 
@@ -58,7 +57,7 @@ def take_requests(load_balancer_ranges: Sequence[str]) -> _Spec:
 
 def be_scraped() -> _Spec:
     """Prometheus reads the metrics of every pod."""
-    return _inwards([_pods(MONITORING, {"app.kubernetes.io/name": "prometheus"})], {SERVING: ("TCP",)})
+    return _inwards([_pods(MONITORING_NAMESPACE, PROMETHEUS)], {SERVING: ("TCP",)})
 
 
 def talk_among_themselves() -> _Spec:

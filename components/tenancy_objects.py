@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi_kubernetes as kubernetes
 
 from components import network_flows
+from components.labels import WORKLOAD_TYPE
 from components.nodes import GPU_RESOURCE
 from components.priority_levels import NODE_CRITICAL, SERVING
 
@@ -39,7 +40,7 @@ _CHANGE: Final = ("update", "patch")
 def namespace_labels(team: TeamSpec, namespace: NamespaceSpec) -> dict[str, str]:
     """Labels of a namespace: what runs there, who pays, and whose it is."""
     return {
-        "workload-type": namespace.workload_type,
+        WORKLOAD_TYPE: namespace.workload_type,
         "cost-center": namespace.cost_center or team.cost_center,
         TEAM_LABEL: team.name,
     }
