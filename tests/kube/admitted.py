@@ -58,6 +58,11 @@ class Admitted:
             if item["metadata"].get("labels", {}).get(ENFORCED) == level
         ]
 
+    def takes_pods(self, namespace: str) -> bool:
+        """Whether the program's quotas leave room for any pod: a namespace that is not used is closed to all."""
+        quotas = [item["spec"] for item in self.of_kind("ResourceQuota") if item["metadata"]["namespace"] == namespace]
+        return not any(quota["hard"].get("pods") == "0" and "scopeSelector" not in quota for quota in quotas)
+
 
 def admit(stack: str, cluster: Cluster) -> Admitted:
     """Create what the program registers and what its releases consist of, for real and under strict field validation.

@@ -85,8 +85,8 @@ def excesses(quota: Object, limits: Sequence[Object] = ()) -> Iterator[Excess]:
         elif name in {"cpu", "memory"} or ("/" in name and resource.startswith("requests.")):
             yield Excess(resource, pod_asking(namespace, name, quantity(hard), most_per_container(limits)))
         elif resource == "pods" and not quantity(hard):
-            for priority in scoped:
-                yield Excess(resource, pod(namespace, priorityClassName=priority))
+            for scope in [{"priorityClassName": priority} for priority in scoped] or [{}]:
+                yield Excess(resource, pod(namespace, **scope))
         elif not quantity(hard) and resource in SERVICES:
             yield Excess(resource, service(namespace, SERVICES[resource]))
         elif not quantity(hard) and resource == "count/ingresses.networking.k8s.io":

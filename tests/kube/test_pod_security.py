@@ -40,9 +40,10 @@ def breaches(namespace: str) -> dict[str, Object]:
 
 def test_workload_namespaces_admit_a_restricted_pod_and_refuse_what_gets_at_the_node(admitted: Admitted) -> None:
     namespaces = admitted.namespaces("restricted")
-    assert len(namespaces) >= 2
+    assert len([namespace for namespace in namespaces if admitted.takes_pods(namespace)]) >= 2
     for namespace in namespaces:
-        admitted.api.create(pod(namespace), dry_run=True)
+        if admitted.takes_pods(namespace):
+            admitted.api.create(pod(namespace), dry_run=True)
         for said, breach in breaches(namespace).items():
             with pytest.raises(Refused, match='violates PodSecurity "restricted:') as refused:
                 admitted.api.create(breach, dry_run=True)
