@@ -6,8 +6,8 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan cost chain destroy orphans serve test test-unit test-kube check lock doctor \
-	fmt schema clean
+.PHONY: help up down status preview plan policy report cost chain destroy orphans serve test test-unit test-kube check \
+	lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -60,6 +60,16 @@ cost: export COST_OUT = $(if $(filter file,$(origin OUT)),,$(OUT))
 cost: ## What an environment costs a month; needs STACK; optionally PLAN, BASE=<earlier estimate or plan>, OUT=<JSON>
 	$(need_stack)$(call timed,cost $(STACK),$(LOCAL) sandbox cost --stack $(STACK) --plan "$$COST_PLAN" --base "$$COST_BASE" --out "$$COST_OUT")
 
+policy: export POLICY_OUT = $(OUT)
+policy: ## Judge the program with all policies and known values, every environment or STACK; OUT: folder for reports
+	$(if $(STACK),$(need_stack))$(call timed,policy $(or $(STACK),of every environment),$(RUN) --group local -- sandbox policy \
+	$(if $(STACK),--stack $(STACK)) $(if $(filter file,$(origin OUT)),,--out "$$POLICY_OUT"))
+
+report: export REPORT_FOLDER = $(OUT)
+report: ## Make the pull-request comment and SARIF from the files in folder OUT (what goes in: tools/reports.py); needs OUT
+	$(if $(filter file,$(origin OUT)),$(error OUT names no folder. Write for example: make policy report OUT=reports))$(call \
+	timed,report,$(PYTHON) -m tools.comment "$$REPORT_FOLDER")
+
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any
 	@OMP_WAIT_POLICY=PASSIVE $(RUN) --group image -- scoring serve --model "$$SERVE_MODEL" --port $(or $(PORT),8080) $(if $(CPU),--cpu $(CPU))
@@ -73,7 +83,7 @@ test-unit: ## Unit tests only; no Pulumi CLI needed
 test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
 
-check: ## Format, lint, types, import contracts, schema, locks
+check: ## Format, lint, types, import contracts, schemas, policy documents, locks
 	$(call timed,check,$(DEV) tools.suite check)
 
 lock: ## Resolve requirements/*.in into hash-pinned locks; UPGRADE=1 takes newer versions
@@ -87,6 +97,9 @@ fmt: ## Format the code and fix what the linter can fix
 
 schema: ## Write the JSON schema of the stack files, for editors
 	$(call timed,schema,$(DEV) settings.schema)
+
+docs: ## Write what is made from the policies: docs/policies.md, docs/controls.md, policies/config.schema.json
+	$(call timed,docs,$(DEV) guardrails.docs)
 
 clean: ## Remove tool caches and environments of older locks; ALL=1: all of set-up as well; never state
 	$(call timed,clean,$(PYTHON) -m tools.clean $(if $(ALL),--all))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from costs.plan import from_export
 from guardrails.registry import all_rules
+from sandbox import gate
 from sandbox.chain import report as chain_report
 from sandbox.chain import schedule, steps
 from sandbox.chaos import Chaos
@@ -180,6 +181,34 @@ def cost(console: Console, stack: str, plan: str, base: str, out: str) -> None:
     report_costs(console, settings, resources, base=base, out=out)
 
 
+def policy(console: Console, stack: str | None, out: str | None) -> None:
+    """Judge the program of one environment, or of every one, with known values; needs no Pulumi CLI."""
+    names = gate.stacks() if stack is None else [stack]
+    for name in names:
+        _checked_settings(name)
+    refused: list[str] = []
+    try:
+        for result in gate.judge(names):
+            mark = "✓" if result.report.passed else "✗"
+            console.info(f"{mark} {result.stack}: {gate.summary(result)}")
+            for line in gate.lines(result):
+                console.info(line)
+            if not result.report.passed:
+                refused.append(result.stack)
+            if out is not None:
+                _write_report(Path(out), result)
+    except gate.GateError as error:
+        raise CommandError(str(error)) from error
+    if refused:
+        raise CommandError(f"the policies refuse {', '.join(refused)}: mend what is marked with ✗")
+
+
+def _write_report(folder: Path, result: gate.Judged) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"policy-{result.stack}.json"
+    target.write_text(json.dumps(result.document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _checked_settings(stack: str) -> Settings:
     file = ROOT / f"Pulumi.{stack}.yaml"
     if not file.exists():
@@ -294,6 +323,13 @@ COMMANDS: Final[dict[str, Command]] = {
     "preview": Command(preview, _STACK),
     "chain": Command(
         chain, {**_STACK, "scale": {"type": float, "default": 0.0, "help": "share of the published times to wait"}}
+    ),
+    "policy": Command(
+        policy,
+        {
+            "stack": {"default": None, "help": "environment; every one without it"},
+            "out": {"default": None, "help": "folder for policy-<stack>.json"},
+        },
     ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
     "cost": Command(

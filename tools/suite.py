@@ -79,6 +79,7 @@ def parts_of_check() -> list[Part]:
         Part("imports", ("lint-imports",)),
         Part("lost strings", ("-m", "tools.lost_strings", *python_paths())),
         Part("settings schema", ("-m", "settings.schema", "--check")),
+        Part("policy documents", ("-m", "guardrails.docs", "--check")),
         Part("requirement locks", ("-m", "tools.locks", "--check")),
     ]
 

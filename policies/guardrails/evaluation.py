@@ -5,7 +5,7 @@ Pure, so that the CrossGuard adapter, tests and other gates judge in the same wa
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guardrails.exemptions import Exemption, valid
 from guardrails.resources import STACK_TOKEN, Resource, Stack
@@ -29,6 +29,11 @@ class Message:
     urn: str | None
     """The resource that the line is about; `None` for the stack."""
     path: str = ""
+    found: str = ""
+    wanted: str = ""
+    fix: str = ""
+    crashed: bool = False
+    """Whether the line says that the rule crashed instead of judging."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +115,7 @@ def _judge(
                 violations.append(message)
             else:
                 text = f"{message.text} Exempted until {cover.expires} by {cover.owner}: {cover.reason}"
-                exempted.append(Message(text, message.urn, message.path))
+                exempted.append(replace(message, text=text))
     except Exception as error:  # noqa: BLE001 - one that escapes aborts the deployment and silences all other rules
         violations.append(_crashed(rule, subject, error))
     return Verdict(violations=tuple(violations), undetermined=tuple(undetermined), exempted=tuple(exempted))
@@ -123,24 +128,21 @@ def _message(rule: AnyRule, finding: Finding, subject: Resource | None) -> Messa
         fix = finding.fix or rule.fix
         place = f" {finding.path}" if finding.path else ""
         text = f"{where}{place}: found {finding.found}, want {finding.wanted}. Fix: {fix} [{rule.id} {rule.name}]"
-    else:
-        text = f"{where} {finding.path}: {finding.why}, so {rule.id} {rule.name} could not judge it."
-    return Message(text, urn, finding.path)
+        return Message(text, urn, finding.path, found=finding.found, wanted=finding.wanted, fix=fix)
+    text = f"{where} {finding.path}: {finding.why}, so {rule.id} {rule.name} could not judge it."
+    return Message(text, urn, finding.path, found=finding.why)
 
 
 def _crashed(rule: AnyRule, subject: Resource | None, error: Exception) -> Message:
     where = "the stack" if subject is None else f"{subject.name} ({subject.token})"
-    text = (
-        f"{where}: rule crashed with {type(error).__name__}, so nothing is known about it. "
-        f"Fix: mend the rule, or disable it in the pack configuration until it is mended. [{rule.id} {rule.name}]"
-    )
-    return Message(text, None if subject is None else subject.urn)
+    fix = "mend the rule, or disable it in the pack configuration until it is mended."
+    found = f"rule crashed with {type(error).__name__}, so nothing is known about it"
+    text = f"{where}: {found}. Fix: {fix} [{rule.id} {rule.name}]"
+    return Message(text, None if subject is None else subject.urn, found=found, fix=fix, crashed=True)
 
 
 def _broken_exemptions(rule: AnyRule, settings: Settings, clock: Clock) -> Iterator[Message]:
     for exemption in settings.exemptions:
         for problem in exemption.problems(clock.today()):
-            text = (
-                f"exemption for {exemption.urn!r}: {problem}. Fix: edit the pack configuration. [{rule.id} {rule.name}]"
-            )
-            yield Message(text, None)
+            found, fix = f"exemption for {exemption.urn!r}: {problem}", "edit the pack configuration."
+            yield Message(f"{found}. Fix: {fix} [{rule.id} {rule.name}]", None, found=found, fix=fix)

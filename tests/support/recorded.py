@@ -191,8 +191,23 @@ def record_program(
     Raises:
         RuntimeError: with the program's own message, if it or the recorder refused.
     """
-    request = {"stack": stack, "program": str(program), "preview": preview, "overrides": json.loads(overrides)}
+    answer = _asked(hash_seed, stack, program=str(program), preview=preview, overrides=overrides)
+    return Recorded(answer["stack"], tuple(Resource(**item) for item in answer["resources"]))
+
+
+@functools.cache
+def record_deployment(stack: str, *, overrides: str = "{}", hash_seed: str = "0") -> dict[str, Any]:
+    """The deployment that `sandbox.recording` makes of a stack, as a state file holds it.
+
+    Raises:
+        RuntimeError: with the program's own message, if it or the sandbox refused.
+    """
+    return _asked(hash_seed, stack, sandbox=True, overrides=overrides)
+
+
+def _asked(hash_seed: str, stack: str, *, overrides: str, sandbox: bool = False, **more: Any) -> dict[str, Any]:
+    request = {"stack": stack, "sandbox": sandbox, "overrides": json.loads(overrides), **more}
     answer = _recorder(hash_seed).ask(request)
     if "error" in answer:
         raise RuntimeError(answer["error"])
-    return Recorded(answer["stack"], tuple(Resource(**item) for item in answer["resources"]))
+    return answer

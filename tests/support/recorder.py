@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support import answers  # noqa: E402 - the repository's root has to be importable first
+from sandbox import recording  # noqa: E402 - the repository's root has to be importable first
+from tests.support import answers  # noqa: E402 - likewise
 
 PROJECT = "slipway"
 ROOT_TYPE = "pulumi:pulumi:Stack"
@@ -235,6 +236,8 @@ def warm_up() -> None:
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """The recording, or what went wrong."""
     try:
+        if request["sandbox"]:
+            return recording.record(request["stack"], config=load_stack(request["stack"], request["overrides"]))
         return run(request["stack"], request["program"], preview=request["preview"], overrides=request["overrides"])
     except Exception:  # noqa: BLE001 - whatever the program raises is the answer
         return {"error": traceback.format_exc()}

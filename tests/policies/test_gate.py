@@ -1,0 +1,242 @@
+"""The pull-request gate: our own program, wholly known, under all rules."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crossguard.inprocess import InProcess
+from guardrails import deployment, gate, report
+from guardrails.evaluation import Clock
+from guardrails.gate import Outcome
+from guardrails.packconfig import Configured, configure, load
+from guardrails.registry import all_rules
+from guardrails.rule import Finding, Level, ResourceRule
+from guardrails.view import UNKNOWN_SENTINELS
+from sandbox import commands
+from sandbox import gate as command
+from sandbox.console import Console
+from tests.policies.elsewhere import CONFIG, elsewhere
+from tests.support.recorded import STACKS, record_deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from guardrails.resources import Resource
+
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+URN = "urn:pulumi:s::p::t:t:T::n"
+TODAY = dt.date(2026, 11, 22)
+CLOCK = Clock(today=lambda: TODAY)
+
+
+def configured(environment: str = "prod") -> dict[str, Configured]:
+    return configure(all_rules(), load(CONFIG / f"{environment}.json"))
+
+
+def recorded(stack: str = "prod") -> deployment.Deployment:
+    return deployment.read(record_deployment(stack))
+
+
+def with_change(token: str, property_: str, value: Any) -> deployment.Deployment:
+    """The prod deployment with one property of one resource changed, in its inputs and its outputs."""
+    document = copy.deepcopy(record_deployment("prod"))
+    changed = next(each for each in document["deployment"]["resources"] if each["type"] == token)
+    for properties in (changed["inputs"], changed["outputs"]):
+        properties[property_] = value
+    return deployment.read(document)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_environment_passes_and_leaves_nothing_undetermined(stack: str) -> None:
+    found = gate.run(recorded(stack), configured(stack))
+    assert [each.message.text for each in found.findings if each.blocks] == []
+    assert found.count(Outcome.UNDETERMINED) == 0
+    assert sum(found.resources.values()) > 150
+    assert found.judgements > 3 * len(found.rules)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_nothing_in_a_recording_is_unknown(stack: str) -> None:
+    text = json.dumps(record_deployment(stack))
+    assert not [sentinel for sentinel in UNKNOWN_SENTINELS if sentinel in text]
+
+
+def test_the_recording_holds_the_children_of_the_remote_component_after_the_transforms_of_the_program() -> None:
+    (cluster,) = [each for each in recorded().inputs if each.token == "aws:eks/cluster:Cluster"]  # noqa: S105 - a type
+    assert cluster.get("accessConfig.bootstrapClusterCreatorAdminPermissions").flag() is False
+    assert cluster.parent is not None
+    assert "eks:index:Cluster" in cluster.parent
+
+
+def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
+    by_urn = [
+        {each["urn"]: each for each in record_deployment("prod", hash_seed=seed)["deployment"]["resources"]}
+        for seed in ("0", "1")
+    ]
+    assert by_urn[0] == by_urn[1]
+
+
+def said(lines: Iterable[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    return sorted(lines)
+
+
+def test_the_policy_sdk_says_the_same_about_our_own_program() -> None:
+    subject = recorded()
+    config = elsewhere()
+    found = gate.run(subject, configure(all_rules(), config))
+    pack = InProcess(all_rules(), config)
+    lines = [line for each in subject.inputs for line in pack.analyze(each)]
+    lines += pack.analyze_stack(subject.outputs)
+    by_sdk = [(each.policy, each.level, each.urn, each.message.partition("\n")[2]) for each in lines]
+    by_gate = [
+        (each.rule.name, str(each.level), each.message.urn or "", each.message.text)
+        for each in found.findings
+        if each.outcome is Outcome.VIOLATION
+    ]
+    assert said(by_gate) == said(by_sdk)
+    assert len({policy for policy, *_ in by_gate}) >= 10
+    assert len(by_gate) > 100
+
+
+def test_a_mandatory_violation_blocks_and_names_the_line_that_made_the_resource() -> None:
+    found = gate.run(with_change(TEMPLATE, "metadataOptions", {"httpTokens": "optional"}), configured())
+    blocking = [each for each in found.findings if each.blocks]
+    assert {each.rule.name for each in blocking} == {"imds-v2-hop-1"}
+    source = blocking[0].source
+    assert source is not None
+    assert source.file == "components/node_pools.py"
+    assert found.findings[0] is blocking[0]
+
+
+def test_an_unknown_value_blocks_where_a_rule_hangs_on_it_and_nowhere_else() -> None:
+    sentinel = min(UNKNOWN_SENTINELS)
+    found = gate.run(with_change(TEMPLATE, "metadataOptions", sentinel), configured())
+    assert {(each.outcome, each.rule.name) for each in found.findings if each.blocks} == {
+        (Outcome.UNDETERMINED, "imds-v2-hop-1")
+    }
+    assert gate.run(with_change(TEMPLATE, "description", sentinel), configured()).passed
+
+
+def crashes(_subject: Resource, _facts: object) -> Iterator[Finding]:
+    raise RuntimeError("boom")
+
+
+def test_a_crash_blocks_even_in_an_advisory_rule_while_a_disabled_rule_never_runs() -> None:
+    rules = configured()
+    tags = rules["imds-v2-hop-1"]
+    assert isinstance(tags.rule, ResourceRule)
+    broken = replace(tags, level=Level.ADVISORY, rule=replace(tags.rule, check=crashes))
+    found = gate.run(recorded(), {**rules, "imds-v2-hop-1": broken})
+    assert {(each.outcome, each.rule.name) for each in found.findings if each.blocks} == {
+        (Outcome.CRASH, "imds-v2-hop-1")
+    }
+    off = gate.run(recorded(), {**rules, "imds-v2-hop-1": replace(broken, level=Level.DISABLED)})
+    assert off.passed
+    assert len(off.rules) == len(found.rules) - 1
+
+
+def test_the_remedies_of_an_environment_are_applied_before_it_is_judged_and_are_shown() -> None:
+    changed = with_change("aws:cloudwatch/logGroup:LogGroup", "retentionInDays", None)
+    assert not gate.run(changed, configured("prod")).passed
+    development = configured("dev")
+    development["required-tags"] = configured("prod")["required-tags"]
+    found = gate.run(changed, development)
+    assert found.passed
+    assert [each.rule.name for each in found.findings if each.outcome is Outcome.REMEDIED] == ["log-retention"]
+
+
+def exempting(days: int) -> dict[str, Configured]:
+    config = load(CONFIG / "prod.json")
+    accepted = {
+        "urn": "urn:pulumi:prod::*::pools-*",
+        "reason": "the agent runs in the host network",
+        "owner": "platform",
+        "expires": (TODAY + dt.timedelta(days=days)).isoformat(),
+    }
+    return configure(all_rules(), config | {"imds-v2-hop-1": {"exemptions": [accepted]}})
+
+
+def test_an_exempted_finding_is_shown_and_does_not_block() -> None:
+    found = gate.run(with_change(TEMPLATE, "metadataOptions", {"httpTokens": "optional"}), exempting(90), CLOCK)
+    assert found.passed
+    assert found.count(Outcome.EXEMPTED) >= 1
+    assert found.expiring == ()
+
+
+@pytest.mark.parametrize(("days", "announced"), [(0, True), (30, True), (31, False)])
+def test_an_exemption_is_announced_in_its_last_thirty_days(days: int, announced: bool) -> None:
+    found = gate.run(recorded(), exempting(days), CLOCK)
+    assert [each.days for each in found.expiring] == ([days] if announced else [])
+
+
+def test_an_expired_exemption_blocks() -> None:
+    found = gate.run(recorded(), exempting(-1), CLOCK)
+    (blocking,) = [each for each in found.findings if each.blocks]
+    assert "expired on 2026-11-21" in blocking.message.text
+    assert blocking.message.urn is None
+
+
+def test_a_report_is_the_same_in_every_run_and_counts_what_it_lists() -> None:
+    rules = configure(all_rules(), elsewhere())
+    first, second = (report.document("prod", gate.run(recorded(), rules, CLOCK), rules) for _ in range(2))
+    timings: list[Any] = [first.pop("timing"), second.pop("timing")]
+    assert first == second
+    assert json.loads(json.dumps(first)) == first
+    counts: Any = first["counts"]
+    findings: Any = first["findings"]
+    assert counts["blocking"] == sum(each["blocks"] for each in findings) > 50
+    assert counts["advice"] == len(findings) - counts["blocking"]
+    ours = [each for each in findings if each["urn"] and "eks:index:" not in each["urn"]]
+    assert ours
+    assert all(each["source"]["file"].startswith(("components/", "__main__.py")) for each in ours)
+    assert all(set(timing) == {"secondsInRules", "millisecondsPerJudgement"} for timing in timings)
+
+
+@pytest.mark.parametrize("broken", [{}, {"deployment": {}}, [], {"deployment": {"resources": [{"urn": "x"}]}}])
+def test_what_is_no_deployment_is_refused(broken: object) -> None:
+    with pytest.raises(deployment.DeploymentError):
+        deployment.read(broken)
+
+
+def test_a_position_outside_the_project_is_no_source() -> None:
+    def source(position: str) -> object:
+        held = {"urn": URN, "type": "t:t:T", "sourcePosition": position}
+        return deployment.read({"deployment": {"resources": [held]}}).sources
+
+    assert source("project:///../elsewhere/x.py#3") == {}
+    assert source("project:///components/x.py#3") == {URN: deployment.Source("components/x.py", 3)}
+
+
+def test_the_command_writes_reports_prints_fixes_and_ends_with_an_error_when_something_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judge(names: Iterable[str]) -> Iterator[command.Judged]:
+        for name in names:
+            yield command.judged(name, record_deployment(name), elsewhere() if name == "prod" else None)
+
+    monkeypatch.setattr(command, "judge", judge)
+    commands.policy(Console(), "dev", None)
+    assert "✓ dev: " in capsys.readouterr().out
+    with pytest.raises(commands.CommandError, match="the policies refuse prod:"):
+        commands.policy(Console(), None, str(tmp_path / "reports"))
+    printed = capsys.readouterr().out
+    assert "✗ violation (mandatory)" in printed
+    assert "Fix: " in printed
+    assert {path.name for path in (tmp_path / "reports").iterdir()} == {f"policy-{stack}.json" for stack in STACKS}
+    written = json.loads((tmp_path / "reports" / "policy-prod.json").read_text(encoding="utf-8"))
+    assert written["passed"] is False
+    assert written["stackFile"] == "Pulumi.prod.yaml"
+
+
+def test_a_program_that_fails_is_told_in_its_own_words() -> None:
+    traceback = (
+        'Traceback (most recent call last):\n  File "x.py", line 1\n    y\nRecordingError: urn: size: big\n  and more'
+    )
+    assert command.last_error(traceback) == "RecordingError: urn: size: big\n  and more"
