@@ -152,7 +152,8 @@ Accelerators(
     AcceleratorsArgs(
         spec=settings.accelerators,
         charts=settings.charts,
-        kubernetes_version=settings.cluster.version,
+        cluster=settings.cluster,
+        network=settings.network,
         pod_network=pod_network.handle,
         pools=pools.handle,
         monitor_crds=monitoring.handle.crds,

@@ -1,8 +1,8 @@
 """Accelerators: GPUs become a resource that pods ask for and share, and are measured.
 
-Creates: a namespace of its own, in which only the exporter's port answers, and only to Prometheus; the release of
-NVIDIA's device plugin with feature discovery; that of the DCGM exporter; those of the device plugins for AWS Neuron and
-Elastic Fabric Adapters where the stack file has their charts.
+Creates: a namespace of its own, whose pods call the API server only, and in which only the exporter's port answers, and
+only to Prometheus; the releases of NVIDIA's device plugin with feature discovery and of the DCGM exporter; those of the
+device plugins for AWS Neuron and Elastic Fabric Adapters where the stack file has their charts.
 Does not create: drivers and the container toolkit, which the machine image brings; metrics of Neuron devices.
 
 The namespace is not kube-system: its pods need the run of their nodes, and nothing else shall live under that licence.
@@ -15,29 +15,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.accelerators_objects import (
     METRICS_PORT,
     NAMESPACE,
+    POD_SECURITY_LEVEL,
     device_plugin_values,
     efa_values,
     exporter_values,
-    namespace_labels,
     neuron_values,
 )
-from components.labels import MONITORING_NAMESPACE, PROMETHEUS
+from components.address_plan import plan_addresses
+from components.namespaces import create_namespace, create_policies
+from components.network_flows import be_scraped, call_api_server
 from components.releases import create_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.handles import NodePoolsHandle, PodNetworkHandle, Ready
-    from settings.model import AcceleratorsSpec, ChartSpec, ChartsSpec
-
-
-def _selector(labels: Mapping[str, str]) -> kubernetes.meta.v1.LabelSelectorArgs:
-    return kubernetes.meta.v1.LabelSelectorArgs(match_labels=labels or None)
+    from settings.model import AcceleratorsSpec, ChartSpec, ChartsSpec, ClusterSpec, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +45,10 @@ class AcceleratorsArgs:
     """Sharing profiles and exporter."""
     charts: ChartsSpec
     """Charts of the device plugins and of the exporter."""
-    kubernetes_version: str
-    """Minor version that the Pod Security standard is read at."""
+    cluster: ClusterSpec
+    """Version that the Pod Security standard is read at, and addresses of services."""
+    network: NetworkSpec
+    """Address plan, from which the way to the API server follows."""
     pod_network: PodNetworkHandle
     """The CNI, which enforces the network policy."""
     pools: NodePoolsHandle
@@ -88,35 +87,23 @@ class Accelerators(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _create_namespace(self, args: AcceleratorsArgs) -> Ready:
-        namespace = kubernetes.core.v1.Namespace(
-            f"{self._name}-namespace",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                name=NAMESPACE, labels=namespace_labels(args.kubernetes_version)
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.pod_network.ready)),
+        network, name = args.network, f"{self._name}-namespace"
+        plan = plan_addresses(
+            network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
         )
-        networking = kubernetes.networking.v1
-        closed = networking.NetworkPolicy(
-            f"{self._name}-closed",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="metrics-only", namespace=NAMESPACE),
-            spec=networking.NetworkPolicySpecArgs(
-                pod_selector=_selector({}),
-                policy_types=["Ingress"],
-                ingress=[
-                    networking.NetworkPolicyIngressRuleArgs(
-                        from_=[
-                            networking.NetworkPolicyPeerArgs(
-                                namespace_selector=_selector({"kubernetes.io/metadata.name": MONITORING_NAMESPACE}),
-                                pod_selector=_selector(PROMETHEUS),
-                            )
-                        ],
-                        ports=[networking.NetworkPolicyPortArgs(protocol="TCP", port=METRICS_PORT)],
-                    )
-                ],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+        closed = create_namespace(
+            name,
+            NAMESPACE,
+            kubernetes_version=args.cluster.version,
+            parent=self,
+            after=args.pod_network.ready,
+            level=POD_SECURITY_LEVEL,
         )
-        return namespace, closed
+        flows = {
+            "read-nodes": call_api_server([str(block) for block in plan.private.values()], args.cluster.service_cidr),
+            "be-scraped": be_scraped(METRICS_PORT),
+        }
+        return (*closed, *create_policies(name, NAMESPACE, flows, parent=self, after=closed))
 
     def _release(
         self,

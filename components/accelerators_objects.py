@@ -16,11 +16,12 @@ from settings.model import PoolRole
 from settings.sharing import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
+    from components.namespaces import Level
     from settings.model import AcceleratorsSpec, GpuProfileSpec
 
 NAMESPACE: Final = "accelerators"
 """Namespace of every device plugin and of the exporter."""
-POD_SECURITY_LEVEL: Final = "privileged"
+POD_SECURITY_LEVEL: Final[Level] = "privileged"
 """The narrowest Pod Security level that works: device plugins and the exporter talk to the kubelet through host
 folders, which `baseline` forbids, and the feature discovery and MPS containers are privileged."""
 METRICS_PORT: Final = 9400
@@ -42,12 +43,6 @@ def _required(key: str, value: str) -> dict[str, Any]:
     """Node affinity that replaces a chart's own: Helm merges mappings, and takes lists as they are."""
     terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
-
-
-def namespace_labels(kubernetes_version: str) -> dict[str, str]:
-    """Labels of the namespace: which pods the API server lets in, at the standard of one Kubernetes version."""
-    levels = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY_LEVEL for mode in ("enforce", "audit", "warn")}
-    return {**levels, **{f"{level}-version": f"v{kubernetes_version}" for level in levels}}
 
 
 def plugin_config(profile: GpuProfileSpec | None) -> dict[str, Any]:

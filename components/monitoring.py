@@ -20,8 +20,9 @@ import pulumi_kubernetes as kubernetes
 from components.address_plan import plan_addresses
 from components.handles import MonitoringHandle, NodePoolsHandle, PodNetworkHandle, Ready
 from components.labels import MONITORING_NAMESPACE
-from components.monitoring_flows import closed_namespace_policies, monitoring_policies
+from components.monitoring_flows import monitoring_policies
 from components.monitoring_objects import CRD_VALUES, GRAFANA_ROLE, NODES_NAMESPACE, RELEASE, stack_values
+from components.namespaces import Level, create_namespace, create_policies
 from components.releases import create_release
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     from components.labels import Labels
     from settings.model import ChartsSpec, ClusterSpec, MonitoringSpec, NetworkSpec
-
-POD_SECURITY = "pod-security.kubernetes.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +92,14 @@ class Monitoring(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.handle.namespace, "prometheus_url": self.handle.prometheus_url})
 
     def _create_places(self) -> Ready:
-        network, closed = self._args.network, closed_namespace_policies()
+        network = self._args.network
         plan = plan_addresses(
             network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
         )
         flows = monitoring_policies(list(plan.private.values()), self._args.cluster.service_cidr)
-        place, policies = self._create_namespace(MONITORING_NAMESPACE, "restricted", {**closed, **flows})
+        place = self._create_namespace(MONITORING_NAMESPACE, policies=flows)
         # Files of the node are mounted, which no other level allows.
-        _, closing = self._create_namespace(NODES_NAMESPACE, "privileged", closed)
+        nodes = self._create_namespace(NODES_NAMESPACE, "privileged")
         role = kubernetes.rbac.v1.Role(
             f"{self._name}-grafana",
             metadata=kubernetes.meta.v1.ObjectMetaArgs(name=GRAFANA_ROLE, namespace=MONITORING_NAMESPACE),
@@ -109,33 +108,23 @@ class Monitoring(pulumi.ComponentResource):
                     api_groups=[""], resources=["configmaps"], verbs=["get", "list", "watch"]
                 )
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(place)),
         )
-        return (*policies, *closing, role)
+        return (*place, *nodes, role)
 
     def _create_namespace(
-        self, namespace: str, level: str, policies: Mapping[str, kubernetes.networking.v1.NetworkPolicySpecArgs]
-    ) -> tuple[kubernetes.core.v1.Namespace, Ready]:
-        """Create a namespace at a level of Pod Security; return it and its network policies."""
-        created = kubernetes.core.v1.Namespace(
-            f"{self._name}-{namespace}",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                name=namespace, labels=pod_security(level, self._args.cluster.version)
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._args.pod_network.ready)),
+        self,
+        namespace: str,
+        level: Level = "restricted",
+        policies: Mapping[str, kubernetes.networking.v1.NetworkPolicySpecArgs] | None = None,
+    ) -> Ready:
+        name = f"{self._name}-{namespace}"
+        closed = create_namespace(
+            name,
+            namespace,
+            kubernetes_version=self._args.cluster.version,
+            parent=self,
+            after=self._args.pod_network.ready,
+            level=level,
         )
-        return created, tuple(
-            kubernetes.networking.v1.NetworkPolicy(
-                f"{self._name}-{namespace}-{policy}",
-                metadata=kubernetes.meta.v1.ObjectMetaArgs(name=policy, namespace=namespace),
-                spec=spec,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[created]),
-            )
-            for policy, spec in policies.items()
-        )
-
-
-def pod_security(level: str, kubernetes_version: str) -> dict[str, str]:
-    """Labels of a namespace that refuses pods beyond a level of the Pod Security standard, read at one version."""
-    levels = {f"{POD_SECURITY}/{mode}": level for mode in ("enforce", "audit", "warn")}
-    return {**levels, **{f"{key}-version": f"v{kubernetes_version}" for key in levels}}
+        return (*closed, *create_policies(name, namespace, policies or {}, parent=self, after=closed))

@@ -1,6 +1,6 @@
 """Network policies of the monitoring namespace as pure functions: who talks to whom, and on which port.
 
-A pod that no policy here selects neither sends nor receives anything but questions to the cluster's DNS.
+The namespace is closed: a pod that no policy here selects sends nothing but questions to the cluster's DNS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ OPERATOR: Final = {_NAME: f"{RELEASE}-prometheus-operator"}
 """Label of the operator, and of the jobs that give its webhook a certificate."""
 
 _HTTPS: Final = 443
-_DNS: Final = 53
 _PROMETHEUS_PORT: Final = 9090
 _ALERTMANAGER_PORT: Final = 9093
 _GOSSIP_PORT: Final = 9094
@@ -36,20 +35,6 @@ _RELOADER_PORT: Final = 8080
 _OPERATOR_PORT: Final = 10250
 _GRAFANA_PORT: Final = 3000
 _STATE_METRICS_PORT: Final = 8080
-
-
-def closed_namespace_policies() -> dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]:
-    """Policies of any namespace that is closed, by name: nothing goes in or out but questions to the DNS."""
-    dns = _Peer(
-        namespace_selector=_selector({"kubernetes.io/metadata.name": "kube-system"}),
-        pod_selector=_selector({"k8s-app": "kube-dns"}),
-    )
-    return {
-        "default-deny": _networking.NetworkPolicySpecArgs(
-            pod_selector=_selector({}), policy_types=["Ingress", "Egress"]
-        ),
-        "allow-dns": _out({}, [dns], [_Port(protocol=protocol, port=_DNS) for protocol in ("UDP", "TCP")]),
-    }
 
 
 def monitoring_policies(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -18,13 +18,18 @@ _POD_SECURITY: Final = "pod-security.kubernetes.io"
 _MODES: Final = ("enforce", "audit", "warn")
 
 
-def restricted(kubernetes_version: str) -> dict[str, str]:
-    """Labels by which the API server refuses pods outside Pod Security `restricted`.
+Level = Literal["restricted", "baseline", "privileged"]
+"""Levels of the Pod Security Standards (Kubernetes documentation)."""
+
+
+def pod_security(level: Level, kubernetes_version: str) -> dict[str, str]:
+    """Labels by which the API server refuses pods outside a level of Pod Security.
 
     Args:
+        level: The level.
         kubernetes_version: Minor version that the standard is read at: an upgrade cannot tighten it by surprise.
     """
-    levels = {f"{_POD_SECURITY}/{mode}": "restricted" for mode in _MODES}
+    levels = {f"{_POD_SECURITY}/{mode}": level for mode in _MODES}
     return {**levels, **{f"{level}-version": f"v{kubernetes_version}" for level in levels}}
 
 
@@ -32,24 +37,28 @@ def create_namespace(
     name: str,
     namespace: str,
     *,
-    labels: Mapping[str, str],
     kubernetes_version: str,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
+    labels: Mapping[str, str] | None = None,
+    level: Level = "restricted",
 ) -> Ready:
-    """Create a namespace for restricted pods that reach nothing but DNS; return what its contents wait for.
+    """Create a namespace whose pods reach nothing but DNS; return what its contents wait for.
 
     Args:
         name: Logical name of the namespace and first part of those of its objects.
         namespace: Name in the cluster.
-        labels: Labels beside those of Pod Security.
         kubernetes_version: Minor version of the cluster.
         parent: The component.
         after: What enforces network policies.
+        labels: Labels beside those of Pod Security.
+        level: Which pods the API server lets in.
     """
     created = kubernetes.core.v1.Namespace(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=namespace, labels={**labels, **restricted(kubernetes_version)}),
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(
+            name=namespace, labels={**(labels or {}), **pod_security(level, kubernetes_version)}
+        ),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
     policies = {"default-deny": network_flows.deny_all(), "allow-dns": network_flows.ask_dns()}

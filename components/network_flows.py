@@ -17,6 +17,7 @@ from components.labels import MONITORING_NAMESPACE, PROMETHEUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from ipaddress import IPv4Network
 
 DNS: Final = 53
 SERVING: Final = 8080
@@ -55,9 +56,22 @@ def take_requests(load_balancer_ranges: Sequence[str]) -> _Spec:
     return _inwards(_ranges(load_balancer_ranges), {SERVING: ("TCP",)})
 
 
-def be_scraped() -> _Spec:
-    """Prometheus reads the metrics of every pod."""
-    return _inwards([_pods(MONITORING_NAMESPACE, PROMETHEUS)], {SERVING: ("TCP",)})
+def be_scraped(port: int = SERVING) -> _Spec:
+    """Prometheus reads the metrics of every pod on one port."""
+    return _inwards([_pods(MONITORING_NAMESPACE, PROMETHEUS)], {port: ("TCP",)})
+
+
+def call_api_server(private_ranges: Sequence[str], service_range: IPv4Network) -> _Spec:
+    """Every pod calls the API server.
+
+    A packet may be judged before a service address becomes an endpoint's, or after it.
+
+    Args:
+        private_ranges: Private subnets, in which the control plane has its interfaces.
+        service_range: Range of service addresses; its first one is the API server's (Kubernetes documentation,
+            "Service ClusterIP allocation").
+    """
+    return _outwards(_ranges([f"{service_range.network_address + 1}/32", *private_ranges]), {HTTPS: ("TCP",)})
 
 
 def talk_among_themselves() -> _Spec:

@@ -149,10 +149,10 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
-    accelerators: AcceleratorsSpec
-    """GPUs and other accelerators."""
     load_balancing: LoadBalancingSpec
     """The load balancer controller, and what every load balancer has to be."""
+    accelerators: AcceleratorsSpec
+    """GPUs and other accelerators."""
     domains: DomainsSpec
     """Hosted zones, and what the cluster writes to them."""
     monitoring: MonitoringSpec

@@ -49,7 +49,7 @@ def headroom_is_within_the_limits(settings: Settings, index: int) -> Iterator[Fi
         ("memoryMib", room.memory_mib, limits.memory_gib * _MIB),
         ("gpus", room.gpus, limits.gpus),
     ):
-        if pool.role is PoolRole.CPU and field == "gpus":
+        if pool.role is not PoolRole.GPU and field == "gpus":
             continue
         if room.replicas * each >= most:
             yield Finding(

@@ -24,6 +24,7 @@ from components.nodes import accelerator_labels
 from settings.model import PoolRole
 from settings.sharing import gpus_needed, profile_of, utilisation
 from tests.settings.stacks import changed, problems, settings_of
+from tests.support.network_policies import NETWORK_POLICY, End, Policies
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 
 if TYPE_CHECKING:
@@ -126,15 +127,18 @@ def test_only_the_namespace_of_the_plugins_admits_privileged_pods_and_only_metri
         item.inputs["metadata"]["name"]: item.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
         for item in recorded.of_type("kubernetes:core/v1:Namespace")
     }
-    assert [name for name, level in levels.items() if level == "privileged"] == [NAMESPACE]
-    policy = recorded.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", "accelerators-closed").inputs
-    assert policy["metadata"]["namespace"] == NAMESPACE
-    assert (policy["spec"]["podSelector"], policy["spec"]["policyTypes"]) == ({}, ["Ingress"])
-    (rule,) = policy["spec"]["ingress"]
-    assert rule["ports"] == [{"protocol": "TCP", "port": 9400}]
-    (peer,) = rule["from"]
-    assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
-    assert peer["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    assert levels.pop(NAMESPACE) == "privileged"
+    assert {name for name, level in levels.items() if level == "privileged"} == {"monitoring-nodes"}
+    policies = Policies([item.inputs for item in recorded.of_type(NETWORK_POLICY)])
+    subnets = [item for item in recorded.of_type("aws:ec2/subnet:Subnet") if "-private-" in item.name]
+    subnet = subnets[0].inputs["cidrBlock"].rpartition(".")[0]
+    exporter = End(namespace=NAMESPACE, address=f"{subnet}.9")
+    prometheus = End(namespace="monitoring", address=f"{subnet}.8", labels={"app.kubernetes.io/name": "prometheus"})
+    neighbour = End(namespace="ml-inference", address=f"{subnet}.7")
+    assert policies.permit(prometheus, exporter, 9400)
+    assert not policies.permit(prometheus, exporter, 8080)
+    assert not policies.permit(neighbour, exporter, 9400)
+    assert not policies.permit(exporter, neighbour, 8080)
 
 
 def test_plugins_start_after_their_namespace_and_the_controller_of_labels_after_its_nodes() -> None:

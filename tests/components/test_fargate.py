@@ -100,7 +100,7 @@ def test_pods_start_only_when_they_are_closed_and_heard(on: Recorded) -> None:
 
 
 def test_another_selection_is_another_profile_beside_the_old_one(on: Recorded) -> None:
-    other: dict[str, Any] = {**PROFILE, "selectors": [{"namespace": "inference", "labels": {}}]}
+    other: dict[str, Any] = {**PROFILE, "selectors": [{"namespace": "ml-inference", "labels": {}}]}
     changed = record_program("prod", overrides=json.dumps({"fargate": {"profile": other}}))
     names = [item.one("aws:eks/fargateProfile:FargateProfile").inputs["fargateProfileName"] for item in (on, changed)]
     assert len(set(names)) == 2
@@ -110,10 +110,10 @@ def test_another_selection_is_another_profile_beside_the_old_one(on: Recorded) -
 def test_the_pods_have_a_security_group_of_their_own_in_place_of_network_policies(on: Recorded) -> None:
     policy = on.one("kubernetes:vpcresources.k8s.aws/v1beta1:SecurityGroupPolicy")
     group = on.one("aws:ec2/securityGroup:SecurityGroup", "fargate-group")
-    assert policy.inputs["metadata"]["namespace"] == "inference"
+    assert policy.inputs["metadata"]["namespace"] == "ml-inference"
     assert policy.inputs["spec"]["podSelector"] == {"matchLabels": {"compute": "fargate"}}
     assert policy.property_dependencies["spec"] == [group.urn]
-    assert on.depends_path(policy, on.one("kubernetes:core/v1:Namespace", "workspaces-inference"))
+    assert on.depends_path(policy, on.one("kubernetes:core/v1:Namespace", "tenancy-ml-inference"))
     # The load balancer controller finds the group of a target by this tag.
     assert group.tags["kubernetes.io/cluster/slipway-prod"] == "owned"
 

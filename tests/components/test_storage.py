@@ -274,9 +274,9 @@ def test_the_key_lets_lustre_read_the_data_bucket_for_this_account_only(full: Re
 def test_a_volume_that_exists_already_is_kept_for_one_claim_of_one_namespace(full: Recorded) -> None:
     volumes = {item.inputs["metadata"]["name"]: item.inputs["spec"] for item in full.of_type(VOLUME)}
     assert {name: spec["claimRef"] for name, spec in volumes.items()} == {
-        "lustre": {"namespace": "training", "name": "lustre"},
-        "data-sets": {"namespace": "training", "name": "data-sets"},
-        "approved": {"namespace": "inference", "name": "approved"},
+        "lustre": {"namespace": "ml-training", "name": "lustre"},
+        "data-sets": {"namespace": "ml-training", "name": "data-sets"},
+        "approved": {"namespace": "ml-inference", "name": "approved"},
     }
     assert {spec["storageClassName"] for spec in volumes.values()} == {""}
     assert {spec["persistentVolumeReclaimPolicy"] for spec in volumes.values()} == {"Retain"}

@@ -60,7 +60,7 @@ def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def _opens(rule: Mapping[str, Any], door: Mapping[str, Any]) -> bool:
-    return door in rule.get("ports", [door])
+    return any(each.items() <= door.items() for each in rule.get("ports", [door]))
 
 
 def _any(peers: Sequence[Mapping[str, Any]] | None, own: End, end: End) -> bool:

@@ -19,17 +19,17 @@ LUSTRE: Final[dict[str, Any]] = {
     "throughputPerTib": 250,
     "zone": "us-east-1b",
     "dataPrefix": "flight-delay/",
-    "namespace": "training",
+    "namespace": "ml-training",
 }
 MOUNTPOINT: Final[dict[str, Any]] = {
     "driverVersion": "v2.7.0-eksbuild.1",
     "volumes": [
-        {"name": "data-sets", "bucket": "data", "prefix": "flight-delay/", "namespace": "training"},
-        {"name": "approved", "bucket": "models", "prefix": "approved/", "namespace": "inference"},
+        {"name": "data-sets", "bucket": "data", "prefix": "flight-delay/", "namespace": "ml-training"},
+        {"name": "approved", "bucket": "models", "prefix": "approved/", "namespace": "ml-inference"},
     ],
 }
 FARGATE_PROFILE: Final[dict[str, Any]] = {
-    "selectors": [{"namespace": "inference", "labels": {"compute": "fargate"}}],
+    "selectors": [{"namespace": "ml-inference", "labels": {"compute": "fargate"}}],
     "podSecurityGroups": True,
     "podPorts": [8080],
     "logRetentionDays": 90,
