@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import yaml
 from pulumi import automation
+from pulumi.runtime._callbacks import _CallbackServicer  # pyright: ignore[reportPrivateUsage] - nothing public ends them
 
 from sandbox import checkpoint
 from sandbox.account import empty_account, reached_by_default
@@ -116,6 +117,20 @@ def platform_program() -> None:
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
+def _alone(program: Callable[[], None]) -> Callable[[], None]:
+    """Lets a program run after others in one process.
+
+    At the end of a run the SDK stops the servers of hooks and transforms of every run so far. Each belongs to the event
+    loop of its own run, which is closed by then: stopping it again from another one fails, or crashes the interpreter.
+    """
+
+    def run() -> None:
+        _CallbackServicer._servicers.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
+        program()
+
+    return run
+
+
 class Engine:
     """One stack on the real engine, in one folder."""
 
@@ -128,7 +143,7 @@ class Engine:
         program: Callable[[], None] = platform_program,
     ) -> None:
         self.folder, self.stack = folder, stack
-        self._program = program
+        self._program = _alone(program)
         self._lay_out(stack_file or ROOT / f"Pulumi.{stack}.yaml")
         checkpoint.mend(self.state_file)
         self._stack = self._open()

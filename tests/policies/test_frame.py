@@ -243,7 +243,7 @@ def test_a_workload_of_a_cluster_that_does_not_exist_yet_is_undecided_and_no_vio
     pack = InProcess(rules, {name: "mandatory"})
     found = pack.analyze_stack([resource("kubernetes:apps/v1:Deployment", {}, name="server")])
     assert {line.policy for line in found} == {"undecided-in-stack"}
-    bare = {
+    bare: dict[str, Any] = {
         "metadata": {"namespace": "serving", "name": "server"},
         "spec": {"template": {"spec": {"containers": [{}]}}},
     }

@@ -1,4 +1,8 @@
-"""The order of controllers on the real engine: what they need comes before them and goes after them."""
+"""The order on the real engine: what others need comes before them, and goes only when they are gone.
+
+The order is a table of what stands on what. It is held while the platform comes up, and whenever an update or a destroy
+stops midway: whatever still stands has what it stands on.
+"""
 
 from __future__ import annotations
 
@@ -14,64 +18,140 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
-UPWARDS: Final = (
-    "aws:ec2/securityGroup:SecurityGroup::cluster-nodes",
-    "aws:eks/nodeGroup:NodeGroup::pools-system",
-    "kubernetes:helm.sh/v3:Release::karpenter-controller",
-    "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass::karpenter-batch-gpu-class",
-    "kubernetes:karpenter.sh/v1:NodePool::karpenter-batch-gpu",
-    "kubernetes:apps/v1:Deployment::headroom-burst-cpu",
-)
-"""Each is created after the one before it, and deleted before it."""
-SUPPORTS: Final = (
-    "aws:iam/instanceProfile:InstanceProfile::karpenter-node-profile",
-    "aws:iam/rolePolicy:RolePolicy::karpenter-controller-end-nodes",
-    "aws:eks/accessEntry:AccessEntry::karpenter-node",
-    "aws:sqs/queue:Queue::karpenter-interruptions-queue",
-    "kubernetes:helm.sh/v3:Release::karpenter-definitions",
-    "kubernetes:helm.sh/v3:Release::karpenter-controller",
-)
-"""What a pool needs until its last node is gone."""
-BALANCING: Final = (
-    "aws:ec2/securityGroup:SecurityGroup::cluster-nodes",
+_RELEASE: Final = "kubernetes:helm.sh/v3:Release::"
+_NAMESPACE: Final = "kubernetes:core/v1:Namespace::"
+_NODES: Final = ("aws:eks/nodeGroup:NodeGroup::pools-system",)
+_POD_NETWORK: Final = ("aws:eks/addon:Addon::pod-network-vpc-cni", "aws:eks/addon:Addon::pod-network-kube-proxy")
+_LOAD_BALANCING: Final = (
+    f"{_RELEASE}load-balancing-controller",
     "aws:iam/rolePolicy:RolePolicy::load-balancing-controller-change-load-balancers",
-    "kubernetes:helm.sh/v3:Release::load-balancing-controller",
-    "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams::load-balancing-parameters",
     "kubernetes:networking.k8s.io/v1:IngressClass::load-balancing-class",
 )
-"""The same for load balancers: an Ingress waits for the last, so it goes while the controller may still clean up."""
+_DISKS: Final = ("aws:eks/addon:Addon::storage-ebs", "aws:iam/rolePolicy:RolePolicy::storage-ebs-encrypt-volumes")
+_GAUGES: Final = (f"{_RELEASE}monitoring-definitions",)
+
+STANDS_ON: Final[dict[str, tuple[str, ...]]] = {
+    # Nodes join when pods have a network, and a way to the registries.
+    "aws:eks/nodeGroup:NodeGroup::": (
+        *_POD_NETWORK,
+        "aws:ec2/securityGroup:SecurityGroup::cluster-nodes",
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment::pools-node-role-AmazonEKSWorkerNodePolicy",
+    ),
+    # A controller needs a node to run on and the definitions of what it watches.
+    f"{_RELEASE}karpenter-controller": (*_NODES, *_GAUGES, f"{_RELEASE}karpenter-definitions"),
+    f"{_RELEASE}load-balancing-controller": _NODES,
+    f"{_RELEASE}monitoring-stack": (
+        *_NODES,
+        *_GAUGES,
+        *_DISKS,
+        "kubernetes:storage.k8s.io/v1:StorageClass::storage-gp3",
+        f"{_NAMESPACE}monitoring-monitoring",
+    ),
+    f"{_RELEASE}accelerators-plugin": (*_NODES, f"{_NAMESPACE}accelerators-namespace"),
+    f"{_RELEASE}accelerators-exporter": (*_GAUGES, f"{_NAMESPACE}accelerators-namespace"),
+    "aws:eks/addon:Addon::addons-coredns": _NODES,
+    "aws:eks/addon:Addon::storage-ebs": _NODES,
+    # The nodes of a pool are ended by the controller, with its rights, and hear of interruptions by the queue.
+    "kubernetes:karpenter.sh/v1:NodePool::": (
+        f"{_RELEASE}karpenter-definitions",
+        f"{_RELEASE}karpenter-controller",
+        "aws:iam/instanceProfile:InstanceProfile::karpenter-node-profile",
+        "aws:iam/rolePolicy:RolePolicy::karpenter-controller-end-nodes",
+        "aws:eks/accessEntry:AccessEntry::karpenter-node",
+        "aws:sqs/queue:Queue::karpenter-interruptions-queue",
+    ),
+    "kubernetes:karpenter.sh/v1:NodePool::karpenter-batch-gpu": (
+        "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass::karpenter-batch-gpu-class",
+    ),
+    "kubernetes:apps/v1:Deployment::headroom-burst-cpu": (
+        "kubernetes:karpenter.sh/v1:NodePool::karpenter-burst-cpu",
+        "kubernetes:scheduling.k8s.io/v1:PriorityClass::priorities-headroom",
+        f"{_NAMESPACE}headroom",
+    ),
+    # Load balancers are removed by the controller, with its rights.
+    "kubernetes:networking.k8s.io/v1:IngressClass::": (
+        f"{_RELEASE}load-balancing-controller",
+        "aws:iam/rolePolicy:RolePolicy::load-balancing-controller-change-load-balancers",
+        "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams::load-balancing-parameters",
+    ),
+    # What teams bring into their namespaces is cleaned up by the controllers that made it: load balancers, disks.
+    f"{_NAMESPACE}tenancy-": (*_POD_NETWORK, *_LOAD_BALANCING, *_DISKS),
+    "kubernetes:core/v1:ResourceQuota::tenancy-ml-training": (f"{_NAMESPACE}tenancy-ml-training",),
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::tenancy-ml-inference": (f"{_NAMESPACE}tenancy-ml-inference",),
+}
+"""Beginning of a resource, as type and logical name → what has to exist as long as it does."""
+FAILURES: Final = (3, 40, 90)
+"""Deletions after which one fails, in three destroys in a row."""
 
 
 def calls(engine: Engine, verb: str) -> list[str]:
     """Resources of the calls of one verb, in their order, as type and logical name."""
-    return [urn.rpartition("$")[2] for each, urn in engine.world().calls() if each == verb]
+    return [_short(urn) for each, urn in engine.world().calls() if each == verb]
 
 
-def test_controllers_come_after_what_they_need_and_a_destroy_that_fails_midway_leaves_nothing_without_them(
+def _short(urn: str) -> str:
+    return urn.rpartition("$")[2] if "$" in urn else "::".join(urn.split("::")[2:])
+
+
+def unsupported(standing: set[str]) -> list[str]:
+    """What stands without what it stands on."""
+    return [
+        f"{name} without {support}"
+        for beginning, supports in STANDS_ON.items()
+        for name in sorted(standing)
+        if name.startswith(beginning)
+        for support in supports
+        if support not in standing
+    ]
+
+
+def standing(engine: Engine) -> set[str]:
+    return {_short(record.urn) for record in engine.world().all()}
+
+
+def test_everything_comes_after_what_it_stands_on_and_goes_before_it_also_when_a_destroy_fails_midway(
     tmp_path: Path,
 ) -> None:
-    engine = Engine(tmp_path / "sandbox", "local")
-    engine.up()
+    folder = tmp_path / "sandbox"
+    Engine(folder, "local").up()
+    engine = Engine(folder, "local")
     created = calls(engine, "create")
-    for chain in (UPWARDS, BALANCING):
-        assert sorted(chain, key=created.index) == list(chain)
-    pools = [name for name in created if name.startswith(NODE_POOL)]
-    assert len(pools) == 4
-    assert max(map(created.index, SUPPORTS)) < min(map(created.index, pools))
+    for beginning, supports in STANDS_ON.items():
+        assert [name for name in created if name.startswith(beginning)], beginning
+        assert set(supports) <= set(created), beginning
+    for place in range(len(created)):
+        new = created[place]
+        if any(new.startswith(beginning) for beginning in STANDS_ON):
+            assert unsupported({*created[: place + 1]}) == []
 
-    # One of the first deletions fails: pools are going, and their nodes may still be there.
-    Chaos(fail_call=len(engine.world().calls()) + 3).save(tmp_path / "sandbox")
-    with pytest.raises(EngineError, match="ThrottlingException"):
-        Engine(tmp_path / "sandbox", "local").destroy()
-    left = {record.urn.rpartition("$")[2] for record in engine.world().all()}
-    assert set(SUPPORTS) <= left
-    assert len(left) < len(created)
+    for after in FAILURES:
+        before = standing(engine)
+        Chaos(fail_call=len(engine.world().calls()) + after).save(folder)
+        with pytest.raises(EngineError, match="ThrottlingException"):
+            Engine(folder, "local").destroy()
+        assert standing(engine) < before
+        assert unsupported(standing(engine)) == []
 
-    Engine(tmp_path / "sandbox", "local").destroy()
+    Engine(folder, "local").destroy()
     assert engine.world().all() == []
-    # The call that failed is in the list too; what counts is the last one for each resource.
+    # A call that failed is in the list too; what counts is the last one for each resource.
     deleted = {name: place for place, name in enumerate(calls(engine, "delete"))}
-    for chain in (UPWARDS, BALANCING):
-        assert sorted(chain, key=lambda name: -deleted[name]) == list(chain)
-    assert min(deleted[name] for name in SUPPORTS) > max(deleted[name] for name in pools)
+    for beginning, supports in STANDS_ON.items():
+        latest = max(place for name, place in deleted.items() if name.startswith(beginning))
+        assert latest < min(deleted[support] for support in supports), beginning
+
+
+def test_an_update_that_fails_midway_leaves_nothing_without_what_it_stands_on_and_the_next_one_finishes_it(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "sandbox"
+    Chaos(fail_call=180).save(folder)
+    with pytest.raises(EngineError, match="ThrottlingException"):
+        Engine(folder, "local").up()
+    engine = Engine(folder, "local")
+    assert standing(engine)
+    assert unsupported(standing(engine)) == []
+    Chaos().save(folder)
+    assert set(Engine(folder, "local").up().changes) <= {"create", "same", "update"}
+    assert unsupported(standing(engine)) == []
+    assert {name for name in STANDS_ON if not any(each.startswith(name) for each in standing(engine))} == set()
