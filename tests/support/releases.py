@@ -17,6 +17,8 @@ from tests.support.optional import EFS, LUSTRE, MOUNTPOINT
 from tests.support.recorded import STACKS, Recorded, record_program
 
 ADDON: Final = "aws:eks/addon:Addon"
+OWN_SCHEMA: Final = frozenset({"coredns", "metrics-server", "vpc-cni"})
+"""Add-ons whose configuration follows no chart: only `aws eks describe-addon-configuration` knows what they take."""
 EVERYTHING: Final[dict[str, object]] = {
     "charts.neuron": {"repository": "oci://public.ecr.aws/neuron", "version": "1.10.0"},
     "charts.efaDevicePlugin": {"repository": "https://aws.github.io/eks-charts", "version": "0.5.30"},
@@ -73,7 +75,7 @@ def _addons(recorded: Recorded) -> list[Release]:
             crds=False,
         )
         for inputs in given
-        if inputs.get("configurationValues")
+        if inputs.get("configurationValues") and inputs["addonName"] not in OWN_SCHEMA
     ]
 
 
