@@ -61,7 +61,6 @@ def stack_values(labels: Labels, spec: MonitoringSpec, *, storage_class: str) ->
     """
     return {
         **({"global": {"imageRegistry": spec.image_registry}} if spec.image_registry else {}),
-        "crds": {"enabled": False},
         **{exporter: {"enabled": False} for exporter in _HIDDEN_BY_EKS},
         "nodeExporter": {"operatingSystems": {system: {"enabled": False} for system in ("aix", "darwin")}},
         "kubelet": {"serviceMonitor": {"cAdvisorInterval": f"{spec.scrape_seconds}s"}},

@@ -79,7 +79,20 @@ def test_definitions_come_from_their_own_chart_and_outlive_it(stack: str) -> Non
         assert release["repositoryOpts"]["repo"] == charts[chart]["repository"]
         assert release["atomic"] is release["cleanupOnFail"] is release["skipCrds"] is True
     assert definitions["values"] == {"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}}
-    assert stack_release["values"]["crds"] == {"enabled": False}
+
+
+def test_what_brings_a_monitor_waits_for_its_definition_because_charts_leave_monitors_out_without_it(
+    stack: str,
+) -> None:
+    recorded = record_program(stack)
+    definitions = recorded.one(RELEASE, "monitoring-definitions")
+    bringing = [
+        release
+        for release in recorded.of_type(RELEASE)
+        if release.inputs["values"].get("serviceMonitor", {}).get("enabled") or release.name == "monitoring-stack"
+    ]
+    assert {each.name for each in bringing} >= {"karpenter-controller", "accelerators-exporter", "monitoring-stack"}
+    assert [each.name for each in bringing if not recorded.depends_path(each, definitions)] == []
 
 
 def test_only_the_namespace_of_the_node_exporter_admits_pods_that_see_their_node(stack: str) -> None:

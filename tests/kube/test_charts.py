@@ -8,10 +8,12 @@ import pytest
 
 from tests.kube.admitted import without_pods
 from tests.kube.definitions import CHARTS, CHARTS_ELSEWHERE, chart_folder, manifests, pinned_versions
-from tests.kube.helm import ChartError, leaves, rendered, unread
+from tests.kube.helm import rendered, unread
 from tests.kube.pods import container
 from tests.support.objects import program_releases
 from tests.support.recorded import STACKS
+from tools.chart_values import leaves
+from tools.helm import ChartError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -65,10 +65,11 @@ def program_objects(stack: str) -> tuple[Registered, ...]:
 
 def program_releases(stack: str) -> tuple[Release, ...]:
     """The Helm releases that the program registers; at least one."""
-    return tuple(_release(item) for item in record_program(stack).of_type(RELEASE))
+    return tuple(as_release(item) for item in record_program(stack).of_type(RELEASE))
 
 
-def _release(resource: Resource) -> Release:
+def as_release(resource: Resource) -> Release:
+    """The release that a resource of type `RELEASE` registers."""
     inputs = resource.inputs
     return Release(
         name=inputs["name"],
