@@ -85,6 +85,8 @@ class Stack:
 
     def of(self, *tokens: str) -> tuple[Resource, ...]:
         """The resources of these types."""
+        if len(tokens) == 1:
+            return self._by_token.get(tokens[0], ())
         return tuple(each for each in self.resources if each.token in tokens)
 
     def attached(self, target: Resource, token: str, reference: str) -> Attached:
@@ -98,6 +100,13 @@ class Stack:
             sure=tuple(side for side, answer in answers if answer),
             maybe=tuple(side for side, answer in answers if answer is None),
         )
+
+    @cached_property
+    def _by_token(self) -> dict[str, tuple[Resource, ...]]:
+        grouped: dict[str, list[Resource]] = {}
+        for each in self.resources:
+            grouped.setdefault(each.token, []).append(each)
+        return {token: tuple(members) for token, members in grouped.items()}
 
     @cached_property
     def _by_urn(self) -> dict[str, Resource]:
@@ -115,7 +124,7 @@ class Stack:
         candidates = self._candidates(side.dependencies.get(reference, ()), target.token)
         known = value.text()
         if known is not None:
-            named = [each for each in self.of(target.token) if known in identities(each)]
+            named = self._identified(target.token).get(known)
             if named:
                 return target in named
             return candidates == [target] and not identities(target)
@@ -124,6 +133,20 @@ class Stack:
                 return None if len(candidates) > 1 and target in candidates else candidates == [target]
             return None
         return False
+
+    def _identified(self, token: str) -> dict[str, list[Resource]]:
+        """The resources of a type by the strings that name them."""
+        if token not in self._identities:
+            by_name: dict[str, list[Resource]] = {}
+            for each in self.of(token):
+                for name in identities(each):
+                    by_name.setdefault(name, []).append(each)
+            self._identities[token] = by_name
+        return self._identities[token]
+
+    @cached_property
+    def _identities(self) -> dict[str, dict[str, list[Resource]]]:
+        return {}
 
     def _candidates(self, urns: tuple[str, ...], token: str) -> list[Resource]:
         """The resources of a type that some URNs name directly, or else as the components that hold them."""

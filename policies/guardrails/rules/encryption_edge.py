@@ -12,6 +12,7 @@ from guardrails.view import Missing, Unknown, Value, all_of
 
 _LISTENERS = ("aws:lb/listener:Listener", "aws:alb/listener:Listener")
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
+_CLASS = "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams"
 _SERVICE = "kubernetes:core/v1:Service"
 _ALB = "alb.ingress.kubernetes.io"
 _NLB = "service.beta.kubernetes.io/aws-load-balancer"
@@ -121,6 +122,9 @@ def _check(resource: Resource, facts: TlsFacts) -> Iterator[Finding]:
         yield from _check_ingress(resource, facts)
     elif resource.token == _SERVICE:
         yield from _check_service(resource, facts)
+    elif resource.token == _CLASS:
+        if not isinstance(resource.get("spec.sslPolicy"), Missing):  # else each Ingress names its own
+            yield from facts.judge(resource.get("spec.sslPolicy"))
     else:
         yield from _check_listener(resource, facts)
 
@@ -129,7 +133,7 @@ ENC_11 = ResourceRule(
     id="ENC-11",
     name="lb-tls",
     title="Load balancers speak TLS 1.2 or newer, and HTTP only to say so",
-    tokens=(*_LISTENERS, _INGRESS, _SERVICE),
+    tokens=(*_LISTENERS, _INGRESS, _CLASS, _SERVICE),
     severity=Severity.HIGH,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("cis-eks:5.4.5", "fsbp:ELB.1", "fsbp:ELB.17", "fsbp:ELB.18", "soc2:CC6.7", "gdpr:32"),

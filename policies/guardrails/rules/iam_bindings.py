@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from guardrails.documents import Malformed, Statement, statements
@@ -119,7 +120,8 @@ def _judge_role(stack: Stack, role: Resource, grants: Iterable[_Grant], facts: B
     elif not sure:
         wanted = f"a ServiceAccount with {_ANNOTATION}, an add-on, or a PodIdentityAssociation that names it"
         yield Violation(path="assumeRolePolicy", found="a role that no pod is given", wanted=wanted, resource=role)
-    for account in sorted(accounts - trust[0]) if trust[0] else ():
+    strangers = {each for each in accounts if not any(fnmatchcase(each, subject) for subject in trust[0])}
+    for account in sorted(strangers) if trust[0] else ():
         found = f"{account} is given the role but not trusted by it"
         yield Violation(path="assumeRolePolicy", found=found, wanted="the same service account in both", resource=role)
     if len(accounts) > facts.most_accounts:

@@ -12,6 +12,7 @@ from guardrails.view import Missing, Unknown, Value
 
 _SERVICE = "kubernetes:core/v1:Service"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
+_CLASS = "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams"
 _BALANCERS = ("aws:lb/loadBalancer:LoadBalancer", "aws:alb/loadBalancer:LoadBalancer")
 _NLB = "service.beta.kubernetes.io/aws-load-balancer"
 _ALB = "alb.ingress.kubernetes.io"
@@ -86,11 +87,20 @@ def _check_ingress(ingress: Resource, facts: ExposureFacts) -> Iterator[Finding]
             yield Violation(path=scheme.path, found="internet-facing without a web ACL", wanted=wanted)
 
 
+def _check_class(params: Resource, facts: ExposureFacts) -> Iterator[Finding]:
+    """The scheme of a class overrules the annotations of every Ingress that uses it."""
+    scheme, guarded = params.get("spec.scheme"), not isinstance(params.get("spec.wafv2AclArn"), Missing)
+    if not guarded and not any(fnmatchcase(params.urn, glob) for glob in facts.public_urns):
+        yield from require(scheme, lambda value: value.text() != "internet-facing", "internal, or wafv2AclArn")
+
+
 def _check(resource: Resource, facts: ExposureFacts) -> Iterator[Finding]:
     if resource.token == _SERVICE:
         yield from _check_service(resource, facts)
     elif resource.token == _INGRESS:
         yield from _check_ingress(resource, facts)
+    elif resource.token == _CLASS:
+        yield from _check_class(resource, facts)
     else:
         on_purpose = any(fnmatchcase(resource.urn, glob) for glob in facts.public_urns)
         if not on_purpose and resource.get("loadBalancerType").text() != "gateway":
@@ -101,7 +111,7 @@ NET_11 = ResourceRule(
     id="NET-11",
     name="lb-internal-by-default",
     title="Load balancers are internal, or public on purpose and filtered",
-    tokens=(_SERVICE, _INGRESS, *_BALANCERS),
+    tokens=(_SERVICE, _INGRESS, _CLASS, *_BALANCERS),
     severity=Severity.HIGH,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("soc2:CC6.6", "gdpr:32"),
@@ -113,5 +123,6 @@ NET_11 = ResourceRule(
         "without an annotation the AWS controller makes internal load balancers and the in-tree one public ones",
         "dashboards and metrics never face the internet, filtered or not",
         "an Ingress that says nothing is internal",
+        "the parameters of a class overrule the annotations of its Ingresses",
     ),
 )

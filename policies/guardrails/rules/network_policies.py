@@ -117,7 +117,7 @@ def _check_namespaces(stack: Stack, facts: NamespaceFacts) -> Iterator[Finding]:
     for namespace in objects(stack, _NAMESPACE):
         if namespace.get("metadata.name").text() in facts.infrastructure_namespaces:
             continue
-        inside = [(policy, _in(policy, namespace)) for policy in policies]
+        inside = [(policy, here) for policy in policies if (here := _in(policy, namespace)) is not False]
         for direction in _DIRECTIONS:
             what = f"a NetworkPolicy that denies all {direction}"
             yield from _judge(namespace, what, [all_of([here, _denies(each, direction)]) for each, here in inside])

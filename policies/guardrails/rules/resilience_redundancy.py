@@ -70,10 +70,14 @@ class ZoneFacts:
 
 
 def _subnets(stack: Stack, holder: Resource) -> tuple[Resource, ...]:
-    """The subnets of the stack that a holder names, by id or by the dependency graph."""
+    """The subnets of the stack that a holder names by id, or by the dependency graph where an id is not known.
+
+    A list cut out of another, such as the first of three subnets, keeps the edges to all of them.
+    """
     values = [each for path in _SUBNETS[holder.token] for each in holder.get(path).elements()]
     named = {text for each in values if (text := each.text()) is not None}
-    roots = {path.partition(".")[0] for path in _SUBNETS[holder.token]}
+    unknown = any(isinstance(each, Unknown) for each in values)
+    roots = {path.partition(".")[0] for path in _SUBNETS[holder.token]} if unknown else set[str]()
     edges = {urn for name, urns in holder.dependencies.items() if name.partition(".")[0] in roots for urn in urns}
     known = (each for each in stack.of(_SUBNET) if each.get("id").text() in named or each.urn in edges)
     return tuple(known)

@@ -17,7 +17,7 @@ from guardrails.rule import (
     Violation,
     require,
 )
-from guardrails.view import Missing, Unknown, Value
+from guardrails.view import Known, Missing, Unknown, Value
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -119,12 +119,17 @@ def _inside(side: Resource, namespace: Resource) -> bool | None:
     return True if namespace.urn in edges else None
 
 
+def _scoped(side: Resource) -> bool:
+    """Whether a quota counts some pods only, such as those of one priority class."""
+    return any(isinstance(side.get(f"spec.{name}"), Known) for name in ("scopes", "scopeSelector"))
+
+
 def _check_quota(stack: Stack, facts: QuotaFacts) -> Iterator[Finding]:
     for namespace in stack.of(_NAMESPACE):
         if namespace.get("metadata.name").text() in {*_GIVEN, *facts.left_out}:
             continue
         for token in _QUOTAS:
-            answers = [_inside(each, namespace) for each in stack.of(token)]
+            answers = [_inside(each, namespace) for each in stack.of(token) if not _scoped(each)]
             kind = token.rpartition(":")[2]
             if None in answers and True not in answers:
                 yield Undetermined(path="metadata.namespace", resource=namespace)
@@ -144,5 +149,8 @@ K8S_08_QUOTA = StackRule(
     fix="add kubernetes.core.v1.ResourceQuota and kubernetes.core.v1.LimitRange to the namespace",
     facts=QuotaFacts,
     check=_check_quota,
-    traps=("the namespaces that Kubernetes makes itself are left out",),
+    traps=(
+        "the namespaces that Kubernetes makes itself are left out",
+        "a quota of some scopes only bounds no namespace",
+    ),
 )

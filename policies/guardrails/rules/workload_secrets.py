@@ -52,6 +52,9 @@ def _environment(pod: Pod, _: NoFacts) -> Iterator[Finding]:
 
 def _walk(name: str, value: Value) -> Iterator[Finding]:
     yield from _judge(name, value)
+    variable = value.child("name").text()
+    if variable is not None and not isinstance(value.child("value"), Missing | Unknown):
+        yield from _judge(variable, value.child("value"))
     for key, member in sorted(value.items()):
         yield from _walk(key, member)
     if isinstance(value, Known) and isinstance(value.raw, list):
