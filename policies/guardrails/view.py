@@ -11,7 +11,7 @@ wrapped container), secret and output envelopes of the Pulumi wire format, the S
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 UNKNOWN_SENTINELS = frozenset(
@@ -42,7 +42,8 @@ class Value:
     """A place in a resource's properties.
 
     Paths: `vpcConfig.publicAccessCidrs[0]`, `annotations["eks.amazonaws.com/role-arn"]`, `rules[*].bucketKeyEnabled`
-    for every element (a lone map where a list may stand counts as a list of one).
+    for every element. A lone map where a list may stand counts as a list of one, and the only member of a list as the
+    map that stands there: some providers wrap what others do not.
     """
 
     path: str
@@ -128,6 +129,10 @@ class Known(Value):
         raw = self.raw
         if isinstance(step, str) and isinstance(raw, Mapping):
             return value_of(cast("Mapping[str, object]", raw).get(step), path)
+        if isinstance(step, str) and isinstance(raw, list) and len(cast("list[object]", raw)) == 1:
+            (member,) = cast("list[object]", raw)
+            inner = value_of(member, self.path)
+            return replace(inner.child(step), path=path)
         if isinstance(step, int) and isinstance(raw, list):
             members = cast("list[object]", raw)
             return value_of(members[step], path) if step < len(members) else Missing(path)

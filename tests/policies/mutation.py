@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FOLDER = Path(__file__).parent / "mutants"
-_STEP = re.compile(r"""\.?(?:\["(?P<quoted>[^"]*)"\]|(?P<star>\[\*\])|\[(?P<index>\d+)\]|(?P<key>[^.\[\]@]+)|(?P<text>@))""")
+_STEP = re.compile(
+    r"""\.?(?:\["(?P<quoted>[^"]*)"\]|(?P<star>\[\*\])|\[(?P<index>\d+)\]|(?P<key>[^.\[\]@]+)|(?P<text>@))"""
+)
 _ACTIONS = ("set", "remove", "append", "first", "drop", "protect")
 _TEXT = object()
 """The step into what JSON text says."""
@@ -223,9 +225,7 @@ def _before(name: str, index: int | None) -> Told:
 
 def _told(name: str, verdict: Verdict) -> Told:
     groups = (("violation", verdict.violations), ("undetermined", verdict.undetermined), ("exempted", verdict.exempted))
-    return Told(
-        (name, "crash" if line.crashed else outcome, line.text) for outcome, lines in groups for line in lines
-    )
+    return Told((name, "crash" if line.crashed else outcome, line.text) for outcome, lines in groups for line in lines)
 
 
 def _without(resources: tuple[Resource, ...], index: int) -> tuple[Resource, ...]:
@@ -248,7 +248,10 @@ def _written(raw: Any, place: Place, operator: Operator) -> Any:
     if not place:
         match operator.action:
             case "append":
-                return [*(raw if isinstance(raw, list) else [] if raw is None else [raw]), copy.deepcopy(operator.value)]
+                return [
+                    *(raw if isinstance(raw, list) else [] if raw is None else [raw]),
+                    copy.deepcopy(operator.value),
+                ]
             case "first":
                 return raw[: operator.value] if isinstance(raw, list) else raw
             case _:
@@ -316,11 +319,15 @@ def _read(raw: Any, place: Place) -> Any:
 
 
 def _holds(raw: Any, conditions: Mapping[str, str | None]) -> bool:
-    return all(_matches([_read(raw, place) for place in _places(raw, _steps(path))], want) for path, want in conditions.items())
+    return all(
+        _matches([_read(raw, place) for place in _places(raw, _steps(path))], want) for path, want in conditions.items()
+    )
 
 
 def _matches(found: list[Any], want: str | None) -> bool:
-    texts = [str(member) for each in found if each is not None for member in (each if isinstance(each, list) else [each])]
+    texts = [
+        str(member) for each in found if each is not None for member in (each if isinstance(each, list) else [each])
+    ]
     return not texts if want is None else any(fnmatchcase(text, want) for text in texts)
 
 

@@ -62,6 +62,14 @@ def test_every_environment_passes_and_leaves_nothing_undetermined(stack: str) ->
     assert found.judgements > 3 * len(found.rules)
 
 
+def test_a_rule_takes_less_than_a_millisecond_for_a_resource(record_property: pytest.RecordProperty) -> None:
+    found = gate.run(recorded(), configured())
+    milliseconds = 1000 * found.seconds / found.judgements
+    record_property("milliseconds per judgement", milliseconds)
+    print(f"{milliseconds:.3f} ms per judgement, {found.judgements} judgements by {len(found.rules)} rules")
+    assert milliseconds < 1
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_nothing_in_a_recording_is_unknown(stack: str) -> None:
     text = json.dumps(record_deployment(stack))

@@ -110,7 +110,11 @@ def test_most_properties_that_look_security_relevant_are_touched(record_property
     }
     listed = [f"{token} {path}" for token, path in sorted(bare)]
     record_property("security-relevant properties without a mutant", listed)
-    print(f"{len(relevant) - len(bare)} of {len(relevant)} security-relevant properties have a mutant; without:", *listed, sep="\n  ")
+    print(
+        f"{len(relevant) - len(bare)} of {len(relevant)} security-relevant properties have a mutant; without:",
+        *listed,
+        sep="\n  ",
+    )
     assert 1 - len(bare) / len(relevant) >= LEAST_COVERED
 
 

@@ -20,7 +20,7 @@ from guardrails.rule import EVERY_TYPE, AnyRule
 from guardrails.view import Known, value_of
 from tests.policies.corpus import cases
 
-CUSTOM = re.compile(r"kubernetes:karpenter(\.k8s\.aws|\.sh)/")
+CUSTOM = re.compile(r"kubernetes:(elbv2\.k8s\.aws|karpenter(\.k8s\.aws|\.sh))/")
 """Types that a custom resource definition makes, which no SDK has."""
 
 COMPUTED = {"id", "arn", "tagsAll"}
@@ -115,7 +115,7 @@ def reads(rule: AnyRule) -> Iterator[tuple[str, tuple[str, ...]]]:
 def in_document(path: tuple[str, ...]) -> bool:
     """IAM documents and provider maps are not the SDK's to know; nor are marks of the wire format."""
     return (
-        any(part in {"policy", "assumeRolePolicy"} for part in path[:-1])
+        any(part in {"policy", "assumeRolePolicy", "accessEntries"} for part in path[:-1])
         or re.fullmatch(r"[0-9a-f]{32}", path[-1]) is not None
     )
 

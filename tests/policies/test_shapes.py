@@ -73,7 +73,7 @@ def secret(key: str, raw: Raw) -> Raw:
 def generated_name(raw: Raw) -> Raw:
     """No provider checks a component, so what registers no inputs gets none."""
     given_inputs = any(not key.startswith("__") for key in raw)
-    return {**raw, "namePrefix": "", "region": "eu-west-1", "timeouts": UNKNOWN} if given_inputs else raw
+    return {"region": "eu-west-1", **raw, "namePrefix": "", "timeouts": UNKNOWN} if given_inputs else raw
 
 
 def proxies(raw: Raw) -> Raw:

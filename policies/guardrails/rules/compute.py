@@ -37,7 +37,7 @@ _VOLUMES = {
     "aws:ebs/volume:Volume": ("",),
     "aws:efs/fileSystem:FileSystem": ("",),
 }
-_EBS_DRIVERS = {"ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com"}
+_EBS_DRIVERS = {"ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com", "kubernetes.io/aws-ebs"}
 _LEFT_TO_IMAGE = {_TEMPLATE: "blockDeviceMappings", _INSTANCE: "rootBlockDevice", _CONFIGURATION: "rootBlockDevice"}
 
 

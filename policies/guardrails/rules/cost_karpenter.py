@@ -38,6 +38,11 @@ def _check_pool(pool: Resource, _: NoFacts) -> Iterator[Finding]:
         yield from require(pool.get(path), lambda value: value.text() != "Never", "a time, such as 720h")
     budgets = pool.get("spec.disruption.budgets")
     yield from require(budgets, lambda value: bool(value.elements()), "how many nodes may go at once")
+    for budget in budgets.elements():
+        nodes, schedule = budget.child("nodes"), budget.child("schedule")
+        if (nodes.text() or "").rstrip("%") == "0" and isinstance(schedule, Missing):
+            if isinstance(budget.child("reasons"), Missing):
+                yield Violation(path=nodes.path, found="0 at any time", wanted="some nodes, or a schedule")
     listed = list(requirements(pool.properties))
     if any(isinstance(each.value, Unknown) or isinstance(each.value.child("key"), Unknown) for each in listed):
         yield Undetermined(path="spec.template.spec.requirements")

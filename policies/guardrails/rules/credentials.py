@@ -15,7 +15,7 @@ _NAMES = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_T
 _SHORTEST_BASE64 = 24
 _NAMING = frozenset({"name", "key"})
 _KEY_ID = re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)(?![A-Z0-9]{9}EXAMPLE)[A-Z0-9]{16}(?![A-Z0-9])")
-_ASSIGNMENT = re.compile(rf"(?:{'|'.join(sorted(_NAMES))})['\"]?\s*[=:]\s*['\"]?\w")
+_ASSIGNMENT = re.compile(rf"(?i)(?:{'|'.join(sorted(_NAMES))})['\"]?\s*[=:]\s*['\"]?\w")
 _HOLDERS = re.compile(r"(?i)aws.*(cred|secret|key)|(cred|secret|key).*aws")
 _CARRIERS = frozenset({"env", "envFrom", "variables", "data", "stringData", "values", "userData", "userDataBase64"})
 

@@ -116,6 +116,11 @@ def _check_statement(statement: Statement, ours: frozenset[str]) -> Iterator[Fin
         return
     for principal in statement.principals("AWS"):
         yield from _judge_principal(principal, statement, ours)
+    for principal in statement.principals("CanonicalUser"):
+        if isinstance(principal, Known) and statement.element("Principal").text() is None:
+            named = any_of([principal.text() in ours, _scoped(statement)])
+            found = "a canonical user id, which names no account of ours"
+            yield from decide(named, principal, found=found, wanted="the ARN of a principal")
 
 
 def _check_document(document: Value, ours: frozenset[str]) -> Iterator[Finding]:

@@ -17,8 +17,9 @@ from guardrails.rule import (
     Violation,
     decide,
     require,
+    show,
 )
-from guardrails.view import Unknown, Value, any_of
+from guardrails.view import Unknown, Value, all_of, any_of
 
 _BUCKET = "aws:s3/bucket:Bucket"
 _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
@@ -54,9 +55,10 @@ def _check_versions(stack: Stack, facts: BucketFacts) -> Iterator[Finding]:
         answer = any_of([*states, None if isinstance(inline, Unknown) else inline.flag() is True])
         yield from decide(answer, inline, found="one version of each object", wanted="versioning", at=bucket)
         ends = [
-            value
+            rule.get("noncurrentVersionExpiration.noncurrentDays")
             for each in stack.attached(bucket, _LIFECYCLE, "bucket").sure
-            for value in each.select("rules[*].noncurrentVersionExpiration.noncurrentDays")
+            for rule in each.select("rules[*]")
+            if rule.child("status").text() != "Disabled"
         ]
         kept = any_of(None if isinstance(each, Unknown) else each.number() is not None for each in ends)
         maybe = stack.attached(bucket, _LIFECYCLE, "bucket").maybe
@@ -120,7 +122,6 @@ _SHORTCUTS: dict[str, tuple[str, _Test, str]] = {
     _BUCKET: ("forceDestroy", _off, "false"),
     "aws:s3/directoryBucket:DirectoryBucket": ("forceDestroy", _off, "false"),
     "aws:ecr/repository:Repository": ("forceDelete", _off, "false"),
-    "aws:fsx/lustreFileSystem:LustreFileSystem": ("skipFinalBackup", lambda value: value.flag() is False, "false"),
     "aws:rds/instance:Instance": ("skipFinalSnapshot", _off, "false"),
     "aws:rds/cluster:Cluster": ("skipFinalSnapshot", _off, "false"),
     "aws:sagemaker/domain:Domain": (
@@ -175,7 +176,47 @@ DATA_05 = ResourceRule(
     check=_check_deletion,
     traps=(
         "AWS waits 30 days for keys and secrets when nothing is written; 0 means at once",
-        "skipFinalBackup of a file system is true when it is not written",
         "skipDestroy of a log group keeps its logs",
+    ),
+)
+
+_LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
+_LINK = "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation"
+
+
+def _backed_up(stack: Stack, system: Resource) -> bool | None:
+    """Whether FSx can take backups of a file system: a persistent one without a link to a bucket."""
+    kind, bucket = system.get("deploymentType"), system.get("importPath")
+    persistent = None if isinstance(kind, Unknown) else (kind.text() or "").startswith("PERSISTENT")
+    links = stack.attached(system, _LINK, "fileSystemId")
+    linked = any_of([bool(links.sure), *(None for _ in links.maybe), bool(bucket.text())])
+    return all_of([persistent, None if linked is None else not linked])
+
+
+def _check_backups(stack: Stack, facts: DisposalFacts) -> Iterator[Finding]:
+    for system in stack.of(_LUSTRE):
+        skipped = system.get("skipFinalBackup")
+        if facts.covers(system) or skipped.flag() is False:
+            continue
+        possible = _backed_up(stack, system)
+        answer = None if possible is None or (possible and isinstance(skipped, Unknown)) else not possible
+        yield from decide(answer, skipped, found=show(skipped), wanted="false (the provider assumes true)", at=system)
+
+
+DATA_05_BACKUP = StackRule(
+    id="DATA-05",
+    name="fsx-last-backup",
+    title="A file system that is the only copy of its data is backed up before it is deleted",
+    tokens=(_LUSTRE,),
+    severity=Severity.HIGH,
+    levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
+    frameworks=("soc2:CC7.5", "gdpr:32-1-b"),
+    why="a rename in the program is a deletion in the cloud",
+    fix="set skip_final_backup false",
+    facts=DisposalFacts,
+    check=_check_backups,
+    traps=(
+        "skipFinalBackup is true when it is not written",
+        "FSx takes no backups of scratch file systems, nor of those that are linked to a bucket",
     ),
 )

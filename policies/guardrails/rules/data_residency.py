@@ -19,6 +19,11 @@ _PLACES = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": ("serviceRegion",),
 }
 _REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+_COPIES = {
+    "aws:kms/replicaKey:ReplicaKey": "primaryKeyArn",
+    "aws:kms/replicaExternalKey:ReplicaExternalKey": "primaryKeyArn",
+}
+_REGION_OF_ARN = 3
 _KEYS = ("aws:kms/key:Key", "aws:kms/externalKey:ExternalKey")
 
 
@@ -43,6 +48,17 @@ def _judge(value: Value, facts: RegionFacts) -> Iterator[Finding]:
         yield from require(value, lambda each: each.text() in facts.regions, f"one of {', '.join(facts.regions)}")
 
 
+def _check_copy(primary: Value, facts: RegionFacts) -> Iterator[Finding]:
+    """The key that a key is a copy of is in one of the regions as well."""
+
+    def at_home(arn: Value) -> bool:
+        parts = (arn.text() or "").split(":")
+        return len(parts) > _REGION_OF_ARN and parts[_REGION_OF_ARN] in facts.regions
+
+    if not isinstance(primary, Missing):
+        yield from require(primary, at_home, "a key of one of the regions")
+
+
 def _check(resource: Resource, facts: RegionFacts) -> Iterator[Finding]:
     token = resource.token
     if not token.startswith(("aws:", _PROVIDER)) or any(fnmatchcase(token, each) for each in facts.elsewhere):
@@ -53,6 +69,8 @@ def _check(resource: Resource, facts: RegionFacts) -> Iterator[Finding]:
     for path in _PLACES.get(token, ()):
         for value in resource.select(path):
             yield from _judge(value, facts)
+    if token in _COPIES and not facts.multi_region_keys:
+        yield from _check_copy(resource.get(_COPIES[token]), facts)
     if token == _REPLICATION:
         for target in resource.select("rules[*].destination.bucket"):
             allowed = "a bucket that the configuration names as replica"

@@ -1,6 +1,7 @@
 """ECR: images that cannot change, are scanned, and do not pile up."""
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 
 from guardrails.documents import Malformed, Statement, statements, test
 from guardrails.facts import NoFacts
@@ -17,7 +18,7 @@ from guardrails.rule import (
     decide,
     require,
 )
-from guardrails.view import Missing, Unknown, all_of, any_of
+from guardrails.view import Missing, Unknown, Value, all_of, any_of
 
 _REPOSITORY = "aws:ecr/repository:Repository"
 _POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
@@ -81,16 +82,36 @@ SUP_03 = ResourceRule(
 )
 
 
-def _registry_scans(stack: Stack) -> bool | None:
-    """Whether the registry itself scans: continuously or on push, some repositories at least."""
-    rules = [rule for each in stack.of(_SCANNING) for rule in each.select("rules[*].scanFrequency")]
-    return any_of(test(rule, lambda text: text in {"SCAN_ON_PUSH", "CONTINUOUS_SCAN"}) for rule in rules)
+def _registry_scans(stack: Stack, repository: Resource) -> bool | None:
+    """Whether the registry itself scans a repository: continuously or on push, by a filter that covers it."""
+    return any_of(
+        all_of(
+            [
+                test(rule.child("scanFrequency"), lambda text: text in {"SCAN_ON_PUSH", "CONTINUOUS_SCAN"}),
+                any_of(_filtered(each, repository) for each in rule.select("repositoryFilters[*].filter")),
+            ]
+        )
+        for each in stack.of(_SCANNING)
+        for rule in each.select("rules[*]")
+    )
+
+
+def _filtered(pattern: Value, repository: Resource) -> bool | None:
+    """Whether a filter covers a repository: as a pattern, or without wildcards as a part of its name."""
+    name, text = repository.get("name").text(), pattern.text()
+    if text is not None and not text.strip("*"):
+        return True
+    if text is None or name is None:
+        return None
+    return fnmatchcase(name, text) if "*" in text else text in name
 
 
 def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for repository in stack.of(_REPOSITORY):
         scan = repository.given("imageScanningConfiguration.scanOnPush")
-        answer = any_of([None if isinstance(scan, Unknown) else scan.flag() is True, _registry_scans(stack)])
+        answer = any_of(
+            [None if isinstance(scan, Unknown) else scan.flag() is True, _registry_scans(stack, repository)]
+        )
         fix = "set image_scanning_configuration.scan_on_push, or add aws.ecr.RegistryScanningConfiguration"
         yield from decide(answer, scan, found="no scanning", wanted="images scanned on push", at=repository, fix=fix)
         sides = stack.attached(repository, _LIFECYCLE, "repository")

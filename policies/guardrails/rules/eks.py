@@ -95,7 +95,7 @@ def _check_endpoint(cluster: Resource, facts: EndpointFacts) -> Iterator[Finding
     elif isinstance(opened, Unknown):
         yield Undetermined(path=opened.path)
     elif opened.flag() is not False:
-        if isinstance(cidrs, Missing):
+        if not cidrs.elements():
             yield Violation(path=cidrs.path, found="nothing, which means everybody", wanted="the CIDRs that need it")
         networks: list[Network] = []
         for cidr in cidrs.elements():

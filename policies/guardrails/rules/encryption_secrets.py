@@ -9,7 +9,7 @@ from guardrails.documents import test
 from guardrails.keys import own_key
 from guardrails.resources import Resource
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Undetermined, Violation, require
-from guardrails.view import Missing, Unknown, Value
+from guardrails.view import Missing, Unknown, Value, any_of
 
 _FUNCTION = "aws:lambda/function:Function"
 _SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a type token
@@ -30,6 +30,10 @@ class SecretFacts:
 
 def _looks_secret(name: str, value: Value) -> bool | None:
     """Whether a variable holds a secret itself, rather than the name of where it is kept."""
+    inside = value.json()
+    if inside is not value:
+        members = [*inside.items(), *((name, each) for each in inside.elements() if each is not inside)]
+        return any_of(_looks_secret(key, member) for key, member in members)
     text = value.text() or ""
     if _VALUE.search(text):
         return True

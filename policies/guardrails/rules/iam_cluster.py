@@ -1,6 +1,6 @@
 """EKS: who administers the cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -8,7 +8,7 @@ from typing import Annotated
 from guardrails.documents import test
 from guardrails.resources import Resource
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, decide, require
-from guardrails.view import all_of
+from guardrails.view import Value, all_of
 
 _COMPONENT = "eks:index:Cluster"
 _CLUSTER = "aws:eks/cluster:Cluster"
@@ -34,6 +34,7 @@ def _check_cluster(cluster: Resource, facts: AccessFacts) -> Iterator[Finding]:
         if cluster.properties.items():
             mode = cluster.get("authenticationMode")
             yield from require(mode, lambda value: value.text() in facts.authentication_modes, "API")
+            yield from _check_entries(cluster, facts)
         return
     access = cluster.get("accessConfig")
     mode, creator = access.get("authenticationMode"), access.get("bootstrapClusterCreatorAdminPermissions")
@@ -42,21 +43,39 @@ def _check_cluster(cluster: Resource, facts: AccessFacts) -> Iterator[Finding]:
         yield from require(creator, lambda value: value.flag() is False, "false (AWS assumes true)")
 
 
+def _check_entries(component: Resource, facts: AccessFacts) -> Iterator[Finding]:
+    """Who gets into the cluster by the inputs of the component."""
+    mappings = [*component.select("roleMappings[*]"), *component.select("userMappings[*]")]
+    for _, entry in component.get("accessEntries").items():
+        yield from _ordinary(entry.select("kubernetesGroups[*]"))
+        for _, association in entry.child("accessPolicies").items():
+            yield from _administers(association.child("policyArn"), entry.child("principalArn"), facts)
+    yield from _ordinary(group for mapping in mappings for group in mapping.select("groups[*]"))
+
+
+def _ordinary(groups: Iterable[Value]) -> Iterator[Finding]:
+    for group in groups:
+        answer = test(group, lambda text: text != _MASTERS)
+        yield from decide(answer, group, found=_MASTERS, wanted="a group that a role binding names")
+
+
+def _administers(policy: Value, principal: Value, facts: AccessFacts) -> Iterator[Finding]:
+    """Administration goes to listed principals only."""
+    admin = test(policy, lambda arn: arn.rpartition("/")[2] in facts.admin_policies)
+    stranger = test(principal, lambda arn: not any(fnmatchcase(arn, glob) for glob in facts.admin_principals))
+    both = all_of([admin, stranger])
+    found = f"{(policy.text() or '').rpartition('/')[2]} for {principal.text()}"
+    wanted = "a principal that the configuration lists as administrator, or a narrower policy"
+    yield from decide(None if both is None else not both, principal, found=found, wanted=wanted)
+
+
 def _check(resource: Resource, facts: AccessFacts) -> Iterator[Finding]:
     if resource.token in {_COMPONENT, _CLUSTER}:
         yield from _check_cluster(resource, facts)
     elif resource.token == _ENTRY:
-        for group in resource.select("kubernetesGroups[*]"):
-            answer = test(group, lambda text: text != _MASTERS)
-            yield from decide(answer, group, found=_MASTERS, wanted="a group that a role binding names")
+        yield from _ordinary(resource.select("kubernetesGroups[*]"))
     else:
-        policy, principal = resource.get("policyArn"), resource.get("principalArn")
-        admin = test(policy, lambda arn: arn.rpartition("/")[2] in facts.admin_policies)
-        stranger = test(principal, lambda arn: not any(fnmatchcase(arn, glob) for glob in facts.admin_principals))
-        both = all_of([admin, stranger])
-        found = f"{(policy.text() or '').rpartition('/')[2]} for {principal.text()}"
-        wanted = "a principal that the configuration lists as administrator, or a narrower policy"
-        yield from decide(None if both is None else not both, principal, found=found, wanted=wanted)
+        yield from _administers(resource.get("policyArn"), resource.get("principalArn"), facts)
 
 
 IAM_12 = ResourceRule(

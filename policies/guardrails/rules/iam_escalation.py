@@ -75,6 +75,12 @@ def _escalates(statement: Statement) -> Iterator[Finding]:
         found = f"{action.text()}, which can widen permissions"
         if not isinstance(action, Unknown):
             yield from decide(safe, action, found=found, wanted="none of those actions")
+    excluded = [each.text() or "" for each in statement.each("NotAction")]
+    everything = statement.matches("Resource", unscoped)
+    if excluded and everything and not all(_excludes(excluded, each) for each in (*_ALWAYS, *_PASS)):
+        place = statement.element("NotAction")
+        wanted = "a list of actions"
+        yield Violation(path=place.path, found="every action but some, which can widen permissions", wanted=wanted)
     assumes = statement.matches("Action", lambda action: reaches(action, ("sts:AssumeRole",)))
     anyone = statement.matches("Resource", lambda arn: unscoped(arn) or _EVERY_ROLE.fullmatch(arn) is not None)
     answer = all_of([assumes, anyone])
@@ -82,6 +88,11 @@ def _escalates(statement: Statement) -> Iterator[Finding]:
         opposite = None if answer is None else not answer
         place = statement.element("Resource")
         yield from decide(opposite, place, found="sts:AssumeRole on every role", wanted="the ARNs of the roles")
+
+
+def _excludes(patterns: list[str], action: str) -> bool:
+    """Whether a list under `NotAction` leaves an action out of a grant."""
+    return any(reaches(pattern, (action,)) for pattern in patterns)
 
 
 def _together(resource: Resource, allowed: tuple[Statement, ...], facts: EscalationFacts) -> Iterator[Finding]:

@@ -27,7 +27,9 @@ _ESCALATION: tuple[tuple[set[str], set[str]], ...] = (
     ({"signers"}, {"approve", "sign"}),
 )
 """Resources and verbs that lead to more than they say (CIS EKS benchmark, section 4.1)."""
-_EVERYBODY = {"system:masters", "system:authenticated", "system:unauthenticated", "system:anonymous"}
+_EVERYBODY = {"system:masters", "system:authenticated", "system:unauthenticated", "system:anonymous"} | {
+    "system:serviceaccounts"
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def _key_use(facts: KeyFacts, statement: Statement) -> Iterator[Finding]:
     answer = all_of(
         [
             statement.matches("Action", lambda action: reaches(action, _KEY_USES)),
-            statement.matches("Resource", _open_key),
+            any_of([statement.matches("Resource", _open_key), bool(statement.each("NotResource"))]),
             None if narrowed is None else not narrowed,
         ]
     )

@@ -165,6 +165,12 @@ def _metadata(network: Network, facts: MetadataFacts) -> bool:
     return network.prefixlen > _WIDE and any(address in network for address in guarded)
 
 
+def _leaves_metadata(network: Network, holes: list[Network], facts: MetadataFacts) -> bool:
+    """Whether a wide block with holes in it still holds a service that gives out credentials."""
+    guarded = (_METADATA,) if facts.pod_identity else (_METADATA, _POD_IDENTITY)
+    return any(address in network and not any(address in hole for hole in holes) for address in guarded)
+
+
 def _check_peers(peers: Value, *, outward: bool, facts: MetadataFacts) -> Iterator[Finding]:
     bare: list[Network] = []
     for peer in peers.elements():
@@ -176,11 +182,17 @@ def _check_peers(peers: Value, *, outward: bool, facts: MetadataFacts) -> Iterat
         elif network is not None:
             excepted = peer.get("ipBlock.except")
             bare += [network] if isinstance(excepted, Missing) or not (excepted.elements()) else []
+            holes = [hole for each in excepted.elements() if (hole := parse(each.text() or "")) is not None]
+            if outward and holes and network.prefixlen <= _WIDE and _leaves_metadata(network, holes, facts):
+                wanted = "except with the services that give out credentials"
+                yield Violation(path=excepted.path, found=f"{network} with them", wanted=wanted)
             if outward and _metadata(network, facts):
                 wanted = "no way to the services that give out credentials"
                 yield Violation(path=cidr.path, found=str(network), wanted=wanted)
-        elif isinstance(selectors[1], Missing) and not isinstance(selectors[0], Missing):
-            if everywhere := _everybody(selectors[0]):
+        elif all(isinstance(each, Missing) for each in selectors):
+            yield Violation(path=peer.path, found="a peer that says nothing", wanted="labels or a range")
+        elif not isinstance(selectors[0], Missing) and _everybody(selectors[1]) is not False:
+            if everywhere := all_of(map(_everybody, selectors)):
                 yield Violation(path=peer.path, found="every pod of every namespace", wanted="labels of namespaces")
             elif everywhere is None:
                 yield Undetermined(path=peer.path)

@@ -60,7 +60,7 @@ def _uncaught(states: Value) -> Iterator[Finding]:
         if isinstance(state, Unknown):
             yield Undetermined(path=state.path)
             continue
-        if state.child("Type").text() in _FALLIBLE and isinstance(state.child("Catch"), Missing):
+        if state.child("Type").text() in _FALLIBLE and not state.child("Catch").elements():
             yield Violation(path=f"{state.path}.Catch", found=f"{name} without Catch", wanted="where to go on failure")
         branches = state.select("Branches[*].States")
         for inner in (*branches, state.get("ItemProcessor.States"), state.get("Iterator.States")):
@@ -121,8 +121,10 @@ def _dead_letter_urns(stack: Stack) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _redriven(stack: Stack, queue: Resource) -> bool | None:
-    if not isinstance(queue.given("redrivePolicy"), Missing):
-        return True  # one that comes later was written all the same
+    own = queue.given("redrivePolicy")
+    if not isinstance(own, Missing):  # one that comes later was written all the same
+        said = own.json()
+        return isinstance(own, Unknown) or said.text() is not None or bool(said.items())
     sides = stack.attached(queue, _REDRIVE, "queueUrl")
     return True if sides.sure else None if sides.maybe else False
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from guardrails.joins import points
 from guardrails.resources import Resource, Stack
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, StackRule, Undetermined, Violation, decide
-from guardrails.view import Known, Missing, Unknown, any_of
+from guardrails.view import Known, Missing, Unknown, Value, all_of, any_of
 
 _ENDPOINT = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 _CLUSTER = "aws:eks/cluster:Cluster"
@@ -14,6 +15,8 @@ _COMPONENT = "eks:index:Cluster"
 _GROUPS = ("aws:eks/nodeGroup:NodeGroup", "eks:index:ManagedNodeGroup")
 _SUBNET = "aws:ec2/subnet:Subnet"
 _GATEWAY = "aws:ec2/natGateway:NatGateway"
+_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+_PLACEMENT = "aws:ec2/placementGroup:PlacementGroup"
 _SUBNETS = {
     _CLUSTER: ("vpcConfig.subnetIds",),
     _COMPONENT: ("subnetIds", "privateSubnetIds"),
@@ -83,6 +86,23 @@ def _subnets(stack: Stack, holder: Resource) -> tuple[Resource, ...]:
     return tuple(known)
 
 
+def _in_one_place(stack: Stack, group: Resource) -> bool | None:
+    """Whether the launch template of a node group puts its nodes close together, which one zone alone allows."""
+    named = group.get("launchTemplate")
+    answers: list[bool | None] = []
+    for template in stack.of(_TEMPLATE):
+        joined = any_of(points(stack, group, named.child(name), template) for name in ("id", "name"))
+        placement = template.get("placement.groupName")
+        answers.append(False if isinstance(placement, Missing) else all_of([joined, _cluster(stack, placement)]))
+    return any_of(answers)
+
+
+def _cluster(stack: Stack, placement: Value) -> bool:
+    """Whether a placement group packs its nodes; one that the stack does not name is taken to."""
+    named = [each for each in stack.of(_PLACEMENT) if placement.text() in {each.get("name").text(), each.name}]
+    return all(each.get("strategy").text() == "cluster" for each in named)
+
+
 def _check_spread(stack: Stack, holder: Resource, facts: ZoneFacts) -> Iterator[Finding]:
     values = [holder.get(path) for path in _SUBNETS[holder.token]]
     value = next((each for each in values if not isinstance(each, Missing)), values[-1])
@@ -91,10 +111,15 @@ def _check_spread(stack: Stack, holder: Resource, facts: ZoneFacts) -> Iterator[
     subnets = _subnets(stack, holder)
     zones = {each.get("availabilityZone").text() or each.get("availabilityZoneId").text() for each in subnets}
     sure = zones - {None}
+    packed = _in_one_place(stack, holder) if holder.token in _GROUPS else False
     elsewhere = isinstance(value, Unknown) or len(value.elements()) > len(subnets)
-    if len(sure) >= facts.zones:
+    if len(sure) >= facts.zones or packed:
         return
-    if None in zones or (elsewhere and (not isinstance(value, Known) or len(value.elements()) >= facts.zones)):
+    if (
+        packed is None
+        or None in zones
+        or (elsewhere and (not isinstance(value, Known) or len(value.elements()) >= facts.zones))
+    ):
         yield Undetermined(path=value.path, why="the zones of its subnets are not known", resource=holder)
     else:
         found = f"{len(sure) or len(value.elements())}"
@@ -132,5 +157,6 @@ RES_02_ZONES = StackRule(
         "two subnets of one zone are one zone",
         "subnets that other stacks made have zones that this one does not know",
         "a regional NAT gateway is in all zones",
+        "nodes of a cluster placement group, which Elastic Fabric Adapters want, stand in one zone",
     ),
 )

@@ -45,10 +45,29 @@ def _least(stack: Stack, deployment: Resource) -> Value:
 def _selects(budget: Resource, pod: Pod) -> bool | None:
     if namespace_of(budget).text() != namespace_of(pod.resource).text():
         return False
-    wanted, labels = budget.get("spec.selector.matchLabels"), pod.metadata.child("labels")
-    if isinstance(wanted, Unknown) or isinstance(labels, Unknown):
+    selector, labels = budget.get("spec.selector"), pod.metadata.child("labels")
+    wanted, expressions = selector.child("matchLabels"), selector.child("matchExpressions")
+    if any(isinstance(each, Unknown) for each in (selector, wanted, expressions, labels)):
         return None
-    return bool(wanted.items()) and all(labels.child(key).text() == value.text() for key, value in wanted.items())
+    if isinstance(selector, Missing):
+        return False
+    return all(labels.child(key).text() == value.text() for key, value in wanted.items()) and all(
+        _meets(labels.child(each.child("key").text() or ""), each) for each in expressions.elements()
+    )
+
+
+def _meets(label: Value, expression: Value) -> bool:
+    """Whether a label meets an expression of a selector."""
+    listed = {each.text() for each in expression.select("values[*]")}
+    match expression.child("operator").text():
+        case "In":
+            return label.text() in listed
+        case "NotIn":
+            return label.text() not in listed
+        case "Exists":
+            return isinstance(label, Known)
+        case _:
+            return isinstance(label, Missing)
 
 
 def _permits(budget: Resource, replicas: float) -> bool | None:

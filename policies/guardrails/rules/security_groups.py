@@ -58,6 +58,9 @@ def _at_edge(resource: Resource, facts: IngressFacts) -> bool | None:
 
 
 def _check(resource: Resource, facts: IngressFacts) -> Iterator[Finding]:
+    if resource.token == _RULE and isinstance(resource.get("type"), Unknown):
+        yield Undetermined(path="type")
+        return
     for rule in _ingress(resource):
         sources = [value for path in _SOURCES[resource.token] for value in rule.select(path)]
         networks = [network for value in sources if (network := parse(value.text() or "")) is not None]

@@ -39,7 +39,7 @@ def _trusted(address: Value, facts: ChartFacts) -> Iterator[Finding]:
     if not facts.repositories and _REMOTE.match(text):
         yield Undetermined(path=address.path, why="the configuration names no chart repositories")
         return
-    known = any(text.startswith(f"{each.rstrip('/')}/") for each in facts.repositories)
+    known = ".." not in text.split("/") and any(text.startswith(f"{each.rstrip('/')}/") for each in facts.repositories)
     trusted = known and _REMOTE.match(text) is not None
     yield from require(address, lambda _: trusted, "an https:// or oci:// repository of the configuration")
 
@@ -110,8 +110,13 @@ _CONTRACTS = {
             "prometheus.prometheusSpec.resources",
             "grafana.persistence.enabled",
         ),
-        forbidden=("grafana.adminPassword",),
-        fixed={"grafana.service.type": ("ClusterIP",), "grafana.persistence.enabled": ("true",)},
+        forbidden=("grafana.adminPassword", 'grafana["grafana.ini"].security.admin_password'),
+        fixed={
+            "grafana.service.type": ("ClusterIP",),
+            "prometheus.service.type": ("ClusterIP",),
+            "alertmanager.service.type": ("ClusterIP",),
+            "grafana.persistence.enabled": ("true",),
+        },
         unless={"grafana.": "grafana.enabled", "prometheus.": "prometheus.enabled"},
     ),
     "karpenter": _Contract(

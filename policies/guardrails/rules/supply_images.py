@@ -40,6 +40,9 @@ def _references(resource: Resource) -> Iterator[Value]:
         yield spec
     for container in () if isinstance(spec, Unknown) else pod_of(resource).containers:
         yield container.get("image")
+    for volume in () if isinstance(spec, Unknown) else spec.select("volumes[*].image"):
+        if not isinstance(volume, Missing):
+            yield volume.child("reference")
 
 
 def _judge(value: Value, text: str, facts: ImageFacts) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from guardrails.resources import Resource
-from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Undetermined, Violation, require
+from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Undetermined, Violation, require, show
 from guardrails.view import Known, Missing, Value
 
 _COMPONENT = "eks:index:Cluster"
@@ -31,10 +31,22 @@ def _listed(value: Value, allowed: tuple[str, ...], what: str) -> Iterator[Findi
     elif isinstance(value, Missing):
         yield Violation(path=value.path, found="nothing", wanted=f"one of {', '.join(allowed) or what}")
     else:
-        yield from require(value, lambda each: each.text() in allowed, f"one of {', '.join(allowed)}")
+        yield from require(value, lambda each: _version(each) in allowed, f"one of {', '.join(allowed)}")
+
+
+def _version(value: Value) -> str | None:
+    """A minor version, which YAML without quotes reads as a number."""
+    number = value.number()
+    return value.text() or (None if number is None else f"{number:.2f}")
 
 
 def _check_node_class(node_class: Resource, facts: VersionFacts) -> Iterator[Finding]:
+    family = node_class.get("spec.amiFamily")
+    if family.text() == "AL2":
+        yield Violation(path=family.path, found="Amazon Linux 2", wanted="Amazon Linux 2023 or Bottlerocket")
+    for name in () if facts.latest_images else node_class.select("spec.amiSelectorTerms[*].name"):
+        if "*" in (name.text() or ""):
+            yield Violation(path=name.path, found=show(name), wanted="one image, by its alias with a version or its id")
     for alias in node_class.select("spec.amiSelectorTerms[*].alias"):
         if not isinstance(alias, Missing) and not facts.latest_images:
             pinned = "a version, such as al2023@v20260101"

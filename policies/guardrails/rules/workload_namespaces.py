@@ -121,7 +121,8 @@ def _inside(side: Resource, namespace: Resource) -> bool | None:
 
 def _scoped(side: Resource) -> bool:
     """Whether a quota counts some pods only, such as those of one priority class."""
-    return any(isinstance(side.get(f"spec.{name}"), Known) for name in ("scopes", "scopeSelector"))
+    scopes = ("scopes", "scopeSelector") if side.token == _QUOTAS[0] else ()
+    return any(isinstance(side.get(f"spec.{name}"), Known) for name in scopes)
 
 
 def _check_quota(stack: Stack, facts: QuotaFacts) -> Iterator[Finding]:

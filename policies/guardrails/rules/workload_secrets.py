@@ -19,8 +19,12 @@ _NAME = re.compile(
 )
 _FORMATS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_\w{36}|"
-    r"\bxox[baprs]-|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bsk_live_|\bglpat-"
+    r"\bxox[baprs]-|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bsk_live_|\bglpat-|://[^/:@\s]+:[^/@\s$<{]+@"
 )
+_LINE = re.compile(
+    r"(?im)^\s*[\w.-]*(passw(or)?d|passphrase|(secret|api|access|private)[-_.]?key)\s*[=:]\s*[\"']?[^\s\"'$<{/]"
+)
+"""A line of a file that gives a secret a value, rather than the name of a variable or a path."""
 _OPAQUE = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
 _ADDRESS = re.compile(r"^(/|arn:|https?://|s3://|sha(256|512)[:-]|[0-9a-f]{8}-[0-9a-f]{4}-)")
 _MOST_ORDINARY = 4.5
@@ -52,7 +56,7 @@ def _environment(pod: Pod, _: NoFacts) -> Iterator[Finding]:
 
 def _walk(name: str, value: Value) -> Iterator[Finding]:
     yield from _judge(name, value)
-    variable = value.child("name").text()
+    variable = value.child("name").text() if value.items() else None
     if variable is not None and not isinstance(value.child("value"), Missing | Unknown):
         yield from _judge(variable, value.child("value"))
     for key, member in sorted(value.items()):
@@ -66,6 +70,9 @@ def _check(resource: Resource, facts: NoFacts) -> Iterator[Finding]:
     if resource.token == _CONFIG_MAP:
         for key, value in resource.get("data").items():
             yield from _judge(key, value)
+            if not _NAME.search(key) and _LINE.search(value.text() or ""):
+                wanted = "a reference to a Secret"
+                yield Violation(path=value.path, found="a line that looks like a secret (not shown)", wanted=wanted)
     elif resource.token == _RELEASE:
         yield from _walk("", resource.get("values"))
     else:
