@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import yaml
 
@@ -107,27 +107,30 @@ def generalised(place: Place) -> str:
 @cache
 def operators() -> tuple[Operator, ...]:
     """All operators of the table."""
-    found: list[Operator] = []
-    for path in sorted(FOLDER.glob("*.yaml")):
-        for raw in yaml.safe_load(path.read_text(encoding="utf-8")):
-            (action,) = [each for each in _ACTIONS if each in raw]
-            for token in [raw["type"]] if isinstance(raw["type"], str) else raw["type"]:
-                for at in [raw.get("at", "")] if isinstance(raw.get("at", ""), str) else raw["at"]:
-                    found.append(
-                        Operator(
-                            change=raw["change"],
-                            type=token,
-                            at=at,
-                            action=action,
-                            value=raw[action],
-                            near=raw.get("near", {}),
-                            where=raw.get("where", {}),
-                            blocked=frozenset(raw.get("blocked", ())),
-                            advised=frozenset(raw.get("advised", ())),
-                            undecided=frozenset(raw.get("undecided", ())),
-                        )
-                    )
-    return tuple(found)
+    raws = [raw for path in sorted(FOLDER.glob("*.yaml")) for raw in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    return tuple(
+        _operator(raw, token, at) for raw in raws for token in _listed(raw["type"]) for at in _listed(raw.get("at", ""))
+    )
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _operator(raw: Mapping[str, Any], token: str, at: str) -> Operator:
+    (action,) = [each for each in _ACTIONS if each in raw]
+    return Operator(
+        change=raw["change"],
+        type=token,
+        at=at,
+        action=action,
+        value=raw[action],
+        near=raw.get("near", {}),
+        where=raw.get("where", {}),
+        blocked=frozenset(raw.get("blocked", ())),
+        advised=frozenset(raw.get("advised", ())),
+        undecided=frozenset(raw.get("undecided", ())),
+    )
 
 
 @cache
@@ -246,30 +249,40 @@ def _mutate(subject: Resource, mutant: Mutant) -> Resource:
 def _written(raw: Any, place: Place, operator: Operator) -> Any:
     """A copy of a value with the change at a place; as it is where the place does not lead."""
     if not place:
-        match operator.action:
-            case "append":
-                return [
-                    *(raw if isinstance(raw, list) else [] if raw is None else [raw]),
-                    copy.deepcopy(operator.value),
-                ]
-            case "first":
-                return raw[: operator.value] if isinstance(raw, list) else raw
-            case _:
-                return copy.deepcopy(operator.value)
+        return _replaced(raw, operator)
     step, rest = place[0], place[1:]
-    if step is _TEXT:
-        return json.dumps(_written(json.loads(raw), rest, operator)) if isinstance(raw, str) else raw
-    if isinstance(step, int):
-        if not isinstance(raw, list) or step >= len(raw):
-            return raw
-        if not rest and operator.action == "remove":
-            return raw[:step] + raw[step + 1 :]
-        return [_written(each, rest, operator) if at == step else each for at, each in enumerate(raw)]
-    if not isinstance(raw, dict):
-        return raw
-    if not rest and operator.action == "remove":
-        return {key: each for key, each in raw.items() if key != step}
-    return {**raw, step: _written(raw.get(step, {} if rest else None), rest, operator)}
+    gone = not rest and operator.action == "remove"
+    if step is _TEXT and isinstance(raw, str):
+        return json.dumps(_written(json.loads(raw), rest, operator))
+    if isinstance(step, int) and is_list(raw):
+        members: list[Any] = [*raw]
+        members[step : step + 1] = [] if gone else [_written(each, rest, operator) for each in members[step : step + 1]]
+        return members
+    if isinstance(step, str) and is_map(raw):
+        held: dict[str, Any] = {key: each for key, each in raw.items() if key != step}
+        return held if gone else {**held, step: _written(raw.get(step, {} if rest else None), rest, operator)}
+    return raw
+
+
+def _replaced(raw: Any, operator: Operator) -> Any:
+    match operator.action:
+        case "append":
+            held: list[Any] = raw if is_list(raw) else [] if raw is None else [raw]
+            return [*held, copy.deepcopy(operator.value)]
+        case "first":
+            return raw[: operator.value] if is_list(raw) else raw
+        case _:
+            return copy.deepcopy(operator.value)
+
+
+def is_list(raw: Any) -> TypeGuard[list[Any]]:
+    """Whether a raw value is a list."""
+    return isinstance(raw, list)
+
+
+def is_map(raw: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a raw value is a map."""
+    return isinstance(raw, dict)
 
 
 def _steps(path: str) -> Place:
@@ -296,12 +309,12 @@ def _places(raw: Any, steps: Place, above: Place = ()) -> Iterator[Place]:
         if isinstance(raw, str):
             yield from _places(json.loads(raw), rest, (*above, _TEXT))
     elif step == "*":
-        keys: Any = range(len(raw)) if isinstance(raw, list) else list(raw) if isinstance(raw, dict) else ()
+        keys: Any = range(len(raw)) if is_list(raw) else list(raw) if is_map(raw) else ()
         for key in keys:
             yield from _places(raw[key], rest, (*above, key))
-    elif isinstance(raw, dict) and (step in raw or not rest):
+    elif is_map(raw) and (step in raw or not rest):
         yield from _places(raw.get(step), rest, (*above, step))
-    elif isinstance(raw, list) and isinstance(step, int) and step < len(raw):
+    elif is_list(raw) and isinstance(step, int) and step < len(raw):
         yield from _places(raw[step], rest, (*above, step))
 
 
@@ -309,9 +322,9 @@ def _read(raw: Any, place: Place) -> Any:
     for step in place:
         if step is _TEXT:
             raw = json.loads(raw)
-        elif isinstance(raw, dict):
+        elif is_map(raw):
             raw = raw.get(step)
-        elif isinstance(raw, list) and isinstance(step, int):
+        elif is_list(raw) and isinstance(step, int):
             raw = raw[step] if step < len(raw) else None
         else:
             return None
@@ -325,9 +338,7 @@ def _holds(raw: Any, conditions: Mapping[str, str | None]) -> bool:
 
 
 def _matches(found: list[Any], want: str | None) -> bool:
-    texts = [
-        str(member) for each in found if each is not None for member in (each if isinstance(each, list) else [each])
-    ]
+    texts = [str(member) for each in found if each is not None for member in (each if is_list(each) else [each])]
     return not texts if want is None else any(fnmatchcase(text, want) for text in texts)
 
 
@@ -337,7 +348,7 @@ def _applies(operator: Operator, current: Any) -> bool:
         case "remove":
             return current is not None
         case "first":
-            return isinstance(current, list) and len(current) > operator.value
+            return is_list(current) and len(current) > operator.value
         case "set":
             return current != operator.value
         case _:

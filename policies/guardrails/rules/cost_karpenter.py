@@ -18,11 +18,20 @@ from guardrails.rule import (
     require,
     show,
 )
-from guardrails.view import Missing, Unknown
+from guardrails.view import Missing, Unknown, Value
 
 _NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 _GPU = "nvidia.com/gpu"
 _NEEDED = (CAPACITY_TYPE, "kubernetes.io/arch")
+
+
+def _check_budgets(budgets: Value) -> Iterator[Finding]:
+    """A budget that at all times lets no node go, for whatever reason, keeps every node for ever."""
+    for budget in budgets.elements():
+        nodes = budget.child("nodes")
+        always = all(isinstance(budget.child(name), Missing) for name in ("schedule", "reasons"))
+        if always and (nodes.text() or "").rstrip("%") == "0":
+            yield Violation(path=nodes.path, found="0 at any time", wanted="some nodes, or a schedule")
 
 
 def _check_pool(pool: Resource, _: NoFacts) -> Iterator[Finding]:
@@ -38,11 +47,7 @@ def _check_pool(pool: Resource, _: NoFacts) -> Iterator[Finding]:
         yield from require(pool.get(path), lambda value: value.text() != "Never", "a time, such as 720h")
     budgets = pool.get("spec.disruption.budgets")
     yield from require(budgets, lambda value: bool(value.elements()), "how many nodes may go at once")
-    for budget in budgets.elements():
-        nodes, schedule = budget.child("nodes"), budget.child("schedule")
-        if (nodes.text() or "").rstrip("%") == "0" and isinstance(schedule, Missing):
-            if isinstance(budget.child("reasons"), Missing):
-                yield Violation(path=nodes.path, found="0 at any time", wanted="some nodes, or a schedule")
+    yield from _check_budgets(budgets)
     listed = list(requirements(pool.properties))
     if any(isinstance(each.value, Unknown) or isinstance(each.value.child("key"), Unknown) for each in listed):
         yield Undetermined(path="spec.template.spec.requirements")

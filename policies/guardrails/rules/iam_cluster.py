@@ -46,9 +46,9 @@ def _check_cluster(cluster: Resource, facts: AccessFacts) -> Iterator[Finding]:
 def _check_entries(component: Resource, facts: AccessFacts) -> Iterator[Finding]:
     """Who gets into the cluster by the inputs of the component."""
     mappings = [*component.select("roleMappings[*]"), *component.select("userMappings[*]")]
-    for _, entry in component.get("accessEntries").items():
+    for entry in dict(component.get("accessEntries").items()).values():
         yield from _ordinary(entry.select("kubernetesGroups[*]"))
-        for _, association in entry.child("accessPolicies").items():
+        for association in dict(entry.child("accessPolicies").items()).values():
             yield from _administers(association.child("policyArn"), entry.child("principalArn"), facts)
     yield from _ordinary(group for mapping in mappings for group in mapping.select("groups[*]"))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from guardrails.documents import test
 from guardrails.joins import objects
-from guardrails.networks import Network, parse, reach_the_world
+from guardrails.networks import Network, parse, public, reach_the_world
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
     Finding,
@@ -165,10 +165,26 @@ def _metadata(network: Network, facts: MetadataFacts) -> bool:
     return network.prefixlen > _WIDE and any(address in network for address in guarded)
 
 
-def _leaves_metadata(network: Network, holes: list[Network], facts: MetadataFacts) -> bool:
-    """Whether a wide block with holes in it still holds a service that gives out credentials."""
-    guarded = (_METADATA,) if facts.pod_identity else (_METADATA, _POD_IDENTITY)
-    return any(address in network and not any(address in hole for hole in holes) for address in guarded)
+def _holed(excepted: Value) -> bool:
+    """Whether exceptions take something out that matters: private addresses, or the metadata service."""
+    if isinstance(excepted, Unknown):
+        return True
+    holes = [hole for each in excepted.elements() if (hole := parse(each.text() or "")) is not None]
+    unknown = any(isinstance(each, Unknown) for each in excepted.elements())
+    return unknown or any(not public([hole]) or _METADATA in hole for hole in holes)
+
+
+def _check_selectors(peer: Value) -> Iterator[Finding]:
+    """A peer named by labels leaves somebody out."""
+    selectors = peer.child("namespaceSelector"), peer.child("podSelector")
+    if all(isinstance(each, Missing) for each in selectors):
+        yield Violation(path=peer.path, found="a peer that says nothing", wanted="labels or a range")
+    elif not isinstance(selectors[0], Missing):
+        everywhere = all_of(map(_everybody, selectors))
+        if everywhere:
+            yield Violation(path=peer.path, found="every pod of every namespace", wanted="labels of namespaces")
+        elif everywhere is None:
+            yield Undetermined(path=peer.path)
 
 
 def _check_peers(peers: Value, *, outward: bool, facts: MetadataFacts) -> Iterator[Finding]:
@@ -176,26 +192,15 @@ def _check_peers(peers: Value, *, outward: bool, facts: MetadataFacts) -> Iterat
     for peer in peers.elements():
         cidr = peer.get("ipBlock.cidr")
         network = parse(cidr.text() or "")
-        selectors = peer.child("namespaceSelector"), peer.child("podSelector")
         if isinstance(peer, Unknown) or isinstance(cidr, Unknown):
             yield Undetermined(path=peer.path)
         elif network is not None:
-            excepted = peer.get("ipBlock.except")
-            bare += [network] if isinstance(excepted, Missing) or not (excepted.elements()) else []
-            holes = [hole for each in excepted.elements() if (hole := parse(each.text() or "")) is not None]
-            if outward and holes and network.prefixlen <= _WIDE and _leaves_metadata(network, holes, facts):
-                wanted = "except with the services that give out credentials"
-                yield Violation(path=excepted.path, found=f"{network} with them", wanted=wanted)
+            bare += [] if _holed(peer.get("ipBlock.except")) else [network]
             if outward and _metadata(network, facts):
                 wanted = "no way to the services that give out credentials"
                 yield Violation(path=cidr.path, found=str(network), wanted=wanted)
-        elif all(isinstance(each, Missing) for each in selectors):
-            yield Violation(path=peer.path, found="a peer that says nothing", wanted="labels or a range")
-        elif not isinstance(selectors[0], Missing) and _everybody(selectors[1]) is not False:
-            if everywhere := all_of(map(_everybody, selectors)):
-                yield Violation(path=peer.path, found="every pod of every namespace", wanted="labels of namespaces")
-            elif everywhere is None:
-                yield Undetermined(path=peer.path)
+        else:
+            yield from _check_selectors(peer)
     if reach_the_world(bare):
         wanted = "the ranges that are needed, or except"
         yield Violation(path=peers.path, found="the whole world", wanted=wanted)

@@ -73,14 +73,10 @@ class ZoneFacts:
 
 
 def _subnets(stack: Stack, holder: Resource) -> tuple[Resource, ...]:
-    """The subnets of the stack that a holder names by id, or by the dependency graph where an id is not known.
-
-    A list cut out of another, such as the first of three subnets, keeps the edges to all of them.
-    """
+    """The subnets of the stack that a holder names, by id or by the dependency graph."""
     values = [each for path in _SUBNETS[holder.token] for each in holder.get(path).elements()]
     named = {text for each in values if (text := each.text()) is not None}
-    unknown = any(isinstance(each, Unknown) for each in values)
-    roots = {path.partition(".")[0] for path in _SUBNETS[holder.token]} if unknown else set[str]()
+    roots = {path.partition(".")[0] for path in _SUBNETS[holder.token]}
     edges = {urn for name, urns in holder.dependencies.items() if name.partition(".")[0] in roots for urn in urns}
     known = (each for each in stack.of(_SUBNET) if each.get("id").text() in named or each.urn in edges)
     return tuple(known)
@@ -111,9 +107,11 @@ def _check_spread(stack: Stack, holder: Resource, facts: ZoneFacts) -> Iterator[
     subnets = _subnets(stack, holder)
     zones = {each.get("availabilityZone").text() or each.get("availabilityZoneId").text() for each in subnets}
     sure = zones - {None}
+    named = value.elements()
+    few = isinstance(value, Known) and len(named) < facts.zones  # a part of a list keeps the edges to all of it
     packed = _in_one_place(stack, holder) if holder.token in _GROUPS else False
     elsewhere = isinstance(value, Unknown) or len(value.elements()) > len(subnets)
-    if len(sure) >= facts.zones or packed:
+    if (len(sure) >= facts.zones and not few) or packed:
         return
     if (
         packed is None
@@ -122,7 +120,7 @@ def _check_spread(stack: Stack, holder: Resource, facts: ZoneFacts) -> Iterator[
     ):
         yield Undetermined(path=value.path, why="the zones of its subnets are not known", resource=holder)
     else:
-        found = f"{len(sure) or len(value.elements())}"
+        found = f"{min(len(sure) or len(named), len(named) or len(sure))}"
         yield Violation(path=value.path, found=found, wanted=f"subnets in {facts.zones} zones", resource=holder)
 
 
