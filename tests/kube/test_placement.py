@@ -10,7 +10,17 @@ from components.gpu_pods import affinity, tolerations
 from components.labels import CAPACITY_LABEL, POOL_LABEL
 from components.nodes import GPU_RESOURCE
 from settings.model import Capacity
-from tests.kube.elastic import CAPACITY_TYPE, Elastic, Watch, deployment, instance_types, labelled, note
+from tests.kube.elastic import (
+    CAPACITY_TYPE,
+    SERVING_NAMESPACE,
+    TRAINING_NAMESPACE,
+    Elastic,
+    Watch,
+    deployment,
+    instance_types,
+    labelled,
+    note,
+)
 from tests.kube.quotas import quantity
 from tests.kube.workloads import gpu_serving, gpu_training, job, processing, serving, training
 
@@ -168,6 +178,9 @@ def test_the_sample_workloads_run_side_by_side_within_the_quotas(elastic: Elasti
     note("three workloads run after, s", watch.seconds)
     note("nodes by pool", {pool: len(elastic.nodes(pool)) for pool in ("burst-cpu", "batch-cpu", "batch-gpu")})
     assert where(nodes[0]) == ("batch-gpu", "spot")
-    for quota in elastic.api.list("v1", "ResourceQuota"):
+    quotas = elastic.api.list("v1", "ResourceQuota")
+    for quota in quotas:
         used = {key: quantity(text) for key, text in quota["status"]["used"].items()}
         assert all(value <= quantity(quota["spec"]["hard"][key]) for key, value in used.items()), quota
+    counted = {quota["metadata"]["namespace"] for quota in quotas if quantity(quota["status"]["used"]["pods"])}
+    assert counted >= {SERVING_NAMESPACE, TRAINING_NAMESPACE}
