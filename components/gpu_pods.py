@@ -40,12 +40,12 @@ def affinity(role: PoolRole = PoolRole.GPU, *, may_be_spot: bool, profile: str |
 
     Args:
         role: Role of the nodes.
-        may_be_spot: Whether spot nodes are allowed.
+        may_be_spot: Whether it bears an interruption. Then it keeps to pools that may be spot, which start on-demand
+            nodes where there is no spot: beyond their limits it waits, instead of taking what serving may need.
         profile: Sharing profile that the nodes must have; None for any. A pod that needs a whole GPU names one.
     """
-    wanted = {ROLE_LABEL: role.value}
-    if not may_be_spot:
-        wanted[CAPACITY_LABEL] = Capacity.ON_DEMAND.value
+    capacity = Capacity.SPOT if may_be_spot else Capacity.ON_DEMAND
+    wanted = {ROLE_LABEL: role.value, CAPACITY_LABEL: capacity.value}
     if profile is not None:
         wanted[GPU_PROFILE] = profile
     expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in wanted.items()]

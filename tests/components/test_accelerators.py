@@ -426,7 +426,7 @@ def test_a_gpu_pod_tolerates_and_chooses_the_gpu_nodes_that_it_may_use(*, may_be
         for name, keys in taints.items()
         if keys <= tolerated and all(labels_of(recorded)[name].get(key) in values for key, values in wanted.items())
     }
-    assert fits == ({"gpu", "gpu-spot"} if may_be_spot else {"gpu"})
+    assert fits == ({"gpu-spot"} if may_be_spot else {"gpu"})
 
 
 def test_a_pod_that_needs_a_whole_gpu_says_so_by_the_profile() -> None:

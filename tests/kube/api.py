@@ -7,7 +7,7 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
@@ -191,9 +191,22 @@ class Api:
         found = self.call("GET", self.path(api_version, kind, namespace), query=query)["items"]
         return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
 
-    def delete(self, item: Object) -> None:
-        """Delete an object; what it owns goes after it."""
-        self.call("DELETE", self._path_of(item), query={"propagationPolicy": "Background"})
+    def delete(
+        self,
+        item: Object,
+        *,
+        propagation: Literal["Background", "Foreground"] = "Background",
+        grace: int | None = None,
+    ) -> None:
+        """Delete an object.
+
+        Args:
+            item: The object.
+            propagation: Whether what it owns goes after it, or before it (`Foreground`).
+            grace: Seconds that it has to end; its own, if None.
+        """
+        seconds = {} if grace is None else {"gracePeriodSeconds": str(grace)}
+        self.call("DELETE", self._path_of(item), query={"propagationPolicy": propagation, **seconds})
 
     def may(self, subject: Subject, action: Action) -> bool:
         """What the server's authorizers say about somebody who is not here (SubjectAccessReview)."""

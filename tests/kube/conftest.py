@@ -9,6 +9,7 @@ import pytest
 
 from tests.kube.admitted import Admitted, admit
 from tests.kube.control_plane import Cluster, Etcd
+from tests.kube.elastic import Elastic
 from tests.support.recorded import STACKS
 
 if TYPE_CHECKING:
@@ -42,3 +43,19 @@ def admitted(
     """Each stack in turn, its objects created on a cluster of its own."""
     with open_cluster() as cluster:
         yield admit(request.param, cluster)
+
+
+@pytest.fixture(scope="session")
+def elastic_cluster(open_cluster: Callable[[], AbstractContextManager[Cluster]]) -> Iterator[Elastic]:
+    """A cluster whose nodes come and go, without pools."""
+    with open_cluster() as cluster:
+        elastic = Elastic(cluster)
+        elastic.start()
+        yield elastic
+
+
+@pytest.fixture
+def elastic(elastic_cluster: Elastic) -> Iterator[Elastic]:
+    """The same cluster, cleared after each test."""
+    yield elastic_cluster
+    elastic_cluster.clear()
