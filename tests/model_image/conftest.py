@@ -160,8 +160,8 @@ def start(trained: Job, slim: Path) -> Iterator[Callable[..., Server]]:
     """Start servers on the trained model; all are stopped at the end."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_one(directory: Path = trained.base / "model", **settings: str) -> Server:
-        command = [sys.executable, "-m", "scoring", "serve", "--model-dir", str(directory)]
+    def start_one(directory: Path | None = trained.base / "model", **settings: str) -> Server:
+        command = [sys.executable, "-m", "scoring", "serve", *(["--model-dir", str(directory)] if directory else [])]
         command += ["--host", "127.0.0.1", "--port", "0"]
         env = environment(**settings)
         env["PYTHONPATH"] = f"{slim}{os.pathsep}{env['PYTHONPATH']}"
