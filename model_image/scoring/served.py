@@ -12,7 +12,7 @@ from scoring import codec, golden
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
 from scoring.contract import XGBOOST_VERSION
-from scoring.messages import CSV, JSON
+from scoring.messages import CSV, JSON, NPY
 from scoring.predictor import Predictor
 from scoring.tensors import TensorCodec
 
@@ -99,5 +99,6 @@ class ServedModel:
         self.formats = {
             CSV: Format(CSV, decoder.csv, codec.encode_csv),
             JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
+            NPY: Format(NPY, decoder.npy, codec.encode_npy),
         }
         self.tensors = TensorCodec(artifact.schema, decoder.max_rows, name, self.version, outputs)
