@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httptools
 import orjson
 
-from scoring import inference, metrics
+from scoring import inference, metrics, openapi
 from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION
 from scoring.errors import Fault, RequestError, owner
 from scoring.messages import Response, Route, error_response
@@ -56,6 +56,7 @@ class ModelApplication:
             b"/invocations": Route(b"POST", self.invocations, "/invocations"),
             b"/metrics": Route(b"GET", self._metrics, "/metrics"),
             b"/version": Route(b"GET", self._version, "/version"),
+            b"/openapi.json": Route(b"GET", self._document, "/openapi.json"),
         }
         self.routes |= inference.routes(self, settings.model_name)
         """What each path answers."""
@@ -182,6 +183,9 @@ class ModelApplication:
     def _metrics(self, _request: Request, respond: Respond) -> None:
         captured = {"written": self.capture.written, "dropped": self.capture.dropped} if self.capture else {}
         respond(Response(200, self.metrics.render(captured), metrics.CONTENT_TYPE.encode()))
+
+    def _document(self, _request: Request, respond: Respond) -> None:
+        respond(Response(200, openapi.served(openapi.ONE)))
 
     def _version(self, _request: Request, respond: Respond) -> None:
         contract = {"image_contract": IMAGE_CONTRACT, "schema_version": SCHEMA_VERSION}

@@ -206,9 +206,11 @@ class Hosting:
         loop = asyncio.get_running_loop()
         found = await asyncio.to_thread(self._read, directory)
         limits = self._limits(found, wanted)
+        self._leaving(name, len(found.model) + limits.max_queued_bytes)  # what cannot fit is not worth a trial
         grown = await trial.run(directory, found.digest, self._settings.trial_timeout_s)
         charged = grown + limits.max_queued_bytes
-        self._make_room(name, charged)
+        for leaving in self._leaving(name, charged):
+            self._forget(leaving, "evicted")
         settings = self._settings.named(name)
         hosted = self.models.get(name) or Hosted(name, settings)
         on_batch = hosted.application.metrics.predicted
@@ -242,11 +244,11 @@ class Hosting:
                 raise RequestError(Fault.OUT_OF_RANGE, f"{field} is {value}; expected {low} to {high}{reason}")
         return chosen
 
-    def _make_room(self, name: str, needed: int) -> None:
-        """Let idle models go, least recently used first, if that makes enough room; otherwise none.
+    def _leaving(self, name: str, needed: int) -> list[Hosted]:
+        """Give the idle models that have to go to make room, least recently used first.
 
         Raises:
-            RequestError: there is no room.
+            RequestError: there would not be enough.
         """
         budget = self._settings.models_memory_bytes
         free = budget - self.charged_bytes
@@ -259,10 +261,11 @@ class Hosting:
                 leaving.append(model)
                 free += model.charged_bytes
         if free < needed:
-            message = f"model {name!r} needs {needed} bytes, {max(free, 0)} of {budget} are free or can be freed"
+            message = (
+                f"model {name!r} needs at least {needed} bytes, {max(free, 0)} of {budget} are free or can be freed"
+            )
             raise RequestError(Fault.NO_MEMORY, message)
-        for model in leaving:
-            self._forget(model, "evicted")
+        return leaving
 
     def _forget(self, model: Hosted, event: str) -> None:
         del self.models[model.name]

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 import httptools
 import orjson
 
-from scoring import codec, inference, metrics
+from scoring import codec, inference, metrics, openapi
 from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION, XGBOOST_VERSION
 from scoring.errors import Fault, RequestError, ScoringError, owner
 from scoring.hosting import Wanted
@@ -70,6 +70,7 @@ class SeveralModels:
             Operation(b"GET", "/ping", self._ping),
             Operation(b"GET", "/metrics", self._metrics),
             Operation(b"GET", "/version", self._version),
+            Operation(b"GET", "/openapi.json", self._document),
             Operation(b"GET", "/models", self._list),
             Operation(b"POST", "/models", self._load),
             Operation(b"GET", "/models/{name}", self._describe),
@@ -267,6 +268,9 @@ class SeveralModels:
 
     def _ready(self, _request: Request, respond: Respond, _name: str) -> None:
         respond(Response(200 if self.ready else 503, orjson.dumps({"ready": self.ready})))
+
+    def _document(self, _request: Request, respond: Respond, _name: str) -> None:
+        respond(Response(200, openapi.served(openapi.SEVERAL)))
 
     def _version(self, _request: Request, respond: Respond, _name: str) -> None:
         contract = {"image_contract": IMAGE_CONTRACT, "schema_version": SCHEMA_VERSION, "xgboost": XGBOOST_VERSION}
