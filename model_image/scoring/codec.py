@@ -19,7 +19,7 @@ import orjson
 from scoring import npy
 from scoring.contract import Kind
 from scoring.document import suggestion
-from scoring.encoding import MISSING, Codes, text_encoder, to_float32
+from scoring.encoding import MISSING, Codes, text_encoder
 from scoring.errors import Fault, RequestError
 
 if TYPE_CHECKING:
@@ -112,10 +112,11 @@ class Decoder:
         self._check_count(count)
         if width != self._width:
             self._refuse_count(1, width)
-        rows = to_float32(values.astype(np.float64, order="C"))
+        with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN becomes a quiet one
+            rows = values.astype(np.float64, order="C").astype("<f4")
         for place, _ in np.argwhere(np.isinf(rows))[:1]:
             self._refuse_infinite(int(place) + 1, [float(value) for value in values[place]])
-        return Rows(count, rows.astype("<f4", copy=False).tobytes())
+        return Rows(count, rows.tobytes())
 
     def _check_count(self, count: int) -> None:
         if count > self.max_rows:
