@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httptools
 import orjson
 
-from scoring import inference, metrics
+from scoring import inference, metrics, openapi
 from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION
 from scoring.errors import Fault, RequestError, owner
 from scoring.messages import Response, Route, error_response
@@ -51,13 +51,15 @@ class ModelApplication:
         self._max_inline_bytes = settings.max_inline_bytes
         self._model: ServedModel | None = None
         self._retry_after = b"Retry-After: %d\r\n" % settings.retry_after_s
-        self._routes = {
+        self.routes: dict[bytes, Route] = {
             b"/ping": Route(b"GET", self._ping, "/ping"),
-            b"/invocations": Route(b"POST", self._invocations, "/invocations"),
+            b"/invocations": Route(b"POST", self.invocations, "/invocations"),
             b"/metrics": Route(b"GET", self._metrics, "/metrics"),
             b"/version": Route(b"GET", self._version, "/version"),
+            b"/openapi.json": Route(b"GET", self._document, "/openapi.json"),
         }
-        self._routes |= inference.routes(self, settings.model_name)
+        self.routes |= inference.routes(self, settings.model_name)
+        """What each path answers."""
 
     def use(self, model: ServedModel) -> None:
         """Answer with this model from the next request on; requests that wait are answered by the one they came to."""
@@ -96,7 +98,7 @@ class ModelApplication:
 
     def answered(self, target: bytes, status: int, seconds: float) -> None:
         """Count an answer under its route; unknown targets share one label."""
-        route = self._routes.get(target) or self._routes.get(target.partition(b"?")[0])
+        route = self.routes.get(target) or self.routes.get(target.partition(b"?")[0])
         self.metrics.answered(route.label if route else "other", status, seconds)
 
     def failure(self, request: Request, error: Exception, headers: bytes = b"") -> Response:
@@ -112,15 +114,15 @@ class ModelApplication:
         respond(response)
 
     def _route(self, target: bytes) -> Route:
-        route = self._routes.get(target)
+        route = self.routes.get(target)
         if route is None:
             try:
                 path = httptools.parse_url(target).path or b"/"
             except httptools.HttpParserError:
                 raise RequestError(Fault.BAD_REQUEST, "the request target is not a URL") from None
-            route = self._routes.get(path)
+            route = self.routes.get(path)
             if route is None:
-                known = b", ".join(self._routes).decode()
+                known = b", ".join(self.routes).decode()
                 raise RequestError(Fault.NOT_FOUND, f"no such path; there are {known}")
         return route
 
@@ -163,7 +165,8 @@ class ModelApplication:
             self.capture.offer(request, response, model.version, model.names)
         return None
 
-    def _invocations(self, request: Request, respond: Respond) -> None:
+    def invocations(self, request: Request, respond: Respond) -> None:
+        """Answer rows in the format of their ``Content-Type``."""
         model = self.model()
         given = model.formats.get(request.content_type) or _given(model, request.content_type)
         wanted = given if request.accept in ANY_MEDIA else _wanted(model, request.accept, given)
@@ -180,6 +183,9 @@ class ModelApplication:
     def _metrics(self, _request: Request, respond: Respond) -> None:
         captured = {"written": self.capture.written, "dropped": self.capture.dropped} if self.capture else {}
         respond(Response(200, self.metrics.render(captured), metrics.CONTENT_TYPE.encode()))
+
+    def _document(self, _request: Request, respond: Respond) -> None:
+        respond(Response(200, openapi.served(openapi.ONE)))
 
     def _version(self, _request: Request, respond: Respond) -> None:
         contract = {"image_contract": IMAGE_CONTRACT, "schema_version": SCHEMA_VERSION}

@@ -24,9 +24,16 @@ KNOWN = (*DATA, CHAMPION)
 DISTRIBUTION = "S3DistributionType"
 SHARDED = "ShardedByS3Key"
 
+CONTENT_TYPE = "ContentType"
+
+LIBSVM_TYPES = ("text/libsvm", "libsvm")
+
+SUFFIXES = {True: ".libsvm", False: ".csv"}
+"""Of part files, by whether they are in LIBSVM's format."""
+
 ALLOWED = {
     "TrainingInputMode": ("File", "FastFile"),
-    "ContentType": ("text/csv", "csv", "", None),
+    CONTENT_TYPE: ("text/csv", "csv", "", None, *LIBSVM_TYPES),
     "CompressionType": ("None", "", None),
     "RecordWrapperType": ("None", "", None),
     DISTRIBUTION: ("FullyReplicated", SHARDED, "", None),
@@ -43,11 +50,18 @@ class Channel:
 
     name: str
     files: tuple[Path, ...]
-    """CSV files, folders included, in the order of their paths."""
+    """Part files, folders included, in the order of their paths."""
     ignored: tuple[str, ...]
-    """Files of the channel that are not CSV files, by their path below its folder."""
+    """Files of the channel that are not of its format, by their path below its folder."""
     sharded: bool = False
     """Every host has other part files; otherwise all have the same."""
+    libsvm: bool = False
+    """The part files are in LIBSVM's format; otherwise CSV."""
+
+    @property
+    def suffix(self) -> str:
+        """End of the part files' names."""
+        return SUFFIXES[self.libsvm]
 
 
 def find(config: Path, data: Path) -> dict[str, Channel]:
@@ -75,10 +89,11 @@ def find(config: Path, data: Path) -> dict[str, Channel]:
     for name, one in settings.items():
         problems += _unreadable(name, one)
     sharded = {name for name, one in settings.items() if one.values.get(DISTRIBUTION) == SHARDED}
+    sparse = {name for name, one in settings.items() if one.values.get(CONTENT_TYPE) in LIBSVM_TYPES}
     used = [name for name in DATA if name in REQUIRED or name in configured.values]
-    channels = {name: _list(name, data / name, sharded=name in sharded) for name in used}
+    channels = {name: _list(name, data / name, sharded=name in sharded, libsvm=name in sparse) for name in used}
     problems += [
-        f"channel {name!r} holds no *.csv file ({data / name})"
+        f"channel {name!r} holds no *{channel.suffix} file ({data / name})"
         for name, channel in channels.items()
         if name in configured.values and not channel.files
     ]
@@ -86,6 +101,8 @@ def find(config: Path, data: Path) -> dict[str, Channel]:
         f"channel {name!r}: {DISTRIBUTION} is {SHARDED!r}; only {TRAIN!r} may be sharded"
         for name in sorted(sharded - {TRAIN})
     ]
+    if sparse and not sparse.issuperset(used):
+        problems.append(f"channels {', '.join(used)}: all must be {ALLOWED[CONTENT_TYPE][0]}, or all {LIBSVM_TYPES[0]}")
     if problems:
         raise UserError(summarize(problems))
     return channels
@@ -93,15 +110,19 @@ def find(config: Path, data: Path) -> dict[str, Channel]:
 
 def _unreadable(name: str, settings: Document) -> list[str]:
     return [
-        f"channel {name!r}: {key} is {settings.values[key]!r}; this image reads {allowed[0]}"
+        f"channel {name!r}: {key} is {settings.values[key]!r}; this image reads {_shown(key)}"
         for key, allowed in ALLOWED.items()
         if key in settings.values and settings.values[key] not in allowed
     ]
 
 
-def _list(name: str, folder: Path, *, sharded: bool) -> Channel:
+def _shown(key: str) -> str:
+    return f"{ALLOWED[key][0]} and {LIBSVM_TYPES[0]}" if key == CONTENT_TYPE else str(ALLOWED[key][0])
+
+
+def _list(name: str, folder: Path, *, sharded: bool, libsvm: bool) -> Channel:
     """List a channel; File mode keeps the folders below the channel's prefix."""
     entries = sorted(entry for entry in folder.rglob("*") if entry.is_file()) if folder.is_dir() else []
-    files = tuple(entry for entry in entries if entry.suffix == ".csv")
+    files = tuple(entry for entry in entries if entry.suffix == SUFFIXES[libsvm])
     ignored = tuple(str(entry.relative_to(folder)) for entry in entries if entry not in files)
-    return Channel(name, files, ignored, sharded)
+    return Channel(name, files, ignored, sharded, libsvm)

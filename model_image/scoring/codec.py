@@ -13,8 +13,10 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
 import orjson
 
+from scoring import npy
 from scoring.contract import Kind
 from scoring.document import suggestion
 from scoring.encoding import MISSING, Codes, text_encoder
@@ -92,6 +94,29 @@ class Decoder:
             if rows:
                 return rows
         return self._pack(instances, self._json_row)
+
+    def npy(self, body: bytes) -> Rows:
+        """Read a ``.npy`` array of numbers: rows and features, or one row; NaN is missing.
+
+        Raises:
+            RequestError: with the row, from 1, and the column.
+        """
+        text = next((feature.name for feature in self._schema.features if feature.kind is not Kind.NUMERIC), None)
+        if text is not None:
+            message = f"column {text!r} is categorical, and an array holds numbers; send text/csv or application/json"
+            raise RequestError(Fault.WRONG_TYPE, message, column=text)
+        values = np.atleast_2d(npy.read(body))
+        count, width = values.shape
+        if not count:
+            raise RequestError(Fault.EMPTY_BODY, "the body holds no row")
+        self._check_count(count)
+        if width != self._width:
+            self._refuse_count(1, width)
+        with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN becomes a quiet one
+            rows = values.astype(np.float64, order="C").astype("<f4")
+        for place, _ in np.argwhere(np.isinf(rows))[:1]:
+            self._refuse_infinite(int(place) + 1, [float(value) for value in values[place]])
+        return Rows(count, rows.tobytes())
 
     def _check_count(self, count: int) -> None:
         if count > self.max_rows:
@@ -271,6 +296,12 @@ def json_object(body: bytes, expected: str) -> dict[str, object]:
 def encode_csv(numbers: list[bytes]) -> bytes:
     """Write one row a line: a probability, or one per class."""
     return b"\n".join(numbers) + b"\n"
+
+
+def encode_npy(numbers: list[bytes]) -> bytes:
+    """Write a ``.npy`` array of float32, of shape (rows,), or (rows, k) for a model with several outputs."""
+    values = np.array([[float(cell) for cell in row.split(b",")] for row in numbers], dtype="<f4")
+    return npy.write(values[:, 0] if values.shape[1] == 1 else values)
 
 
 def encode_json(numbers: list[bytes]) -> bytes:

@@ -46,6 +46,8 @@ class Part:
     path: Path
     rows: int
     sha256: str
+    header: bool = True
+    """It is CSV; otherwise every line is a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Table:
     def where(self, row: int) -> str:
         """Tell file and line, from 1, of a data row, from 0; it reads the file again, for messages only."""
         for part in self.parts:
+            if row < part.rows and not part.header:
+                return f"{self.channel}/{part.path.name} line {row + 1}"
             if row < part.rows:
                 with part.path.open(encoding="utf-8-sig", newline="") as stream:
                     reader = csv.reader(stream, strict=True)

@@ -53,6 +53,8 @@ class Fault(enum.Enum):
     NOT_ACCEPTABLE = ("not_acceptable", HTTPStatus.NOT_ACCEPTABLE)
     TIMEOUT = ("request_timeout", HTTPStatus.REQUEST_TIMEOUT)
     CONFLICT = ("conflict", HTTPStatus.CONFLICT)
+    NOT_LOADED = ("model_not_loaded", HTTPStatus.NOT_FOUND)
+    ALREADY_LOADED = ("model_already_loaded", HTTPStatus.CONFLICT)
     LENGTH_REQUIRED = ("length_required", HTTPStatus.LENGTH_REQUIRED)
     BODY_TOO_LARGE = ("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     TOO_MANY_ROWS = ("too_many_rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -60,6 +62,7 @@ class Fault(enum.Enum):
     EXPECTATION = ("expectation_failed", HTTPStatus.EXPECTATION_FAILED)
     HEADERS_TOO_LARGE = ("headers_too_large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     MODEL_REFUSED = ("model_refused", HTTPStatus.UNPROCESSABLE_ENTITY)
+    NO_MEMORY = ("no_memory_for_model", HTTPStatus.INSUFFICIENT_STORAGE)
     OVERLOADED = ("overloaded", HTTPStatus.SERVICE_UNAVAILABLE)
     INTERNAL = ("internal", HTTPStatus.INTERNAL_SERVER_ERROR)
 

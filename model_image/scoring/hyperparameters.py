@@ -69,42 +69,69 @@ class Hyperparameters:
         return {name: getattr(self, name) for name in (*own, "max_bin", "seed")} | {"tree_method": "hist"}
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Reads a whole number between two bounds, both allowed."""
+
+    low: int
+    high: int
+
+    def __call__(self, text: str) -> int:
+        """Give the number.
+
+        Raises:
+            ValueError: saying what is expected.
+        """
         try:
             value = int(text) if "_" not in text else None
         except ValueError:
             value = None
-        if value is None or not low <= value <= high:
-            raise ValueError(f"expected a whole number from {low} to {high}")
+        if value is None or not self.low <= value <= self.high:
+            raise ValueError(f"expected a whole number from {self.low} to {self.high}")
         return value
 
-    return parse
 
+@dataclass(frozen=True, slots=True)
+class Real:
+    """Reads a finite number between two bounds."""
 
-def _real(low: float, high: float = math.inf, *, low_allowed: bool = True) -> Callable[[str], float]:
-    limits = f"{'at least' if low_allowed else 'above'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
+    low: float
+    high: float = math.inf
+    low_allowed: bool = True
 
-    def parse(text: str) -> float:
+    def __call__(self, text: str) -> float:
+        """Give the number.
+
+        Raises:
+            ValueError: saying what is expected.
+        """
         try:
             value = float(text) if "_" not in text else math.nan
         except ValueError:
             value = math.nan
-        inside = math.isfinite(value) and low <= value <= high and (low_allowed or value > low)
+        inside = math.isfinite(value) and self.low <= value <= self.high and (self.low_allowed or value > self.low)
         if not inside:
+            limits = f"{'at least' if self.low_allowed else 'above'} {self.low:g}"
+            limits += f" and at most {self.high:g}" if self.high < math.inf else ""
             raise ValueError(f"expected a number {limits}")
         return value
 
-    return parse
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Reads one of some words."""
 
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"expected one of: {', '.join(allowed)}")
+    allowed: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """Give the word.
+
+        Raises:
+            ValueError: saying what is expected.
+        """
+        if text not in self.allowed:
+            raise ValueError(f"expected one of: {', '.join(self.allowed)}")
         return text
-
-    return parse
 
 
 def _name(text: str) -> str:
@@ -115,23 +142,23 @@ def _name(text: str) -> str:
 
 PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "label": _name,
-    "objective": _choice(*OBJECTIVES),
-    "num_round": _integer(1, 10_000),
-    "early_stopping_rounds": _integer(0, 10_000),
-    "max_depth": _integer(1, 32),
-    "eta": _real(0, 1, low_allowed=False),
-    "subsample": _real(0, 1, low_allowed=False),
-    "colsample_bytree": _real(0, 1, low_allowed=False),
-    "min_child_weight": _real(0),
-    "reg_lambda": _real(0),
-    "max_bin": _integer(2, 65_536),
-    "seed": _integer(0, 2**31 - 1),
-    "nthread": _integer(0, 1024),
-    "scale_pos_weight": _real(0, low_allowed=False),
-    "class_weight": _choice("none", "balanced"),
-    "checkpoint_rounds": _integer(1, 10_000),
-    "checkpoint_seconds": _real(0, 86_400),
-    "checkpoint_keep": _integer(1, 100),
+    "objective": Choice(OBJECTIVES),
+    "num_round": Whole(1, 10_000),
+    "early_stopping_rounds": Whole(0, 10_000),
+    "max_depth": Whole(1, 32),
+    "eta": Real(0, 1, low_allowed=False),
+    "subsample": Real(0, 1, low_allowed=False),
+    "colsample_bytree": Real(0, 1, low_allowed=False),
+    "min_child_weight": Real(0),
+    "reg_lambda": Real(0),
+    "max_bin": Whole(2, 65_536),
+    "seed": Whole(0, 2**31 - 1),
+    "nthread": Whole(0, 1024),
+    "scale_pos_weight": Real(0, low_allowed=False),
+    "class_weight": Choice(("none", "balanced")),
+    "checkpoint_rounds": Whole(1, 10_000),
+    "checkpoint_seconds": Real(0, 86_400),
+    "checkpoint_keep": Whole(1, 100),
     "slices": str,
 }
 """One parser per field of `Hyperparameters`."""
@@ -159,7 +186,7 @@ def parse(values: Mapping[str, object]) -> Hyperparameters:
                 problems.append(f"hyperparameter {name!r} is {value!r}; {error}")
     if "label" not in values:
         problems.append("hyperparameter 'label' is missing; write the name of the column to predict")
-    if "scale_pos_weight" in parsed and parsed.get("class_weight") == "balanced":
+    if parsed.get("scale_pos_weight", 1.0) != 1.0 and parsed.get("class_weight") == "balanced":
         problems.append("hyperparameters 'scale_pos_weight' and 'class_weight' exclude each other; remove one")
     if problems:
         raise UserError(summarize(problems))

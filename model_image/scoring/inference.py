@@ -16,7 +16,7 @@ from scoring.errors import Fault, RequestError
 from scoring.messages import JSON, OCTETS, PROTOCOL_PREFIX, Response, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scoring.application import Encode, ModelApplication
     from scoring.codec import Rows
@@ -27,19 +27,33 @@ MEDIA = frozenset((b"", JSON, OCTETS))
 
 EXTENSIONS = ("binary_tensor_data",)
 
+LIVE = b'{"live":true}'
+
 
 def routes(application: ModelApplication, name: str) -> Mapping[bytes, Route]:
-    """Give the protocol's paths for a model of the given name."""
+    """Give the protocol's paths for a server of one model."""
     protocol = _Protocol(application, name)
-    model = b"%b/models/%b" % (PROTOCOL_PREFIX, quote(name, safe="").encode())
     return {
         PROTOCOL_PREFIX: Route(b"GET", protocol.server, "/v2"),
         PROTOCOL_PREFIX + b"/health/live": Route(b"GET", protocol.live, "/v2/health/live"),
         PROTOCOL_PREFIX + b"/health/ready": Route(b"GET", protocol.ready, "/v2/health/ready"),
+    } | model_routes(application, name)
+
+
+def model_routes(application: ModelApplication, name: str) -> dict[bytes, Route]:
+    """Give the protocol's paths about a model of the given name."""
+    protocol = _Protocol(application, name)
+    model = b"%b/models/%b" % (PROTOCOL_PREFIX, quote(name, safe="").encode())
+    return {
         model: Route(b"GET", protocol.metadata, "/v2/models/{name}"),
         model + b"/ready": Route(b"GET", protocol.model_ready, "/v2/models/{name}/ready"),
         model + b"/infer": Route(b"POST", protocol.infer, metrics.INFER),
     }
+
+
+def server_metadata(extensions: Sequence[str]) -> bytes:
+    """Describe the server, as ``GET /v2`` answers."""
+    return orjson.dumps({"name": "slipway", "version": str(IMAGE_CONTRACT), "extensions": extensions})
 
 
 class _Protocol:
@@ -48,11 +62,10 @@ class _Protocol:
         self._name = name
 
     def server(self, _request: Request, respond: Respond) -> None:
-        described = {"name": "slipway", "version": str(IMAGE_CONTRACT), "extensions": EXTENSIONS}
-        respond(Response(200, orjson.dumps(described)))
+        respond(Response(200, server_metadata(EXTENSIONS)))
 
     def live(self, _request: Request, respond: Respond) -> None:
-        respond(Response(200, b'{"live":true}'))
+        respond(Response(200, LIVE))
 
     def ready(self, _request: Request, respond: Respond) -> None:
         ready = self._application.ready

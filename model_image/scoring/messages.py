@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 CSV = b"text/csv"
+NPY = b"application/x-npy"
 OCTETS = b"application/octet-stream"
 
 PROTOCOL_PREFIX = b"/v2"

@@ -11,10 +11,10 @@ import bisect
 import itertools
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 """Upper bounds in seconds."""
@@ -24,12 +24,33 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 INFER = "/v2/models/{name}/infer"
 
-PREDICTION_ROUTES = frozenset(("/invocations", INFER))
+INVOKE = "/models/{name}/invoke"
+
+PREDICTION_ROUTES = frozenset(("/invocations", INFER, INVOKE))
 """Routes whose latency is observed."""
 
 EMPTY: Mapping[str, int] = MappingProxyType({})
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Sample(NamedTuple):
+    """One line."""
+
+    labels: str
+    """As between the braces."""
+    value: float
+    suffix: str = ""
+    """Follows the family's name."""
+
+
+class Family(NamedTuple):
+    """One metric."""
+
+    name: str
+    kind: str
+    text: str
+    samples: Sequence[Sample]
 
 
 class Histogram:
@@ -46,13 +67,13 @@ class Histogram:
         self._counts[bisect.bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def lines(self, name: str) -> Iterator[str]:
-        """Give the samples."""
+    def samples(self) -> Iterator[Sample]:
+        """Give what Prometheus stores of it."""
         running = itertools.accumulate(self._counts)
         for bound, count in zip((*map(str, self._bounds), "+Inf"), running, strict=True):
-            yield f'{name}_bucket{{le="{bound}"}} {count}'
-        yield f"{name}_sum {self._sum}"
-        yield f"{name}_count {sum(self._counts)}"
+            yield Sample(f'le="{bound}"', count, "_bucket")
+        yield Sample("", self._sum, "_sum")
+        yield Sample("", sum(self._counts), "_count")
 
 
 class Metrics:
@@ -82,39 +103,61 @@ class Metrics:
 
     def render(self, captured: Mapping[str, int] = EMPTY) -> bytes:
         """Give the exposition; ``captured`` counts records of data capture by result."""
-        labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self.model.items())
-        requests = (f'{{route="{r}",code="{s}"}} {n}' for (r, s), n in sorted(self._requests.items()))
-        families = (
-            ("slipway_requests_total", "counter", "Answers by route and status code.", None),
-            (
+        return exposition([("", self.families(captured))])
+
+    def of_requests(self) -> list[Family]:
+        """Give what is counted of requests alone."""
+        requests = [Sample(f'route="{r}",code="{s}"', n) for (r, s), n in sorted(self._requests.items())]
+        waiting = [Sample("", self.in_flight)]
+        return [
+            Family("slipway_requests_total", "counter", "Answers by route and status code.", requests),
+            Family("slipway_requests_in_flight", "gauge", "Requests read but not answered.", waiting),
+        ]
+
+    def families(self, captured: Mapping[str, int] = EMPTY) -> list[Family]:
+        """Give everything that is counted here."""
+        swaps = [Sample(f'result="{r}"', self.swaps[r]) for r in ("done", "refused")]
+        records = [Sample(f'result="{r}"', n) for r, n in captured.items()]
+        return [
+            *self.of_requests(),
+            Family(
                 "slipway_request_duration_seconds",
                 "histogram",
                 "First byte of a prediction request to its answer.",
-                self._latency,
+                [*self._latency.samples()],
             ),
-            (
+            Family(
                 "slipway_batch_rows",
                 "histogram",
                 "Rows in one call of the model; the sum is all rows predicted.",
-                self._batches,
+                [*self._batches.samples()],
             ),
-            ("slipway_requests_in_flight", "gauge", "Requests read but not answered.", None),
-            ("slipway_model_swaps_total", "counter", "Replacements of the model by result.", None),
-            ("slipway_captured_total", "counter", "Records of data capture by result.", None),
-            ("slipway_model_info", "gauge", "The model that answers; always 1.", None),
-        )
-        plain = {
-            "slipway_requests_total": [*requests],
-            "slipway_requests_in_flight": [f" {self.in_flight}"],
-            "slipway_model_swaps_total": [f'{{result="{r}"}} {self.swaps[r]}' for r in ("done", "refused")],
-            "slipway_captured_total": [f'{{result="{r}"}} {n}' for r, n in captured.items()],
-            "slipway_model_info": [f"{{{labels}}} 1"],
-        }
-        lines: list[str] = []
-        for name, kind, text, histogram in families:
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-            lines += histogram.lines(name) if histogram else [name + sample for sample in plain[name]]
-        return "\n".join([*lines, ""]).encode()
+            Family("slipway_model_swaps_total", "counter", "Replacements of the model by result.", swaps),
+            Family("slipway_captured_total", "counter", "Records of data capture by result.", records),
+            Family("slipway_model_info", "gauge", "The model that answers; always 1.", [Sample(labels(self.model), 1)]),
+        ]
+
+
+def exposition(parts: Sequence[tuple[str, Sequence[Family]]]) -> bytes:
+    """Write families as text; each appears once, with the samples of all parts that have it.
+
+    Args:
+        parts: Labels that every sample of the part gets, or nothing, and its families.
+    """
+    texts: dict[str, list[str]] = {}
+    for common, families in parts:
+        for family in families:
+            head = [f"# HELP {family.name} {family.text}", f"# TYPE {family.name} {family.kind}"]
+            lines = texts.setdefault(family.name, head)
+            for sample in family.samples:
+                both = ",".join(filter(None, (common, sample.labels)))
+                lines.append(f"{family.name}{sample.suffix}{f'{{{both}}}' if both else ''} {sample.value}")
+    return "\n".join([*itertools.chain.from_iterable(texts.values()), ""]).encode()
+
+
+def labels(values: Mapping[str, str]) -> str:
+    """Write labels as a sample has them between its braces."""
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in values.items())
 
 
 def _escape(value: str) -> str:

@@ -12,7 +12,7 @@ from scoring import codec, golden
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
 from scoring.contract import XGBOOST_VERSION
-from scoring.messages import CSV, JSON
+from scoring.messages import CSV, JSON, NPY
 from scoring.predictor import Predictor
 from scoring.tensors import TensorCodec
 
@@ -32,11 +32,21 @@ class Format(NamedTuple):
     encode: Callable[[list[bytes]], bytes]
 
 
+class Limits(NamedTuple):
+    """Of one model's queue."""
+
+    max_batch_rows: int
+    """Most rows in one XGBoost call."""
+    max_queued_bytes: int
+    """Most parsed rows waiting for a prediction."""
+
+
 def load(
     artifact: Artifact,
     settings: ServerSettings,
     schedule: Callable[[Callable[[], None]], object],
     on_batch: Callable[[int], None],
+    limits: Limits | None = None,
 ) -> ServedModel:
     """Load a verified model behind a queue of its own, and compare its golden answers.
 
@@ -45,6 +55,7 @@ def load(
         settings: Limits and names.
         schedule: ``loop.call_soon`` of the loop that will answer.
         on_batch: Told the rows of every call of the model.
+        limits: Of this model's queue; without them, those of the settings.
 
     Raises:
         ArtifactError: XGBoost does not take the model, or answers otherwise than at training.
@@ -52,8 +63,8 @@ def load(
     predictor = Predictor(artifact.model, artifact.schema)
     if artifact.golden:
         golden.check(predictor, artifact.golden)
-    limits = {"max_batch_rows": settings.max_batch_rows, "max_queued_bytes": settings.max_queued_bytes}
-    batcher = Batcher(predictor.predict, predictor.width, schedule, on_batch=on_batch, **limits)
+    limits = limits or Limits(settings.max_batch_rows, settings.max_queued_bytes)
+    batcher = Batcher(predictor.predict, predictor.width, schedule, on_batch=on_batch, **limits._asdict())
     decoder = Decoder(artifact.schema, settings.max_rows)
     names = {"name": settings.model_name, "version": settings.model_version}
     return ServedModel(artifact, decoder, batcher, outputs=predictor.outputs, **names)
@@ -88,5 +99,6 @@ class ServedModel:
         self.formats = {
             CSV: Format(CSV, decoder.csv, codec.encode_csv),
             JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
+            NPY: Format(NPY, decoder.npy, codec.encode_npy),
         }
         self.tensors = TensorCodec(artifact.schema, decoder.max_rows, name, self.version, outputs)

@@ -24,10 +24,12 @@ from scoring.capture import Capture
 from scoring.document import suggestion
 from scoring.endpoint import Endpoint
 from scoring.errors import PlatformError, UserError
+from scoring.hosting import Hosting
 from scoring.http1 import Connection
 from scoring.log import say
 from scoring.offload import Offload
 from scoring.settings import PREFIX
+from scoring.several import SeveralModels
 from scoring.swap import Swapper
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
 SWEEP_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 def run(settings: ServerSettings) -> None:
@@ -50,12 +54,14 @@ def run(settings: ServerSettings) -> None:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     _pin(settings)
+    if settings.models_memory_bytes:
+        return uvloop.run(_serve_several(settings))
     if settings.model_file:
         found = standalone.read(Path(settings.model_file))
         sys.stderr.write(f"{settings.model_file} has no manifest; generated one with sha256 {found.digest}\n")
     else:
         found = artifact.read(settings.directory(), settings.manifest_sha256)
-    uvloop.run(_serve(settings, found))
+    return uvloop.run(_serve(settings, found))
 
 
 def _pin(settings: ServerSettings) -> None:
@@ -77,15 +83,9 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     application.offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
     application.capture = _capture(settings, found.schema)
     swapper = Swapper(application, settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, swapper.reload)
     endpoint = Endpoint(application, settings, time.monotonic)  # uvloop's own clock counts whole milliseconds
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, swapper.reload)
+    stop = _Stop()
     listener = await _listen(endpoint, settings.host, settings.port)
     endpoints = [endpoint]
     say(f"serving model {found.version} on {_address(listener)}")
@@ -96,13 +96,52 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
         admin = await _listen(endpoints[-1], LOOPBACK, settings.admin_port)
         say(f"operator's routes on {_address(admin)}")
     sweeper = asyncio.create_task(_sweep(endpoints))
-    await stop.wait()
+    await stop.asked.wait()
     application.draining = endpoint.draining = True
-    await _drain(endpoint, listener, settings, hurry)
+    await _drain(endpoint, listener, settings, stop.hurry)
     sweeper.cancel()
     application.offload.close()
     if application.capture is not None:
         application.capture.close()
+
+
+async def _serve_several(settings: ServerSettings) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, lambda: logger.warning("several models are reloaded by their routes only"))
+    offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
+    hosting = Hosting(settings, loop.call_soon, offload)
+    application = SeveralModels(settings, hosting)
+    endpoint = Endpoint(application, settings, time.monotonic)
+    stop = _Stop()
+    listener = await _listen(endpoint, settings.host, settings.port)
+    say(f"serving several models on {_address(listener)}")
+    sweeper = asyncio.create_task(_sweep([endpoint]))
+    starting = asyncio.create_task(_prepare(application, hosting, settings.models_at_start))
+    await stop.asked.wait()
+    application.drain()
+    endpoint.draining = True
+    starting.cancel()
+    await _drain(endpoint, listener, settings, stop.hurry)
+    sweeper.cancel()
+    offload.close()
+
+
+async def _prepare(application: SeveralModels, hosting: Hosting, wanted: str) -> None:
+    names = [name for name in wanted.split(",") if name]
+    await hosting.load_all(await asyncio.to_thread(hosting.repository) if names == ["*"] else names)
+    application.prepared = True
+
+
+class _Stop:
+    """The signals that end the server: the first asks for a drain, the second ends it."""
+
+    def __init__(self) -> None:
+        self.asked, self.hurry = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        (self.hurry if self.asked.is_set() else self.asked).set()
 
 
 def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
@@ -20,6 +20,9 @@ PREFIX = "SLIPWAY_"
 CODE_VERSION_VARIABLE = PREFIX + "CODE_VERSION"
 COLLECTIVE_PREFIX = PREFIX + "COLLECTIVE_"
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
+
+MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
+"""Set to ``true`` by SageMaker for several models; it unloads models itself when it is told that memory is used up."""
 
 FLOAT32_PER_BYTE = 4
 """Bytes that one byte of a body can become: an empty CSV cell takes one comma and one float32."""
@@ -131,6 +134,14 @@ class ServerSettings:
     """Name that answers carry; empty means the first characters of the manifest's digest."""
     model_name: str = "model"
     """Name of the model in the paths of the Open Inference Protocol."""
+    models_memory_bytes: int = 0
+    """Memory that several models may take together, their queues included; 0 serves one model."""
+    models_dir: str = "/opt/ml/models"
+    """With several models: folder below which their directories lie; the Open Inference Protocol's repository."""
+    models_at_start: str = ""
+    """With several models: those of the repository to load at once, separated by commas, or ``*``."""
+    models_full: str = "evict"
+    """With several models, when the memory is used up: ``evict`` idle ones, or ``refuse`` new ones."""
     manifest_sha256: str = ""
     """Digest that the manifest must have; empty accepts any manifest that is consistent in itself."""
     host: str = "127.0.0.1"
@@ -190,6 +201,25 @@ class ServerSettings:
         if problems:
             raise UserError(summarize([PREFIX + problem for problem in problems]))
 
+    def repository(self) -> Path:
+        """Give the folder below which several models lie."""
+        return Path(self.models_dir)
+
+    def named(self, name: str) -> ServerSettings:
+        """Give these settings for one of several models."""
+        return replace(self, model_name=name)
+
+    def _rules_of_several(self) -> list[tuple[str, object, str, bool]]:
+        alone = ("model_dir", "model_file", "model_version", "manifest_sha256", "capture_dir")
+        texts = [(name, getattr(self, name)) for name in alone]
+        rule = f"nothing: with {PREFIX}MODELS_MEMORY_BYTES the server has several models"
+        return [
+            ("MODELS_FULL", repr(self.models_full), "evict or refuse", self.models_full in ("evict", "refuse")),
+            ("MODELS_MEMORY_BYTES", self.models_memory_bytes, "at least 0", self.models_memory_bytes >= 0),
+            *((name.upper(), repr(text), rule, not (self.models_memory_bytes and text)) for name, text in texts),
+            ("ADMIN_PORT", self.admin_port, "-1" + rule[7:], not self.models_memory_bytes or self.admin_port < 0),
+        ]
+
     def _rules(self) -> list[tuple[str, object, str, bool]]:
         numbers = [(item.name, getattr(self, item.name)) for item in fields(self)]
         positive = [(name, value) for name, value in numbers if name.startswith("max_") or name.endswith("_s")]
@@ -197,6 +227,7 @@ class ServerSettings:
         floor = FLOAT32_PER_BYTE * self.max_body_bytes
         printable = self.model_version.isascii() and self.model_version.isprintable()
         return [
+            *self._rules_of_several(),
             ("MODEL_VERSION", repr(self.model_version), "printable ASCII", printable),
             ("MODEL_NAME", repr(self.model_name), "text", bool(self.model_name)),
             ("PORT", self.port, "0 to 65535", 0 <= self.port <= 65_535),  # noqa: PLR2004 # a port is 16 bits
@@ -247,6 +278,10 @@ class ServerSettings:
             elif variable.startswith(PREFIX) and variable != CODE_VERSION_VARIABLE:
                 near = difflib.get_close_matches(variable, names, n=1, cutoff=NEAR_MISS)
                 problems += [f"{variable} is no setting; did you mean {near[0]}?"] if near else []
+        if environment.get(MULTI_MODEL_VARIABLE) == "true":
+            values.setdefault("models_full", "refuse")
+            if not values.get("models_memory_bytes"):
+                problems.append(f"{MULTI_MODEL_VARIABLE} is true; set {PREFIX}MODELS_MEMORY_BYTES too")
         if problems:
             raise UserError(summarize(problems))
         values |= {name: value for name, value in flags.items() if value is not None}

@@ -20,6 +20,7 @@ from scoring import (
     evaluate,
     features,
     hyperparameters,
+    libsvm,
     report,
 )
 from scoring.checkpoint import Store
@@ -95,9 +96,10 @@ def _silent(_line: str) -> None:
 
 def _load(paths: ContainerPaths, settings: Hyperparameters, hosts: Hosts, log: Callable[[str], None]) -> _Data:
     def read() -> dict[str, Table]:
-        return {name: _read(channel, log) for name, channel in channels.find(paths.channels, paths.data).items()}
+        found = channels.find(paths.channels, paths.data)
+        return {name: _read(channel, settings.label, log) for name, channel in found.items()}
 
-    tables = hosts.agree(read)
+    tables = _aligned(hosts.agree(read), settings.label, hosts)
     schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts)
     for line in features.warnings(tables[channels.TRAIN], schema):
         log(f"warning: {line}")
@@ -114,10 +116,19 @@ def _champion(paths: ContainerPaths, table: Table, hosts: Hosts) -> champion.Cha
     return champion.load(folder, paths.failure.parent, table) if hosts.first and folder.is_dir() else None
 
 
-def _read(channel: channels.Channel, log: Callable[[str], None]) -> Table:
+def _read(channel: channels.Channel, label: str, log: Callable[[str], None]) -> Table:
     for name in channel.ignored:
-        log(f"warning: {channel.name}/{name} is not a *.csv file and is not read")
-    return dataset.read(channel)
+        log(f"warning: {channel.name}/{name} is not a *{channel.suffix} file and is not read")
+    return libsvm.read(channel, label) if channel.libsvm else dataset.read(channel)
+
+
+def _aligned(tables: dict[str, Table], label: str, hosts: Hosts) -> dict[str, Table]:
+    """Give sparse tables the features of the training data of all hosts: one that no line gives has no column."""
+    if all(part.header for part in tables[channels.TRAIN].parts):
+        return tables
+    features_of_host = [name for name in tables[channels.TRAIN].columns if name != label]
+    widest = max(hosts.gather(features_of_host), key=len)
+    return {name: libsvm.widen(table, widest) for name, table in tables.items()}
 
 
 def _samples(table: Table, schema: Schema) -> Samples:

@@ -28,7 +28,7 @@ REFUSED = 10
 MESSAGE_BYTES = 2000
 
 
-async def run(directory: Path, digest: str, timeout_s: float) -> None:
+async def run(directory: Path, digest: str, timeout_s: float) -> int:
     """Load a model directory in a child process and ask it for its golden answers.
 
     Args:
@@ -36,14 +36,17 @@ async def run(directory: Path, digest: str, timeout_s: float) -> None:
         digest: sha256 that its manifest must have: the child judges the very bytes that the server has verified.
         timeout_s: Time for all of it.
 
+    Returns:
+        Bytes of memory by which the child grew: what the model takes, measured.
+
     Raises:
         ArtifactError: the child refused the model, died of it, or did not end in time.
     """
     command = (sys.executable, "-m", "scoring.trial", str(directory), digest, str(int(timeout_s) + 1))
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    child = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=nothing, stderr=pipe)
+    child = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=pipe, stderr=pipe)
     try:
-        _, errors = await asyncio.wait_for(child.communicate(), timeout_s)
+        grown, errors = await asyncio.wait_for(child.communicate(), timeout_s)
     except TimeoutError:
         raise ArtifactError(f"the model did not load and answer within {timeout_s:g} s in a trial process") from None
     finally:
@@ -56,6 +59,7 @@ async def run(directory: Path, digest: str, timeout_s: float) -> None:
     if child.returncode:
         ended = f"by signal {-child.returncode}" if child.returncode < 0 else f"with status {child.returncode}"
         raise ArtifactError(f"a trial process that loaded the model ended {ended}")
+    return int(grown)
 
 
 def main(directory: str, digest: str, seconds: str) -> int:
@@ -69,13 +73,21 @@ def main(directory: str, digest: str, seconds: str) -> int:
         _, hard = resource.getrlimit(limit)
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (allowed, hard))
+    before = _resident_bytes()
     try:
         found = artifact.read(Path(directory), digest)
-        golden.check(Predictor(found.model, found.schema), found.golden)
+        predictor = Predictor(found.model, found.schema)
+        golden.check(predictor, found.golden)
     except UserError as error:
         sys.stderr.write(str(error))
         return REFUSED
+    sys.stdout.write(str(max(_resident_bytes() - before, len(found.model))))
     return 0
+
+
+def _resident_bytes() -> int:
+    """Tell how much memory this process holds. Source: proc(5), ``/proc/self/statm``."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
 
 
 class HyperparametersSpec(Section):
-    """XGBoost hyperparameters of a training job, by XGBoost's own names."""
+    """XGBoost hyperparameters of a training job: the model image's own names, bounds and defaults.
+
+    What decides the quality of a model is written out. The rest may be left to the defaults: it costs nothing, and most
+    models never need it. The image reads the label from its own setting and takes every core of the host.
+    """
 
     model_config = ConfigDict(alias_generator=None)
 
-    num_round: Annotated[int, Field(ge=1, le=100_000)]
+    num_round: Annotated[int, Field(ge=1, le=10_000)]
     """Boosting rounds at most."""
     max_depth: Annotated[int, Field(ge=1, le=32)]
     """Depth of a tree at most."""
@@ -25,10 +29,28 @@ class HyperparametersSpec(Section):
     """Share of columns that each tree sees."""
     min_child_weight: Annotated[float, Field(ge=0)]
     """Smallest sum of instance weights in a leaf."""
-    early_stopping_rounds: Annotated[int, Field(ge=1, le=1000)]
-    """Rounds without a better validation metric before training stops."""
+    early_stopping_rounds: Annotated[int, Field(ge=0, le=10_000)]
+    """Rounds without a better validation metric before training stops; 0 trains all rounds."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)]
     """Seed of every random choice."""
+    objective: Literal["binary:logistic"] = "binary:logistic"
+    """What is learnt."""
+    reg_lambda: Annotated[float, Field(ge=0)] = 1.0
+    """L2 penalty on leaf weights."""
+    max_bin: Annotated[int, Field(ge=2, le=65_536)] = 256
+    """Histogram bins of a column at most."""
+    scale_pos_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Weight of a row labelled 1, where one labelled 0 weighs 1; other than 1 it shifts the probabilities."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """`balanced` gives both classes the same total weight; then `scale_pos_weight` has to be 1."""
+    checkpoint_rounds: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Rounds between two checkpoints at most."""
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """Seconds between two checkpoints at most."""
+    checkpoint_keep: Annotated[int, Field(ge=1, le=100)] = 3
+    """Newest checkpoints that are kept."""
+    slices: str = ""
+    """Categorical columns, separated by commas, whose values are evaluated one by one."""
 
 
 class TrainingSpec(Section):

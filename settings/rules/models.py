@@ -84,6 +84,18 @@ def early_stopping_can_happen(settings: Settings, index: int) -> Iterator[Findin
         )
 
 
+def classes_are_weighed_once(settings: Settings, index: int) -> Iterator[Finding]:
+    """The image refuses a job that is told two weights of the rows labelled 1."""
+    hyperparameters = settings.models[index].training.hyperparameters
+    if hyperparameters.class_weight == "balanced" and hyperparameters.scale_pos_weight != 1:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "scale_pos_weight"),
+            found=str(hyperparameters.scale_pos_weight),
+            allowed="1 while class_weight is balanced",
+            remedy="remove scale_pos_weight, or set class_weight to none",
+        )
+
+
 def approved_model_is_in_this_environment(settings: Settings, index: int) -> Iterator[Finding]:
     """Serving pods may read the models bucket of their own environment and no other."""
     model, environment = settings.models[index], settings.environment
@@ -109,5 +121,6 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     training_type_exists,
     spot_training_has_time_to_wait,
     early_stopping_can_happen,
+    classes_are_weighed_once,
     approved_model_is_in_this_environment,
 )

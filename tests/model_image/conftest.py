@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import xgboost
 
 from scoring import artifact
+from scoring.contract import Feature, Schema
+from scoring.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +116,36 @@ def model(trained: Job) -> artifact.Artifact:
     return artifact.read(trained.base / "model")
 
 
+SMALL = Schema("y", (Feature("a"), Feature("b")))
+SMALL_ROW = b"0.3,0.9"
+
+
+def write_model(directory: Path, seed: int) -> str:
+    """Write a small model and give the text of its answer to the row."""
+    draw = np.random.default_rng(seed)
+    rows = draw.random((200, 2), dtype=np.float32)
+    labels = (rows[:, seed % 2] + 0.3 * draw.random(200) > 0.6).astype(np.float32)
+    data = xgboost.DMatrix(rows, labels, feature_names=SMALL.names, feature_types=SMALL.xgboost_types, nthread=1)
+    params = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": seed}
+    model = bytes(xgboost.train(params, data, 3 + seed).save_raw("ubj"))
+    provenance = artifact.Provenance(hyperparameters={}, seed=seed, code_version=None, data={}, metrics={})
+    artifact.write(directory, model, SMALL, {}, provenance)
+    answer = Predictor(model, SMALL).predict(np.array([[float(x) for x in SMALL_ROW.split(b",")]], np.float32))
+    return str(answer[0])
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Three models, one of them as SageMaker lays it out, and a damaged one; with the answers of the three."""
+    folder = tmp_path_factory.mktemp("repository")
+    places = {"one": folder / "one", "two": folder / "two", "three": folder / "three/model"}
+    answers = {name: write_model(place, seed) for seed, (name, place) in enumerate(places.items())}
+    shutil.copytree(folder / "one", folder / "damaged")
+    (folder / "damaged" / artifact.MODEL).write_bytes(b"?")
+    assert len(set(answers.values())) == len(answers)
+    return folder, answers
+
+
 @dataclass
 class Server:
     """A running model server."""
@@ -160,8 +194,8 @@ def start(trained: Job, slim: Path) -> Iterator[Callable[..., Server]]:
     """Start servers on the trained model; all are stopped at the end."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_one(directory: Path = trained.base / "model", **settings: str) -> Server:
-        command = [sys.executable, "-m", "scoring", "serve", "--model-dir", str(directory)]
+    def start_one(directory: Path | None = trained.base / "model", **settings: str) -> Server:
+        command = [sys.executable, "-m", "scoring", "serve", *(["--model-dir", str(directory)] if directory else [])]
         command += ["--host", "127.0.0.1", "--port", "0"]
         env = environment(**settings)
         env["PYTHONPATH"] = f"{slim}{os.pathsep}{env['PYTHONPATH']}"
