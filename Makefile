@@ -74,11 +74,11 @@ serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any
 	@OMP_WAIT_POLICY=PASSIVE $(RUN) --group image -- scoring serve --model "$$SERVE_MODEL" --port $(or $(PORT),8080) $(if $(CPU),--cpu $(CPU))
 
-test: ## All tests: unit, engine, loop
+test: ## All tests: unit, program, engine, loop
 	$(call timed,test,$(RUN) --group dev --group image --cli -- tools.suite test)
 
-test-unit: ## Unit tests only; no Pulumi CLI needed
-	$(call timed,test-unit,$(RUN) --group dev --group image -- tools.suite test unit)
+test-unit: ## Unit and program tests only; no Pulumi CLI needed
+	$(call timed,test-unit,$(RUN) --group dev --group image -- tools.suite test unit program)
 
 test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)

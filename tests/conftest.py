@@ -1,14 +1,29 @@
-"""What all tests share: property tests try the same examples in every run.
+"""What all tests share: property tests try the same examples in every run; tests of the whole program are marked.
 
-`HYPOTHESIS_PROFILE=exploring make test-unit` looks for new ones.
+`HYPOTHESIS_PROFILE=exploring make test-unit` looks for new examples.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+TESTS = Path(__file__).parent
+PROGRAM = tuple(
+    TESTS / place for place in ("components", "costs", "program", "policies/test_gate.py", "policies/test_mutants.py")
+)
+"""Tests that record the program with its real stack files, often with settings of their own."""
 
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("exploring")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the whole program."""
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in PROGRAM):
+            item.add_marker(pytest.mark.program)

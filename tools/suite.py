@@ -1,6 +1,6 @@
 """The parts of `make test` and `make check`, one after the other, each with its time; a failing part stops no other.
 
-python -m tools.suite test          # unit, engine, loop
+python -m tools.suite test          # unit, program, engine, loop
 python -m tools.suite test unit
 python -m tools.suite kube
 python -m tools.suite check
@@ -56,10 +56,11 @@ def python_paths(root: Path = ROOT) -> list[str]:
 
 
 def parts_of_test() -> list[Part]:
-    """The unit part needs nothing but Python; the engine part a Pulumi CLI; the loop part trains and serves."""
-    pytest = ("-m", "pytest")
+    """Unit and program parts need nothing but Python; the engine part a Pulumi CLI; the loop part trains and serves."""
+    pytest, quick = ("-m", "pytest"), "not engine and not loop and not kube"
     return [
-        Part("unit", (*pytest, "-m", "not engine and not loop and not kube", "-n", UNIT_WORKERS)),
+        Part("unit", (*pytest, "-m", f"not program and {quick}", "-n", UNIT_WORKERS)),
+        Part("program", (*pytest, "-m", f"program and {quick}", "-n", UNIT_WORKERS)),
         Part("engine", (*pytest, "-m", "engine")),
         Part("loop", (*pytest, "-m", "loop and not engine and not kube")),
     ]

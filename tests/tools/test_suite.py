@@ -40,15 +40,15 @@ def test_a_failing_part_stops_no_other_and_fails_the_suite(
 def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         suite.main(["test", "unti"])
-    assert "has no part unti; it has unit, engine, loop" in capsys.readouterr().err
+    assert "has no part unti; it has unit, program, engine, loop" in capsys.readouterr().err
 
 
 def test_every_test_belongs_to_exactly_one_part() -> None:
     parts = [*suite.parts_of_test(), *suite.parts_of_kube()]
     expressions = [part.command[part.command.index("-m", 2) + 1] for part in parts]
-    for marked in ("", "engine", "loop", "kube", "engine loop"):
-        marks = {mark: mark in marked for mark in ("engine", "loop", "kube")}
-        taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own four
+    for marked in ("", "program", "engine", "loop", "kube", "engine loop", "program engine"):
+        marks = {mark: mark in marked for mark in ("program", "engine", "loop", "kube")}
+        taken = [expression for expression in expressions if eval(expression, marks)]  # noqa: S307 - our own five
         assert len(taken) == 1, marks
 
 
