@@ -61,9 +61,10 @@ cost: ## What an environment costs a month; needs STACK; optionally PLAN, BASE=<
 	$(need_stack)$(call timed,cost $(STACK),$(LOCAL) sandbox cost --stack $(STACK) --plan "$$COST_PLAN" --base "$$COST_BASE" --out "$$COST_OUT")
 
 policy: export POLICY_OUT = $(OUT)
-policy: ## Judge the program with all policies and known values, every environment or STACK; OUT: folder for reports
+policy: export POLICY_CHARTS = $(CHARTS)
+policy: ## Judge the program with all policies and known values, every environment or STACK; OUT: reports, CHARTS: charts at hand
 	$(if $(STACK),$(need_stack))$(call timed,policy $(or $(STACK),of every environment),$(RUN) --group local -- sandbox policy \
-	$(if $(STACK),--stack $(STACK)) $(if $(filter file,$(origin OUT)),,--out "$$POLICY_OUT"))
+	$(if $(STACK),--stack $(STACK)) $(if $(filter file,$(origin OUT)),,--out "$$POLICY_OUT") $(if $(CHARTS),--charts "$$POLICY_CHARTS"))
 
 report: export REPORT_FOLDER = $(OUT)
 report: ## Make the pull-request comment and SARIF from the files in folder OUT (what goes in: tools/reports.py); needs OUT

@@ -181,14 +181,14 @@ def cost(console: Console, stack: str, plan: str, base: str, out: str) -> None:
     report_costs(console, settings, resources, base=base, out=out)
 
 
-def policy(console: Console, stack: str | None, out: str | None) -> None:
+def policy(console: Console, stack: str | None, out: str | None, charts: str | None) -> None:
     """Judge the program of one environment, or of every one, with known values; needs no Pulumi CLI."""
     names = gate.stacks() if stack is None else [stack]
     for name in names:
         _checked_settings(name)
     refused: list[str] = []
     try:
-        for result in gate.judge(names):
+        for result in gate.judge(names, charts=None if charts is None else Path(charts)):
             mark = "✓" if result.report.passed else "✗"
             console.info(f"{mark} {result.stack}: {gate.summary(result)}")
             for line in gate.lines(result):
@@ -329,6 +329,7 @@ COMMANDS: Final[dict[str, Command]] = {
         {
             "stack": {"default": None, "help": "environment; every one without it"},
             "out": {"default": None, "help": "folder for policy-<stack>.json"},
+            "charts": {"default": None, "help": "folder of charts by name, judged with their releases; needs Helm"},
         },
     ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),

@@ -9,12 +9,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails import deployment, gate, report
 from guardrails.packconfig import ConfigError, configure, load
 from guardrails.registry import all_rules
+from sandbox.charts import refuse_other_versions, with_charts
 from sandbox.engine import ROOT
+from tools.chart_values import find_helm
+from tools.commands import SetupError
+from tools.helm import ChartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,17 +49,31 @@ def stacks() -> list[str]:
     return sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 
 
-def judge(names: Iterable[str]) -> Iterator[Judged]:
+def judge(names: Iterable[str], charts: Path | None = None) -> Iterator[Judged]:
     """Judge environments, in the order in which they are named.
 
+    Args:
+        names: The environments.
+        charts: Folder of charts by name, whose objects are judged with their releases.
+
     Raises:
-        GateError: A program, a provider or a configuration was refused.
+        GateError: A program, a provider, a configuration or a chart was refused.
     """
     named = list(names)
     with tempfile.TemporaryDirectory(prefix="slipway-gate-") as folder:
         _record(named, Path(folder))
         for name in named:
-            yield judged(name, json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8")))
+            recorded = json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
+            yield judged(name, recorded if charts is None else _rendered(recorded, charts))
+
+
+def _rendered(recorded: Mapping[str, Any], charts: Path) -> Mapping[str, Any]:
+    try:
+        helm = find_helm()
+        refuse_other_versions(recorded, charts, helm)
+        return with_charts(recorded, charts, helm)[0]
+    except (ChartError, SetupError) as error:
+        raise GateError(str(error)) from error
 
 
 def judged(stack: str, recorded: object, config: Mapping[str, object] | None = None) -> Judged:

@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from components.karpenter_objects import CRD_VALUES
+from sandbox.manifests import read_manifests
 from tests.kube.helm import rendered
-from tests.kube.manifests import read_manifests
 from tools.go_programs import required_version
 from tools.kube_programs import KUBE_MANIFESTS, KUBE_MODULE, module_folders
 

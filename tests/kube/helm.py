@@ -6,8 +6,8 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
+from sandbox.manifests import read_manifests
 from tests.kube.control_plane import programs
-from tests.kube.manifests import read_manifests
 from tools.chart_values import leaves, reads
 from tools.go_programs import required_version
 from tools.helm import ChartError, Helm

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Final, TypeAlias
 
 import yaml
 
-if TYPE_CHECKING:
-    from tests.kube.api import Object
+Object: TypeAlias = dict[str, Any]
+"""One Kubernetes object, as JSON."""
 
-NO_SCALARS = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
+NO_SCALARS: Final = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"})
 """YAML 1.1 reads dates and a lone `=` as types of their own; sigs.k8s.io/yaml, which Kubernetes uses, as strings."""
 
 
