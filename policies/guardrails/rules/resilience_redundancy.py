@@ -89,7 +89,9 @@ def _in_one_place(stack: Stack, group: Resource) -> bool | None:
     for template in stack.of(_TEMPLATE):
         joined = any_of(points(stack, group, named.child(name), template) for name in ("id", "name"))
         placement = template.get("placement.groupName")
-        answers.append(False if isinstance(placement, Missing) else all_of([joined, _cluster(stack, placement)]))
+        # A plan shows what a template has not been given as unknown, too: then nobody can say yet.
+        packs = None if isinstance(template.get("placement"), Unknown) else _cluster(stack, placement)
+        answers.append(False if isinstance(placement, Missing) else all_of([joined, packs]))
     return any_of(answers)
 
 
@@ -108,7 +110,8 @@ def _check_spread(stack: Stack, holder: Resource, facts: ZoneFacts) -> Iterator[
     zones = {each.get("availabilityZone").text() or each.get("availabilityZoneId").text() for each in subnets}
     sure = zones - {None}
     named = value.elements()
-    few = isinstance(value, Known) and len(named) < facts.zones  # a part of a list keeps the edges to all of it
+    # A part of a list keeps the edges to all of it; in a plan, members that are not known yet may be left out.
+    few = bool(named) and all(each.text() is not None for each in named) and len(named) < facts.zones
     packed = _in_one_place(stack, holder) if holder.token in _GROUPS else False
     elsewhere = isinstance(value, Unknown) or len(value.elements()) > len(subnets)
     if (len(sure) >= facts.zones and not few) or packed:
