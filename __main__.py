@@ -203,10 +203,12 @@ tenancy = Tenancy(
     TenancyArgs(
         labels=labels,
         teams=settings.teams,
+        store=settings.store,
         network=settings.network,
         kubernetes_version=settings.cluster.version,
         key_arn=key_arn,
         cluster=cluster.handle,
+        protect=protect,
         after=(*pod_network.handle.ready, *storage.handle.ready, *load_balancing.handle.ready),
     ),
     opts=on_both,
@@ -239,4 +241,11 @@ registry = ModelRegistry(
     opts=on_aws,
 )
 
-export_outputs(settings, store=store.handle, cluster=cluster.handle, training=training.handle, registry=registry.handle)
+export_outputs(
+    settings,
+    store=store.handle,
+    cluster=cluster.handle,
+    tenancy=tenancy.handle,
+    training=training.handle,
+    registry=registry.handle,
+)

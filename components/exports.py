@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 if TYPE_CHECKING:
-    from components.handles import ClusterHandle, RegistryHandle, StoreHandle, TrainingHandle
+    from components.handles import ClusterHandle, RegistryHandle, StoreHandle, TenancyHandle, TrainingHandle
     from settings.model import Settings
 
 
@@ -16,6 +16,7 @@ def export_outputs(
     *,
     store: StoreHandle,
     cluster: ClusterHandle,
+    tenancy: TenancyHandle,
     training: TrainingHandle,
     registry: RegistryHandle,
 ) -> None:
@@ -29,6 +30,7 @@ def export_outputs(
     pulumi.export("modelsBucket", store.models_bucket)
     pulumi.export("keyArn", store.key_arn)
     pulumi.export("modelEcrRepo", store.repositories)
+    pulumi.export("teamEcrRepos", tenancy.repositories)
     pulumi.export("trainingRoleArn", training.role_arn)
     pulumi.export("modelPackageGroups", registry.package_groups)
     pulumi.export("sageMakerModelArn", registry.model_arns)

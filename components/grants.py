@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 
 from components import iam
+from components.resource_policies import PULL_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ def pull_images(account: iam.Account, repositories: Sequence[str]) -> list[iam.S
         {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {
             "Effect": "Allow",
-            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Action": PULL_IMAGES,
             "Resource": [account.arn("ecr", f"repository/{repository}") for repository in repositories],
         },
     ]

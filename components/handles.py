@@ -195,6 +195,8 @@ class TenancyHandle:
 
     ready: Ready
     """Every namespace, closed."""
+    repositories: Mapping[str, pulumi.Output[str]]
+    """Team → address of its image repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

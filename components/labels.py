@@ -158,6 +158,10 @@ class Labels:
         """Name of a model's image repository; its longest form is far below the 256 characters of ECR."""
         return f"{PROJECT}-{self.environment.name}/{model}"
 
+    def team_repository(self, team: str) -> str:
+        """Name of a team's image repository; no model is called like it (`settings.rules.tenancy`)."""
+        return self.repository(f"team-{team}")
+
     def log_group(self, thing: str) -> str:
         """Name of a log group of ours."""
         return f"/{PROJECT}/{self.environment.name}/{thing}"

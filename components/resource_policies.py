@@ -1,4 +1,4 @@
-"""Resource policies: what the key, the buckets and the queues themselves allow and refuse."""
+"""Resource policies: what the key, buckets, queues and repositories themselves allow and refuse."""
 
 from __future__ import annotations
 
@@ -15,8 +15,20 @@ MAX_KEY_POLICY: Final = 32_768
 """Bytes of a key policy (KMS developer guide, quotas)."""
 MAX_FILE_SYSTEM_POLICY: Final = 20_000
 """Characters of a file system policy (EFS API reference, `PutFileSystemPolicy`)."""
+MAX_REPOSITORY_POLICY: Final = 10_240
+"""Characters of a repository policy (ECR API reference, `SetRepositoryPolicy`)."""
 USE_KEY: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
 """Actions of a service that encrypts and decrypts with the key."""
+PULL_IMAGES: Final = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+"""Actions that pull an image; the registry token is no action on a repository."""
+
+_PUSH_IMAGES: Final = [
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+]
+"""Actions of a push beside those of a pull (ECR user guide, "IAM permissions for pushing an image")."""
 
 _LAUNCHERS: Final = (
     "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
@@ -160,6 +172,32 @@ def file_system_policy(file_system_arn: str, driver_arn: str) -> str:
         {**everything, "Sid": "OnlyTls", "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
         limit=MAX_FILE_SYSTEM_POLICY,
     )
+
+
+def repository_policy(*, pull: Sequence[str], push: Sequence[str]) -> str | None:
+    """Policy of an image repository: roles of its own account pull, and some of them push; None where nobody does.
+
+    A condition names the roles, because ECR refuses a policy with a principal that does not exist yet. The principal
+    is everybody and not the account: to name the account leaves the decision to the roles' own policies, while this
+    policy is to suffice (IAM user guide, "AWS JSON policy elements: Principal"). A registry token is bound to no
+    repository: each role needs `ecr:GetAuthorizationToken` of its own. No statement names a resource; ECR refuses one.
+
+    Args:
+        pull: ARNs of the roles that pull.
+        push: ARNs of the roles that push; whoever pushes must stand in `pull` too.
+    """
+    statements: list[iam.Statement] = [
+        {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": actions,
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": list(roles)}},
+        }
+        for sid, actions, roles in (("Pull", PULL_IMAGES, pull), ("Push", _PUSH_IMAGES, push))
+        if roles
+    ]
+    return iam.document(*statements, limit=MAX_REPOSITORY_POLICY) if statements else None
 
 
 def queue_policy(account: iam.Account, queue: str, rules: Sequence[str]) -> str:

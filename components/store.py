@@ -7,7 +7,6 @@ Does not create: repository policies (the account's own identities decide), repl
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from components import iam, resource_policies
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
 from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS, Labels
+from components.repositories import create_repository
 
 if TYPE_CHECKING:
     from settings.model import ModelSpec, StoreSpec
@@ -53,7 +53,17 @@ class ArtifactStore(pulumi.ComponentResource):
         self._key = self._create_key()
         data, models, logs = self._create_buckets()
         aws.s3.BucketNotification(f"{name}-data-events", bucket=data.bucket.bucket, eventbridge=True, opts=self._child)
-        repositories = {model.name: self._create_repository(model.name) for model in args.models}
+        repositories = {
+            model.name: create_repository(
+                f"{name}-{model.name}",
+                args.labels.repository(model.name),
+                spec=args.spec,
+                key_arn=self._key.arn,
+                protect=args.protect,
+                parent=self,
+            )
+            for model in args.models
+        }
         self.handle = StoreHandle(
             key_arn=self._key.arn,
             data_bucket=data.bucket.bucket,
@@ -123,35 +133,3 @@ class ArtifactStore(pulumi.ComponentResource):
             protect=self._args.protect,
         )
         return PrivateBucket(f"{self._name}-{kind}", args, self._child)
-
-    def _create_repository(self, model: str) -> aws.ecr.Repository:
-        repository = aws.ecr.Repository(
-            f"{self._name}-{model}",
-            name=self._args.labels.repository(model),
-            image_tag_mutability="IMMUTABLE",
-            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
-            encryption_configurations=[
-                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=self._key.arn)
-            ],
-            force_delete=self._args.spec.force_destroy,
-            opts=self._guarded,
-        )
-        aws.ecr.LifecyclePolicy(
-            f"{self._name}-{model}-lifecycle",
-            repository=repository.name,
-            policy=untagged_images_expire(self._args.spec.untagged_image_days),
-            opts=self._child,
-        )
-        return repository
-
-
-def untagged_images_expire(days: int) -> str:
-    """Lifecycle policy that removes images without a tag after `days`; a tagged image may be in service and stays."""
-    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
-    rule = {
-        "rulePriority": 1,
-        "description": f"Untagged images expire after {days} days",
-        "selection": selection,
-        "action": {"type": "expire"},
-    }
-    return json.dumps({"rules": [rule]}, separators=(",", ":"))

@@ -3,7 +3,7 @@
 Creates per namespace: the namespace, closed but for the flows that its kind needs; quotas, limits and defaults of
 containers; a service account for workloads, with an IAM role where the settings name what it reaches; per duty (view,
 deploy, release) a Role and a RoleBinding to the team's group. Per IAM role of a team: the access entry by which EKS
-puts it into its groups.
+puts it into its groups. Per team: an image repository, from which its roles pull and to which those that deploy push.
 Does not create: workloads; cluster-wide rights, which only administrators have; secrets, and rights to read them.
 """
 
@@ -16,19 +16,20 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components import grants, iam, tenancy_objects
+from components import grants, iam, resource_policies, tenancy_objects
 from components.address_plan import AddressPlan, plan_addresses
 from components.handles import TenancyHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
 from components.labels import DATA, MODELS
 from components.namespaces import create_namespace, create_policies
+from components.repositories import create_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.handles import ClusterHandle, Ready
     from components.labels import Labels
-    from settings.model import NamespaceSpec, NetworkSpec, TeamSpec
+    from settings.model import NamespaceSpec, NetworkSpec, StoreSpec, TeamSpec
 
 _META = kubernetes.meta.v1.ObjectMetaArgs
 _RBAC = "rbac.authorization.k8s.io"
@@ -42,14 +43,18 @@ class TenancyArgs:
     """Names and tags."""
     teams: tuple[TeamSpec, ...]
     """The teams."""
+    store: StoreSpec
+    """Retention and deletion of images."""
     network: NetworkSpec
     """Address plan, from which the ranges of load balancers and endpoints follow."""
     kubernetes_version: str
     """Minor version that the Pod Security standard is read at."""
     key_arn: pulumi.Output[str]
-    """Key of data and models."""
+    """Key of data, models and images."""
     cluster: ClusterHandle
     """The cluster."""
+    protect: bool
+    """Whether repositories refuse deletion."""
     after: Ready
     """The CNI, which enforces the network policies, and controllers that remove what objects of the teams brought."""
 
@@ -77,8 +82,14 @@ class Tenancy(pulumi.ComponentResource):
                 self._identify(namespace, inside)
                 self._admit(team, namespace.name, inside)
         self._create_access_entries()
-        self.handle = TenancyHandle(ready=tuple(ready))
-        self.register_outputs({"namespaces": [spec.name for team in args.teams for spec in team.namespaces]})
+        repositories = {team.name: self._create_repository(team).repository_url for team in args.teams}
+        self.handle = TenancyHandle(ready=tuple(ready), repositories=repositories)
+        self.register_outputs(
+            {
+                "namespaces": [spec.name for team in args.teams for spec in team.namespaces],
+                "repositories": repositories,
+            }
+        )
 
     def _create_namespace(self, team: TeamSpec, namespace: NamespaceSpec, plan: AddressPlan) -> Ready:
         name = f"{self._name}-{namespace.name}"
@@ -181,6 +192,24 @@ class Tenancy(pulumi.ComponentResource):
                 kubernetes_groups=groups,
                 opts=self._child,
             )
+
+    def _create_repository(self, team: TeamSpec) -> aws.ecr.Repository:
+        """The nodes pull from it with a role of their own."""
+        args, access, name = self._args, team.access, f"{self._name}-{team.name}-images"
+        repository = create_repository(
+            name,
+            args.labels.team_repository(team.name),
+            spec=args.store,
+            key_arn=args.key_arn,
+            protect=args.protect,
+            parent=self,
+        )
+        policy = resource_policies.repository_policy(
+            pull=(*access.view, *access.deploy, *access.release), push=access.deploy
+        )
+        if policy is not None:
+            aws.ecr.RepositoryPolicy(f"{name}-policy", repository=repository.name, policy=policy, opts=self._child)
+        return repository
 
     def _after(self, ready: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(ready))

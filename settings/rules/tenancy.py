@@ -34,6 +34,19 @@ def team_names_differ(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def team_repositories_differ(settings: Settings) -> Iterator[Finding]:
+    """The image repository of a team is `team-` and its name, among those of the models."""
+    models = {model.name for model in settings.models}
+    for index, team in enumerate(settings.teams):
+        if f"team-{team.name}" in models:
+            yield Finding(
+                path=("teams", index, "name"),
+                found=team.name,
+                allowed=f"a name whose image repository, team-{team.name}, is not that of a model",
+                remedy="rename the team or the model",
+            )
+
+
 def namespaces_differ(settings: Settings) -> Iterator[Finding]:
     """A cluster has one namespace of a name: with two owners each would change the other's quota."""
     places = [
@@ -228,7 +241,12 @@ def all_namespaces(settings: Settings) -> list[NamespaceSpec]:
     return [namespace for team in settings.teams for namespace in team.namespaces]
 
 
-RULES: Final[tuple[Rule, ...]] = (team_names_differ, namespaces_differ, written_prefixes_are_apart)
+RULES: Final[tuple[Rule, ...]] = (
+    team_names_differ,
+    team_repositories_differ,
+    namespaces_differ,
+    written_prefixes_are_apart,
+)
 TEAM_RULES: Final[tuple[TeamRule, ...]] = (
     namespaces_are_not_reserved,
     members_belong_to_the_account,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from components import tenancy_objects
+from components import resource_policies, tenancy_objects
 from components.priority_levels import HEADROOM, LEVELS, SERVING, TRAINING
 from tests.settings.stacks import decoded, settings_of
 from tests.support.rbac import BINDING, ROLE, TABLE, Question
@@ -19,7 +20,11 @@ QUOTA = "kubernetes:core/v1:ResourceQuota"
 ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 ENTRY = "aws:eks/accessEntry:AccessEntry"
 POLICY = "aws:iam/rolePolicy:RolePolicy"
+REPOSITORY = "aws:ecr/repository:Repository"
+REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 DUTIES = ("view", "deploy", "release")
+PULL = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"}
+PUSH = {"ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"}
 
 
 @pytest.fixture(params=STACKS)
@@ -45,6 +50,19 @@ def by_urn(recorded: Recorded) -> dict[str, Resource]:
     return {item.urn: item for item in recorded.resources}
 
 
+def allowed(policy: dict[str, Any]) -> dict[str, set[str]]:
+    """Action → roles that a repository policy lets do it, each by a condition that nobody else meets."""
+    roles: dict[str, set[str]] = {}
+    for statement in policy["Statement"]:
+        assert statement.keys() == {"Sid", "Effect", "Principal", "Action", "Condition"}
+        assert (statement["Effect"], statement["Principal"]) == ("Allow", {"AWS": "*"})
+        assert statement["Condition"].keys() == {"ArnEquals"}
+        assert statement["Condition"]["ArnEquals"].keys() == {"aws:PrincipalArn"}
+        for action in statement["Action"]:
+            roles.setdefault(action, set()).update(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"])
+    return roles
+
+
 # Adding a team
 
 
@@ -52,6 +70,7 @@ def test_another_team_only_adds_resources() -> None:
     before, after = by_urn(record_teams()), by_urn(record_teams(last=True))
     added = {urn.rpartition("::")[2] for urn in after.keys() - before.keys()}
     assert {"tenancy-search-training", "tenancy-search-training-quota", "tenancy-search-deployer"} <= added
+    assert {"tenancy-search-images", "tenancy-search-images-lifecycle", "tenancy-search-images-policy"} <= added
     assert all("search" in name for name in added)
     assert before.keys() <= after.keys()
     ours = [urn for urn in before if before[urn].custom or before[urn].remote]
@@ -215,6 +234,44 @@ def test_workloads_reach_their_prefixes_of_the_buckets_and_nothing_else() -> Non
         ],
         "ml-inference-workload-use-key": [("kms:Decrypt", key, through_s3)],
     }
+
+
+# Images
+
+
+def test_every_team_has_one_repository_like_those_of_the_models(stack: str) -> None:
+    recorded = record_program(stack)
+    teams = [team["name"] for team in stack_section(stack, "teams")]
+    made = {item.name: item for item in recorded.of_type(REPOSITORY)}
+    assert {name for name in made if name.startswith("tenancy-")} == {f"tenancy-{team}-images" for team in teams}
+    model = made[f"store-{stack_section(stack, 'models')[0]['name']}"]
+    lifecycles = {
+        item.name: item.inputs["policy"] for item in recorded.of_type("aws:ecr/lifecyclePolicy:LifecyclePolicy")
+    }
+    for team in teams:
+        ours = made[f"tenancy-{team}-images"]
+        assert ours.inputs == {**model.inputs, "name": f"slipway-{stack}/team-{team}"}
+        assert ours.protect == model.protect
+        assert lifecycles[f"{ours.name}-lifecycle"] == lifecycles[f"{model.name}-lifecycle"]
+    assert recorded.exports["teamEcrRepos"].keys() == set(teams)
+
+
+def test_all_roles_of_a_team_pull_its_images_and_only_those_that_deploy_push_them(stack: str) -> None:
+    recorded = record_program(stack)
+    for team in stack_section(stack, "teams"):
+        access = team["access"]
+        policy = recorded.one(REPOSITORY_POLICY, f"tenancy-{team['name']}-images-policy").policy()
+        assert allowed(policy) == {
+            **{action: {*access["view"], *access["deploy"], *access["release"]} for action in PULL},
+            **{action: set(access["deploy"]) for action in PUSH},
+        }
+
+
+def test_roles_that_nobody_holds_leave_no_statement_and_a_team_without_roles_no_policy() -> None:
+    text = resource_policies.repository_policy(pull=["arn:aws:iam::777788889999:role/reader"], push=())
+    assert text is not None
+    assert allowed(json.loads(text)).keys() == PULL
+    assert resource_policies.repository_policy(pull=(), push=()) is None
 
 
 # Access

@@ -112,7 +112,7 @@ def test_the_outputs_name_what_exists(deployed: tuple[Engine, Outcome]) -> None:
     roles = [record.outputs["arn"] for record in world.of_type("aws:iam/role:Role")]
     assert outputs["trainingRoleArn"] in roles
     repositories = {str(record.outputs["repositoryUrl"]) for record in world.of_type("aws:ecr/repository:Repository")}
-    assert set(outputs["modelEcrRepo"].values()) == repositories
+    assert {*outputs["modelEcrRepo"].values(), *outputs["teamEcrRepos"].values()} == repositories
     groups = {record.id for record in world.of_type("aws:sagemaker/modelPackageGroup:ModelPackageGroup")}
     assert set(outputs["modelPackageGroups"].values()) == groups
     assert outputs["sageMakerModelArn"] == {}

@@ -39,6 +39,10 @@ DOCUMENTS = {
     "aws:sns/topicPolicy:TopicPolicy": "policy",
 }
 """Types that carry a policy document, and the input that is one."""
+IMPLIED = {
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": {"Resource": "arn:aws:ecr:us-east-1:123456789012:repository/team"}
+}
+"""What the service reads into statements that must not say it: the linter asks every statement for a resource."""
 SPECIFIC = re.compile(
     r"slipway-(local|dev|staging|prod)|\d{12}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]{2}-[a-z]+-\d|-(data|models|logs)(?=[\"/])"
 )
@@ -110,7 +114,7 @@ def statements() -> dict[str, tuple[str, str]]:
         for item in recorded.resources:
             document = item.inputs.get(DOCUMENTS.get(item.type, ""))
             for statement in json.loads(document)["Statement"] if document else ():
-                text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+                text = json.dumps({"Version": "2012-10-17", "Statement": [{**IMPLIED.get(item.type, {}), **statement}]})
                 found.setdefault(SPECIFIC.sub("x", text), (f"{recorded.stack}: {item.name}", text))
     return found
 

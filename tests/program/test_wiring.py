@@ -23,6 +23,7 @@ EXPORTS = {
     "modelsBucket",
     "keyArn",
     "modelEcrRepo",
+    "teamEcrRepos",
     "trainingRoleArn",
     "modelPackageGroups",
     "sageMakerModelArn",
@@ -38,6 +39,7 @@ STATEFUL = {
     "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-data-bucket",
     "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-logs-bucket",
     "slipway:store:ArtifactStore$slipway:bucket:PrivateBucket$aws:s3/bucket:Bucket::store-models-bucket",
+    "slipway:tenancy:Tenancy$aws:ecr/repository:Repository::tenancy-ml-platform-images",
 }
 """Identity of what cannot be made again: a change here deletes it unless an alias comes with the change."""
 

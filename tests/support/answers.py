@@ -184,6 +184,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda request: (request.inputs["repository"], {}),
     "aws:ecr/repository:Repository": _repository,
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": lambda request: (request.inputs["repository"], {}),
     "aws:efs/backupPolicy:BackupPolicy": _of_file_system,
     "aws:efs/fileSystem:FileSystem": _file_system("elasticfilesystem", "efs"),
     "aws:efs/fileSystemPolicy:FileSystemPolicy": _of_file_system,
