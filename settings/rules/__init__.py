@@ -12,6 +12,7 @@ from settings.model import Settings
 from settings.problems import Finding
 from settings.rules import (
     accelerators,
+    capacity,
     cluster,
     domains,
     environment,
@@ -52,8 +53,8 @@ RULES = (
 ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ...] = (
     (pools.POOL_RULES, lambda settings: len(settings.node_pools)),
     (karpenter.ELASTIC_RULES, lambda settings: len(settings.karpenter.pools)),
-    (headroom.HEADROOM_RULES, lambda settings: len(settings.karpenter.headroom.pools)),
-    (tenancy.TEAM_RULES, lambda settings: len(settings.teams)),
+    ((*headroom.HEADROOM_RULES, *capacity.HEADROOM_RULES), lambda settings: len(settings.karpenter.headroom.pools)),
+    ((*tenancy.TEAM_RULES, *capacity.TEAM_RULES), lambda settings: len(settings.teams)),
     (accelerators.PROFILE_RULES, lambda settings: len(settings.accelerators.gpu_profiles)),
     (accelerators.EFA_RULES, lambda settings: len(settings.accelerators.efa)),
     (models.MODEL_RULES, lambda settings: len(settings.models)),
