@@ -181,7 +181,7 @@ def cost(console: Console, stack: str, plan: str, base: str, out: str) -> None:
     report_costs(console, settings, resources, base=base, out=out)
 
 
-def policy(console: Console, stack: str | None, out: str | None, charts: str | None) -> None:
+def policy(console: Console, stack: str | None, out: str | None, charts: str | None = None) -> None:
     """Judge the program of one environment, or of every one, with known values; needs no Pulumi CLI."""
     names = gate.stacks() if stack is None else [stack]
     for name in names:

@@ -227,7 +227,8 @@ def test_a_position_outside_the_project_is_no_source() -> None:
 def test_the_command_writes_reports_prints_fixes_and_ends_with_an_error_when_something_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def judge(names: Iterable[str]) -> Iterator[command.Judged]:
+    def judge(names: Iterable[str], charts: Path | None = None) -> Iterator[command.Judged]:
+        assert charts is None
         for name in names:
             yield command.judged(name, record_deployment(name), elsewhere() if name == "prod" else None)
 
