@@ -117,6 +117,10 @@ def platform_program() -> None:
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
+_PAST_SERVERS: Final[list[_CallbackServicer]] = []
+"""Servers of runs that are over. They are kept: when the last one goes, gRPC takes down what the next one stands on."""
+
+
 def _alone(program: Callable[[], None]) -> Callable[[], None]:
     """Lets a program run after others in one process.
 
@@ -125,7 +129,9 @@ def _alone(program: Callable[[], None]) -> Callable[[], None]:
     """
 
     def run() -> None:
-        _CallbackServicer._servicers.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
+        servers = _CallbackServicer._servicers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
+        _PAST_SERVERS.extend(servers)
+        servers.clear()
         program()
 
     return run
