@@ -26,14 +26,12 @@ from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
-from operations.teardown import Teardown
 from settings.load import load_settings
 
 settings = load_settings()
 environment = settings.environment
 labels = Labels(environment)
 protect = environment.protect_data
-teardown = Teardown.of(environment, labels.cluster)
 
 aws_provider = aws.Provider(
     "aws",
@@ -64,7 +62,6 @@ network = Network(
         spec=settings.network,
         key_arn=key_arn,
         protect=protect,
-        before_subnets_go=teardown.addresses,
     ),
     opts=on_aws,
 )
@@ -142,7 +139,6 @@ karpenter = Karpenter(
         cluster=cluster.handle,
         pools=pools.handle,
         key_arn=key_arn,
-        before_controller_goes=teardown.nodes,
         monitor_crds=monitoring.handle.crds,
     ),
     opts=on_both,
@@ -169,7 +165,6 @@ load_balancing = LoadBalancing(
         cluster=cluster.handle,
         pools=pools.handle,
         log_bucket=store.handle.logs_bucket,
-        before_controller_goes=teardown.load_balancers,
     ),
     opts=on_both,
 )

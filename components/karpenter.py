@@ -68,7 +68,7 @@ class KarpenterArgs:
     """Managed groups; the controller runs on the system ones."""
     key_arn: pulumi.Output[str]
     """Key of the root volumes."""
-    before_controller_goes: pulumi.ResourceHook
+    before_controller_goes: pulumi.ResourceHook | None = None
     """Runs before the controller is deleted, which alone ends its nodes."""
     monitor_crds: Ready
     """Definition of the ServiceMonitor that the controller's chart brings."""

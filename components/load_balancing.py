@@ -62,7 +62,7 @@ class LoadBalancingArgs:
     """Managed groups; the controller runs on the system ones."""
     log_bucket: pulumi.Input[str]
     """Bucket that accepts access logs; known to the caller only once it does."""
-    before_controller_goes: pulumi.ResourceHook
+    before_controller_goes: pulumi.ResourceHook | None = None
     """Runs before the controller is deleted, which alone removes its load balancers."""
 
 

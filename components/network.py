@@ -33,7 +33,7 @@ class NetworkArgs:
     """Key that encrypts the flow logs."""
     protect: bool
     """Whether the VPC refuses deletion."""
-    before_subnets_go: pulumi.ResourceHook
+    before_subnets_go: pulumi.ResourceHook | None = None
     """Runs before a private subnet is deleted, in which the cluster's nodes had interfaces."""
 
 

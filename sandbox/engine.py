@@ -203,10 +203,13 @@ class Engine:
             EngineError: something could not be removed.
         """
         with ExitStack() as during:
-            if self.state_file.exists() and any(item.get("resourceHooks") for item in self.export().resources):
+            hooked = self.state_file.exists() and any(item.get("resourceHooks") for item in self.export().resources)
+            if hooked:
                 endpoint = aws_endpoint or during.enter_context(empty_account(self._account()))
                 during.enter_context(reached_by_default(endpoint))
-            return self._operate(lambda listen: self._stack.destroy(run_program=True, on_event=listen, **_QUIET), watch)
+            return self._operate(
+                lambda listen: self._stack.destroy(run_program=hooked or None, on_event=listen, **_QUIET), watch
+            )
 
     def _account(self) -> str:
         configured = yaml.safe_load((self.folder / "project" / f"Pulumi.{self.stack}.yaml").read_text())

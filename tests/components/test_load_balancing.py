@@ -121,10 +121,6 @@ def test_features_that_the_role_has_no_rights_for_are_off() -> None:
     assert values(webAclArn=WEB_ACL)["enableWafv2"] is True
 
 
-def test_the_controller_goes_only_when_its_load_balancers_are_gone(stack: str) -> None:
-    assert record_program(stack).one(RELEASE, "load-balancing-controller").before_delete == ["load-balancers-are-gone"]
-
-
 # The class
 
 

@@ -270,6 +270,9 @@ class Elastic:
         return self.api.get("v1", "Node", name)
 
     def _running_on(self, item: Object) -> str | None:
+        if not self.exists(item):
+            # Its node went while it started: a controller would make it anew, and so does this.
+            self.api.create(item)
         found = self.held(item)
         started = found["status"]["phase"] in {"Running", "Succeeded"}
         return found["spec"].get("nodeName") if started else None
