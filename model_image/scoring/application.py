@@ -57,8 +57,8 @@ class ModelApplication:
             b"/metrics": Route(b"GET", self._metrics, "/metrics"),
             b"/version": Route(b"GET", self._version, "/version"),
             b"/openapi.json": Route(b"GET", self._document, "/openapi.json"),
+            **inference.routes(self, settings.model_name),
         }
-        self.routes |= inference.routes(self, settings.model_name)
         """What each path answers."""
 
     def use(self, model: ServedModel) -> None:
