@@ -1,7 +1,8 @@
 """What a rule sees of the program: one resource, or the whole stack with its references resolved."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from guardrails.view import Known, Missing, Unknown, Value, value_of
@@ -71,6 +72,8 @@ def resource(token: str, properties: object, *, name: str = "subject", urn: str 
 class Attached:
     """The side resources of a resource."""
 
+    reference: str
+    """The property by which they name it."""
     sure: tuple[Resource, ...]
     """Those that certainly name it."""
     maybe: tuple[Resource, ...]
@@ -89,17 +92,43 @@ class Stack:
             return self._by_token.get(tokens[0], ())
         return tuple(each for each in self.resources if each.token in tokens)
 
-    def attached(self, target: Resource, token: str, reference: str) -> Attached:
-        """The resources of type `token` whose property `reference` names `target`.
+    def objects(self, *tokens: str) -> tuple[Resource, ...]:
+        """The Kubernetes objects of some types; one without any output is wholly unknown.
 
-        Edges of the dependency graph decide where they leave one candidate, because a preview has the edge before it
-        has the value; then the name, id or ARN. An edge to a component stands for the resources below it.
+        An engine gives no outputs at all while the provider's own configuration (the kubeconfig) is not known.
         """
-        answers = [(side, self._names(side.get(reference), side, reference, target)) for side in self.of(token)]
+        return tuple(
+            each if each.properties.items() else replace(each, properties=Unknown("")) for each in self.of(*tokens)
+        )
+
+    def attached(self, target: Resource, token: str, reference: str) -> Attached:
+        """The resources of type `token` whose property `reference` names `target`, as `names` decides."""
+        answers = [(side, self.names(side, side.get(reference), target)) for side in self.of(token)]
         return Attached(
+            reference=reference,
             sure=tuple(side for side, answer in answers if answer),
             maybe=tuple(side for side, answer in answers if answer is None),
         )
+
+    def names(self, holder: Resource, value: Value, target: Resource) -> bool | None:
+        """Whether `value`, a property of `holder`, names `target`; None while that is open.
+
+        A known text decides: it is the name, id or ARN of a resource of the target's type, or the one is the other's
+        last part (a state may hold a VPC's ARN without its id, or a role's name without its ARN). Where the text says
+        nothing of any of them, or is not known yet, the edges of the property that it stands in decide if they leave
+        one candidate: a preview has the edge before it has the value. An edge to a component stands for the resources
+        below it.
+        """
+        candidates = self._candidates(holder.dependencies.get(_root(value.path), ()), target.token)
+        text = value.text()
+        if text is not None:
+            named = self._identified(target.token).get(text)
+            if named:
+                return target in named
+            return _abbreviated(text, target) or (candidates == [target] and not identities(target))
+        if not isinstance(value, Unknown) or not candidates:
+            return None if isinstance(value, Unknown) else False
+        return None if len(candidates) > 1 and target in candidates else candidates == [target]
 
     @cached_property
     def _by_token(self) -> dict[str, tuple[Resource, ...]]:
@@ -119,20 +148,6 @@ class Stack:
             if each.parent is not None:
                 children.setdefault(each.parent, []).append(each)
         return children
-
-    def _names(self, value: Value, side: Resource, reference: str, target: Resource) -> bool | None:
-        candidates = self._candidates(side.dependencies.get(reference, ()), target.token)
-        known = value.text()
-        if known is not None:
-            named = self._identified(target.token).get(known)
-            if named:
-                return target in named
-            return candidates == [target] and not identities(target)
-        if isinstance(value, Unknown):
-            if candidates:
-                return None if len(candidates) > 1 and target in candidates else candidates == [target]
-            return None
-        return False
 
     def _identified(self, token: str) -> dict[str, list[Resource]]:
         """The resources of a type by the strings that name them."""
@@ -168,3 +183,21 @@ def identities(target: Resource) -> frozenset[str]:
     """The known strings by which other resources may name this one: name, id, ARN, URL."""
     values = [target.get(name) for name in ("bucket", "name", "id", "arn")]
     return frozenset(text for value in values if isinstance(value, Known) and (text := value.text()) is not None)
+
+
+def _abbreviated(text: str, target: Resource) -> bool:
+    """Whether a name is the end of the target's ARN, or an ARN ends in its name while its own ARN is not known."""
+    names = identities(target)
+    arns = [name for name in names if name.startswith("arn:")]
+    if text.startswith("arn:"):
+        return not arns and _end(text) in names
+    return text in map(_end, arns)
+
+
+def _end(arn: str) -> str:
+    return re.split(r"[:/]", arn)[-1]
+
+
+def _root(path: str) -> str:
+    """The property that a path begins with."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]

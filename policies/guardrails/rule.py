@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Generic, TypeVar
 
-from guardrails.resources import Resource, Stack
+from guardrails.resources import Attached, Resource, Stack
 from guardrails.view import Unknown, Value
 
 F = TypeVar("F")
@@ -179,6 +179,14 @@ def require(
 def require_true(value: Value, *, at: Resource | None = None) -> Iterable[Finding]:
     """The value must be the boolean or the text `true`; missing is false."""
     return require(value, lambda known: known.flag() is True, "true", at=at)
+
+
+def require_attached(sides: Attached, *, found: str, wanted: str, at: Resource) -> Iterable[Finding]:
+    """Nothing when a side resource names `at`, undetermined while one may, else a violation."""
+    if not sides.sure and sides.maybe:
+        yield Undetermined(path=f"{sides.maybe[0].name}.{sides.reference}", resource=at)
+    elif not sides.sure:
+        yield Violation(path="", found=found, wanted=wanted, resource=at)
 
 
 def decide(

@@ -12,10 +12,10 @@ from guardrails.rule import (
     ResourceRule,
     Severity,
     StackRule,
-    Undetermined,
     Violation,
     decide,
     require,
+    require_attached,
 )
 from guardrails.view import Known, Missing, Unknown, Value, any_of
 
@@ -110,11 +110,8 @@ def _check_bucket(bucket: Resource, rules: Sequence[Value], facts: LifecycleFact
 def _check_buckets(stack: Stack, facts: LifecycleFacts) -> Iterator[Finding]:
     for bucket in stack.of(_BUCKET):
         sides = stack.attached(bucket, _LIFECYCLE, "bucket")
-        if sides.maybe and not sides.sure:
-            yield Undetermined(path=f"{sides.maybe[0].name}.bucket", resource=bucket)
-        elif not sides.sure:
-            yield Violation(path="", found="no lifecycle", wanted="a BucketLifecycleConfiguration", resource=bucket)
-        else:
+        yield from require_attached(sides, found="no lifecycle", wanted="a BucketLifecycleConfiguration", at=bucket)
+        if sides.sure:
             listed = [rule for side in sides.sure for rule in side.select("rules[*]")]
             rules = [each for each in listed if isinstance(each, Unknown) or (isinstance(each, Known) and _whole(each))]
             yield from _check_bucket(bucket, rules, facts)

@@ -14,9 +14,9 @@ from guardrails.rule import (
     Severity,
     StackRule,
     Undetermined,
-    Violation,
     decide,
     require,
+    require_attached,
 )
 from guardrails.view import Missing, Unknown, Value, all_of, any_of
 
@@ -115,10 +115,7 @@ def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
         fix = "set image_scanning_configuration.scan_on_push, or add aws.ecr.RegistryScanningConfiguration"
         yield from decide(answer, scan, found="no scanning", wanted="images scanned on push", at=repository, fix=fix)
         sides = stack.attached(repository, _LIFECYCLE, "repository")
-        if sides.maybe and not sides.sure:
-            yield Undetermined(path=f"{sides.maybe[0].name}.repository", resource=repository)
-        elif not sides.sure:
-            yield Violation(path="", found="no lifecycle policy", wanted="a LifecyclePolicy", resource=repository)
+        yield from require_attached(sides, found="no lifecycle policy", wanted="a LifecyclePolicy", at=repository)
 
 
 SUP_03_STACK = StackRule(

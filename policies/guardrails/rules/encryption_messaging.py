@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from guardrails.facts import NoFacts
-from guardrails.joins import points
 from guardrails.keys import MANAGED
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
@@ -63,7 +62,7 @@ def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
         for feeder in stack.of(*_FEEDERS):
             places = [value for path in _FEEDERS[feeder.token] for value in feeder.select(path)]
             for value in places:
-                answer = points(stack, feeder, value, target)
+                answer = stack.names(feeder, value, target)
                 if answer:
                     found = f"{key.text()}, which what {feeder.name} stands for cannot use"
                     wanted = "a key of ours whose policy admits the service"

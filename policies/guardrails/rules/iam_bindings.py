@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 from guardrails.documents import Malformed, Statement, statements
-from guardrails.joins import objects, points
 from guardrails.resources import Resource, Stack
 from guardrails.rule import Finding, Level, Levels, Severity, StackRule, Undetermined, Violation
 from guardrails.view import Known, Missing, Unknown, Value
@@ -68,7 +67,7 @@ def _annotated(value: Value) -> Iterator[Value]:
 
 
 def _grants(stack: Stack) -> Iterator[_Grant]:
-    for each in objects(stack, _ACCOUNT):
+    for each in stack.objects(_ACCOUNT):
         metadata = each.get("metadata")
         role = metadata.get("annotations").child(_ANNOTATION)
         if not isinstance(role, Missing):
@@ -80,7 +79,7 @@ def _grants(stack: Stack) -> Iterator[_Grant]:
         for role in (each.given("serviceAccountRoleArn"), *each.select("podIdentityAssociations[*].roleArn")):
             if not isinstance(role, Missing):
                 yield _Grant(each, role, None)
-    for each in objects(stack, _RELEASE):
+    for each in stack.objects(_RELEASE):
         for role in _annotated(each.get("values")):
             yield _Grant(each, role, None)
 
@@ -112,7 +111,7 @@ def _judge_role(stack: Stack, role: Resource, grants: Iterable[_Grant], facts: B
     if trust is None or not trust[1]:
         yield from () if trust is not None else [Undetermined(path="assumeRolePolicy", resource=role)]
         return
-    answers = [(grant, points(stack, grant.holder, grant.role, role)) for grant in grants]
+    answers = [(grant, stack.names(grant.holder, grant.role, role)) for grant in grants]
     sure = [grant for grant, answer in answers if answer]
     accounts = {grant.account for grant in sure if grant.account is not None}
     if not sure and any(answer is None for _, answer in answers):
@@ -148,7 +147,7 @@ def _check(stack: Stack, facts: BindingFacts) -> Iterator[Finding]:
     for role in stack.of(_ROLE):
         yield from _judge_role(stack, role, grants, facts)
     yield from _given_twice(grants)
-    for workload in objects(stack, *_TEMPLATES):
+    for workload in stack.objects(*_TEMPLATES):
         pod = workload.get(_TEMPLATES[workload.token])
         account = pod.get("serviceAccountName")
         containers = [each for kind in ("containers", "initContainers") for each in pod.select(f"{kind}[*]")]

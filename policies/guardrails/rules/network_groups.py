@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from guardrails.facts import NoFacts
-from guardrails.joins import attached
 from guardrails.networks import parse, reach_the_world
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
@@ -81,7 +80,7 @@ def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
         inline = [group.given(name) for name in ("ingress", "egress")]
         written = [value for value in inline if isinstance(value, Known) and value.elements()]
         hidden = [value for value in inline if isinstance(value, Unknown)]
-        sides = [attached(stack, group, token, "securityGroupId") for token in (_RULE, _EGRESS_RULE, _INGRESS_RULE)]
+        sides = [stack.attached(group, token, "securityGroupId") for token in (_RULE, _EGRESS_RULE, _INGRESS_RULE)]
         apart = any(side.sure for side in sides)
         if written and apart:
             yield Violation(

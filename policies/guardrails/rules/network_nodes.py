@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from guardrails.facts import NoFacts
-from guardrails.joins import points
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
     Finding,
@@ -108,7 +107,7 @@ def _to_internet(stack: Stack, holder: Resource, gateway: Value) -> bool | None:
     """Whether a route's gateway is an internet gateway."""
     if (gateway.text() or "").startswith("igw-"):
         return True
-    return any_of(points(stack, holder, gateway, each) for each in stack.of(_INTERNET))
+    return any_of(stack.names(holder, gateway, each) for each in stack.of(_INTERNET))
 
 
 def _public(stack: Stack, subnet: Resource) -> bool | None:
@@ -116,7 +115,7 @@ def _public(stack: Stack, subnet: Resource) -> bool | None:
     answers: list[bool | None] = [subnet.get("mapPublicIpOnLaunch").flag() is True]
     for table in stack.of(_TABLE):
         joined = any(
-            points(stack, each, each.get("subnetId"), subnet) and points(stack, each, each.get("routeTableId"), table)
+            stack.names(each, each.get("subnetId"), subnet) and stack.names(each, each.get("routeTableId"), table)
             for each in stack.of(_ASSOCIATION)
         )
         if joined:
@@ -126,7 +125,7 @@ def _public(stack: Stack, subnet: Resource) -> bool | None:
             answers += [
                 _to_internet(stack, route, route.given("gatewayId"))
                 for route in stack.of(_ROUTE)
-                if points(stack, route, route.get("routeTableId"), table)
+                if stack.names(route, route.get("routeTableId"), table)
             ]
     return any_of(answers)
 
@@ -136,7 +135,7 @@ def _check_stack(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for group in stack.of(*_NODES):
         for value in group.select(_NODES[group.token]):
             for subnet, public in subnets:
-                answer = points(stack, group, value, subnet) if public is not False else False
+                answer = stack.names(group, value, subnet) if public is not False else False
                 if answer and public:
                     found = f"{subnet.name}, a public subnet"
                     yield Violation(path=value.path, found=found, wanted="private subnets", resource=group)

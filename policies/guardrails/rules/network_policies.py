@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from guardrails.documents import test
-from guardrails.joins import objects
 from guardrails.networks import Network, parse, public, reach_the_world
 from guardrails.resources import Resource, Stack
 from guardrails.rule import (
@@ -113,8 +112,8 @@ def _judge(namespace: Resource, what: str, answers: list[bool | None]) -> Iterat
 
 
 def _check_namespaces(stack: Stack, facts: NamespaceFacts) -> Iterator[Finding]:
-    policies = objects(stack, _POLICY)
-    for namespace in objects(stack, _NAMESPACE):
+    policies = stack.objects(_POLICY)
+    for namespace in stack.objects(_NAMESPACE):
         if namespace.get("metadata.name").text() in facts.infrastructure_namespaces:
             continue
         inside = [(policy, here) for policy in policies if (here := _in(policy, namespace)) is not False]

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from guardrails.documents import Malformed, any_action, any_resource, statements, test
 from guardrails.facts import NoFacts
-from guardrails.joins import attached
 from guardrails.resources import Resource, Stack
 from guardrails.rule import Finding, Level, Levels, Severity, StackRule, Undetermined, Violation
 from guardrails.view import Missing, Unknown, Value, all_of, any_of
@@ -18,7 +17,7 @@ _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
 def _check_logs(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for vpc in stack.of(_VPC):
-        sides = attached(stack, vpc, _LOG, "vpcId")
+        sides = stack.attached(vpc, _LOG, "vpcId")
         wide = any_of(
             None if isinstance(kind, Unknown) else kind.text() in {"ALL", "REJECT"}
             for kind in (side.get("trafficType") for side in sides.sure)
@@ -94,7 +93,7 @@ def _open(policy: Value) -> bool | None:
 
 def _check_endpoints(stack: Stack, facts: EndpointFacts) -> Iterator[Finding]:
     for vpc in stack.of(_VPC):
-        sides = attached(stack, vpc, _ENDPOINT, "vpcId")
+        sides = stack.attached(vpc, _ENDPOINT, "vpcId")
         for services, gateway in ((facts.gateway, True), (facts.interface, False)):
             for service in services:
                 served = any_of(_serves(side, service, gateway=gateway) for side in sides.sure)

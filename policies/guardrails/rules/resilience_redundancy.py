@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from guardrails.joins import points
 from guardrails.resources import Resource, Stack
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, StackRule, Undetermined, Violation, decide
 from guardrails.view import Known, Missing, Unknown, Value, all_of, any_of
@@ -87,7 +86,7 @@ def _in_one_place(stack: Stack, group: Resource) -> bool | None:
     named = group.get("launchTemplate")
     answers: list[bool | None] = []
     for template in stack.of(_TEMPLATE):
-        joined = any_of(points(stack, group, named.child(name), template) for name in ("id", "name"))
+        joined = any_of(stack.names(group, named.child(name), template) for name in ("id", "name"))
         placement = template.get("placement.groupName")
         # A plan shows what a template has not been given as unknown, too: then nobody can say yet.
         packs = None if isinstance(template.get("placement"), Unknown) else _cluster(stack, placement)

@@ -11,9 +11,8 @@ from guardrails.rule import (
     Levels,
     Severity,
     StackRule,
-    Undetermined,
-    Violation,
     require,
+    require_attached,
     require_true,
 )
 from guardrails.view import Unknown, Value
@@ -50,14 +49,11 @@ def _check(stack: Stack, facts: EncryptionFacts) -> Iterator[Finding]:
         sides = stack.attached(bucket, _ENCRYPTION, "bucket")
         rules = [rule for side in sides.sure for rule in side.select("rules[*]")]
         rules += [] if rules else bucket.given("serverSideEncryptionConfiguration").child("rule").elements()
-        if rules:
-            for rule in rules:
-                yield from _judge(rule, bucket)
-        elif sides.maybe:
-            yield Undetermined(path=f"{sides.maybe[0].name}.bucket", resource=bucket)
-        else:
+        for rule in rules:
+            yield from _judge(rule, bucket)
+        if not rules:
             wanted = "a BucketServerSideEncryptionConfiguration with aws:kms"
-            yield Violation(path="", found="no encryption configuration", wanted=wanted, resource=bucket)
+            yield from require_attached(sides, found="no encryption configuration", wanted=wanted, at=bucket)
 
 
 ENC_01 = StackRule(

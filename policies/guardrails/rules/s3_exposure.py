@@ -11,8 +11,7 @@ from guardrails.rule import (
     ResourceRule,
     Severity,
     StackRule,
-    Undetermined,
-    Violation,
+    require_attached,
     require_true,
 )
 
@@ -29,11 +28,8 @@ def _check_flags(block: Resource, _: NoFacts) -> Iterator[Finding]:
 def _check_presence(stack: Stack, _: NoFacts) -> Iterator[Finding]:
     for bucket in stack.of(_BUCKET):
         sides = stack.attached(bucket, _BLOCK, "bucket")
-        if sides.maybe and not sides.sure:
-            yield Undetermined(path=f"{sides.maybe[0].name}.bucket", resource=bucket)
-        elif not sides.sure:
-            wanted = "a BucketPublicAccessBlock"
-            yield Violation(path="", found="no public access block", wanted=wanted, resource=bucket)
+        found, wanted = "no public access block", "a BucketPublicAccessBlock"
+        yield from require_attached(sides, found=found, wanted=wanted, at=bucket)
 
 
 DATA_01 = StackRule(
