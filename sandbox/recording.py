@@ -50,7 +50,7 @@ from sandbox.providers.aws import AwsBackend
 from sandbox.providers.eks import TOKEN as CONTROL_PLANE
 from sandbox.providers.eks import EksProvider
 from sandbox.providers.kubernetes import KubernetesBackend
-from sandbox.wire import Json, Properties, to_python, to_struct
+from sandbox.wire import OUTPUT, SECRET, SIGNATURE, Json, Properties, to_python, to_struct
 from sandbox.world import World
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ if TYPE_CHECKING:
 _Request: TypeAlias = resource_pb2.RegisterResourceRequest
 _Response: TypeAlias = resource_pb2.RegisterResourceResponse
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=mocks.MockMonitor)
 
 ROOT_TYPE: Final = "pulumi:pulumi:Stack"
-_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the wire's marker of a secret value, public in the SDK
-_OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _OUTSIDE: Final = ("sandbox", "tests", ".venv")
 """Folders of the checkout whose lines did not decide that a resource exists."""
 
@@ -277,26 +275,53 @@ def record(
         RecordingError: The program or a provider refused, or it did what only an engine can answer.
     """
     given = stack_config(stack) if config is None else config
-    # The SDK offers transforms only to subclasses of its gRPC client.
-    monitor = type("_Client", (_Monitor, resource_pb2_grpc.ResourceMonitorStub), {})(stack)
+    monitor = with_transforms(_Monitor)(stack)
+    run_program(program, monitor, stack, given, begin=monitor.begin)
+    return {"version": 3, "deployment": {"resources": list(monitor.held.values())}}
+
+
+def with_transforms(monitor: type[_M]) -> type[_M]:
+    """The monitor as a subclass of the SDK's gRPC client: the SDK offers transforms to nothing else."""
+    return cast("type[_M]", type(monitor.__name__, (monitor, resource_pb2_grpc.ResourceMonitorStub), {}))
+
+
+def run_program(
+    program: Path,
+    monitor: mocks.MockMonitor,
+    stack: str,
+    config: Mapping[str, Any],
+    *,
+    preview: bool = False,
+    begin: Callable[[], None] | None = None,
+) -> None:
+    """Run a program in this process, whose state of the SDK is spent afterwards.
+
+    Args:
+        program: The program to run.
+        monitor: What answers in the engine's place.
+        stack: Environment.
+        config: Configuration by full key, as in a stack file.
+        preview: Whether the program is told that nothing will be made.
+        begin: Called on the program's event loop before the program.
+    """
     settings.configure(
         mocks.MockSettings(
             monitor=monitor,
             engine=mocks.MockEngine(None),
             project=PROJECT,
             stack=stack,
-            dry_run=False,
+            dry_run=preview,
             organization=None,
         )
     )
-    set_all_config({key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()})
+    set_all_config({key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
 
     def start() -> None:
-        monitor.begin()
+        if begin is not None:
+            begin()
         runpy.run_path(str(program), run_name="__main__")
 
     asyncio.run(run_in_stack(start))
-    return {"version": 3, "deployment": {"resources": list(monitor.held.values())}}
 
 
 def stack_config(stack: str) -> dict[str, Any]:
@@ -312,7 +337,7 @@ def _plain(properties: struct_pb2.Struct) -> Properties:
 def _unwrapped(value: Json) -> Json:
     match value:
         case dict():
-            if value.get(_SIGNATURE) in (_SECRET, _OUTPUT):
+            if value.get(SIGNATURE) in (SECRET, OUTPUT):
                 return _unwrapped(value.get("value"))
             return {name: _unwrapped(each) for name, each in value.items()}
         case list():

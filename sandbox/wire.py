@@ -12,6 +12,10 @@ from google.protobuf import struct_pb2
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """Stands for any value that the engine cannot know before the resource exists."""
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+"""Key of an envelope around a value; what it holds says which of these kinds it is."""
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - marks a secret, is none
+OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Properties: TypeAlias = dict[str, Json]

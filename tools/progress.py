@@ -15,10 +15,13 @@ LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 10.0
 """Between two plain lines of one running step where there is no terminal."""
 
+_TENTHS_BELOW = 10.0
+"""Seconds below which a tenth still tells something."""
+
 
 def elapsed(seconds: float) -> str:
     """Duration in words: `0.4 s`, `12 s`, `3 min 07 s`."""
-    if seconds < 10:  # noqa: PLR2004 - below it a tenth still tells something
+    if seconds < _TENTHS_BELOW:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -182,9 +182,13 @@ def _link(name: str) -> str:
     return f"[`{name}`](policies.md#{name})"
 
 
+_CELL = 80
+"""Characters of a table cell that still reads."""
+
+
 def _short(default: object) -> str:
     text = json.dumps(default, ensure_ascii=False).replace("|", "\\|")
-    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004 - a cell that still reads
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
 
 
 def _escaped(text: str) -> str:

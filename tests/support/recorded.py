@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
+from sandbox.wire import UNKNOWN
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "__main__.py"
-RECORDER = Path(__file__).with_name("recorder.py")
 STACKS = ("local", "dev", "staging", "prod")
 STACK_TYPE = "pulumi:pulumi:Stack"
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECONDS = 120
 
 
@@ -143,7 +143,7 @@ class _Recorder:
         # The environment holds nothing that an AWS client could find.
         environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONHASHSEED": hash_seed}
         self._process = subprocess.Popen(
-            [sys.executable, str(RECORDER)],
+            [sys.executable, "-m", "tests.support.recorder"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,

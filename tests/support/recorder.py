@@ -7,10 +7,8 @@ source, on two resources with one URN, on a type without an answer, on an Output
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import runpy
 import sys
 import threading
 import traceback
@@ -20,27 +18,19 @@ from typing import TYPE_CHECKING, Any, cast
 import pulumi_aws as aws
 import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
-import yaml
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime import mocks, set_all_config, settings
-from pulumi.runtime.proto import provider_pb2, resource_pb2, resource_pb2_grpc
-from pulumi.runtime.stack import run_in_stack
+from pulumi.runtime import mocks
+from pulumi.runtime.proto import provider_pb2, resource_pb2
+
+from sandbox import recording
+from sandbox.engine import PROJECT
+from sandbox.recording import ROOT_TYPE
+from sandbox.wire import SECRET, SIGNATURE, UNKNOWN
+from tests.support import answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from sandbox import recording  # noqa: E402 - the repository's root has to be importable first
-from tests.support import answers  # noqa: E402 - likewise
-
-PROJECT = "slipway"
-ROOT_TYPE = "pulumi:pulumi:Stack"
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""How the wire says that a string is not known yet (`pulumi.runtime.rpc`)."""
-SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the wire's marker of a secret value, public in the SDK
 FORMATTED_OUTPUT = "Calling __str__ on an Output"
 
 
@@ -144,11 +134,6 @@ class StrictMonitor(mocks.MockMonitor):
         return component
 
 
-def with_transforms(monitor: type[StrictMonitor]) -> type[StrictMonitor]:
-    """The monitor as a subclass of the SDK's stub, because the SDK offers transforms to nothing else."""
-    return type(monitor.__name__, (monitor, resource_pb2_grpc.ResourceMonitorStub), {})
-
-
 def plain(properties: struct_pb2.Struct) -> tuple[dict[str, Any], list[str]]:
     """Properties without the wire's markers, and the dotted paths at which they held secrets."""
     secrets: list[str] = []
@@ -195,7 +180,7 @@ def record(urn: str, request: Any) -> dict[str, Any]:
 
 def load_stack(stack: str, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Configuration of a stack file, with `overrides` laid over its sections."""
-    sections = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    sections = recording.stack_config(stack)
     for section, values in overrides.items():
         key = f"{PROJECT}:{section}"
         sections[key] = {**sections[key], **values} if isinstance(sections[key], dict) else values
@@ -206,23 +191,9 @@ def run(stack: str, program: str, *, preview: bool, overrides: Mapping[str, Any]
     """Run the program at the path `program` and return the recording."""
     config = load_stack(stack, overrides)
     environment = config[f"{PROJECT}:environment"]
-    monitor = with_transforms(StrictMonitor)(stack, environment["accountId"], environment["region"], preview=preview)
-    settings.configure(
-        mocks.MockSettings(
-            monitor=monitor,
-            engine=mocks.MockEngine(None),
-            project=PROJECT,
-            stack=stack,
-            dry_run=preview,
-            organization=None,
-        )
-    )
-    set_all_config({key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
-
-    def start() -> None:
-        runpy.run_path(program, run_name="__main__")
-
-    asyncio.run(run_in_stack(start))
+    place = environment["accountId"], environment["region"]
+    monitor = recording.with_transforms(StrictMonitor)(stack, *place, preview=preview)
+    recording.run_program(Path(program), monitor, stack, config, preview=preview)
     return {"stack": stack, "resources": [monitor.records[urn] for urn in sorted(monitor.records)]}
 
 

@@ -105,6 +105,9 @@ ENC_04_DEFAULT = StackRule(
 _MACHINES = (_TEMPLATE, _CONFIGURATION, _INSTANCE, _SPOT)
 
 
+_IMDS_V2 = 2
+
+
 def _one_hop(value: Value) -> bool:
     return value.number() == 1
 
@@ -126,7 +129,7 @@ def _check_metadata(resource: Resource, _: NoFacts) -> Iterator[Finding]:
         yield from require(hops, lambda value: isinstance(value, Missing) or _one_hop(value), "1")
     elif resource.token == _NOTEBOOK:
         version = resource.get("instanceMetadataServiceConfiguration.minimumInstanceMetadataServiceVersion")
-        yield from require(version, lambda value: value.number() == 2, "2")  # noqa: PLR2004 - the version's own name
+        yield from require(version, lambda value: value.number() == _IMDS_V2, "2")
     elif resource.get("enableIMDSv2").flag():
         wanted = "a launch template of its own with hop limit 1"
         yield Violation(path="enableIMDSv2", found="true, which sets the hop limit to 2", wanted=wanted)

@@ -77,8 +77,11 @@ def _scoped(statement: Statement) -> bool | None:
 
 def _account(principal: str) -> str:
     """The account of a principal: its number, or the fifth part of its ARN."""
-    parts = principal.split(":")
-    return parts[4] if principal.startswith("arn:") and len(parts) > 4 else principal  # noqa: PLR2004 - ARN grammar
+    match principal.split(":"):
+        case ["arn", _, _, _, account, *_]:
+            return account
+        case _:
+            return principal
 
 
 def _ours(resource: Resource, facts: AccessFacts) -> frozenset[str]:

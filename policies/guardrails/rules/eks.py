@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Annotated
 
 from guardrails.facts import NoFacts
@@ -75,7 +76,7 @@ class EndpointFacts:
 
     def narrow(self, network: Network) -> bool:
         """Whether a network is small enough."""
-        return network.prefixlen >= (self.widest_v4 if network.version == 4 else self.widest_v6)  # noqa: PLR2004 - IPv4
+        return network.prefixlen >= (self.widest_v4 if isinstance(network, IPv4Network) else self.widest_v6)
 
     def allow(self, network: Network) -> bool:
         """Whether a network is inside the allowed ones, where there are any."""

@@ -13,6 +13,7 @@ from guardrails.view import Known, Missing, Unknown, Value, any_of
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _SCALERS = tuple(f"kubernetes:autoscaling/{version}:HorizontalPodAutoscaler" for version in ("v1", "v2"))
 _BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
+_ALL_PERCENT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _permits(budget: Resource, replicas: float) -> bool | None:
         return (most.number() or float((most.text() or "0").rstrip("%") or 0)) > 0
     share = least.text()
     if share is not None and share.endswith("%"):
-        return float(share.rstrip("%") or 0) < 100  # noqa: PLR2004 - per cent
+        return float(share.rstrip("%") or 0) < _ALL_PERCENT
     return (least.number() or 0) < replicas
 
 
