@@ -24,6 +24,7 @@ from components.nodes import accelerator_labels
 from settings.model import PoolRole
 from settings.sharing import gpus_needed, profile_of, utilisation
 from tests.settings.stacks import changed, problems, settings_of
+from tests.support.changes import record_changed
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 
@@ -62,21 +63,13 @@ def prod(edits: Mapping[str, object] | None = None) -> Settings:
     return settings_of(content)
 
 
-def record(edits: Mapping[str, object]) -> Recorded:
-    """Record prod with the sections that `edits` touches."""
-    content = changed(edits)
-    assert problems(content) == []
-    sections = {path.partition(".")[0] for path in edits}
-    return record_program("prod", overrides=json.dumps({name: content[f"slipway:{name}"] for name in sorted(sections)}))
-
-
 def fabric() -> Recorded:
     edits = {
         "charts.efaDevicePlugin": {"repository": "https://aws.github.io/eks-charts", "version": "0.5.30"},
         "accelerators.efa": [{"pool": "gpu", "zone": "us-east-1b"}],
         "nodePools.3.instanceTypes": ["p4d.24xlarge", "p4de.24xlarge"],
     }
-    return record(edits)
+    return record_changed(edits)
 
 
 def release(recorded: Recorded, role: str) -> dict[str, Any]:
@@ -291,7 +284,7 @@ def test_four_pods_share_one_gpu_and_keep_it_four_times_as_busy(
 
 
 def test_a_node_with_divided_gpus_makes_its_partitions_before_it_joins() -> None:
-    recorded = record(DIVIDED)
+    recorded = record_changed(DIVIDED)
     template = by_pool(recorded, TEMPLATE, "gpu").inputs
     document = message_from_string(base64.b64decode(template["userData"]).decode())
     (script,) = document.get_payload()
@@ -329,7 +322,7 @@ def test_neuron_nodes_take_only_pods_that_ask_for_a_device_and_get_the_neuron_im
         "karpenter.pools.0.instanceFamilies": ["inf2", "trn1"],
         "karpenter.pools.0.instanceSizes": ["xlarge", "2xlarge"],
     }
-    recorded = record(edits)
+    recorded = record_changed(edits)
     group = by_pool(recorded, GROUP, "cpu").inputs
     assert group["amiType"] == "AL2023_x86_64_NEURON"
     assert group["taints"] == [{"key": "aws.amazon.com/neuron", "value": "true", "effect": "NO_SCHEDULE"}]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from components.gpu_pods import affinity, tolerations
-from components.labels import CAPACITY_LABEL, POOL_LABEL
-from components.nodes import GPU_RESOURCE
+from components.gpu_pods import affinity, neuron_resources, tolerations
+from components.labels import CAPACITY_LABEL, POOL_LABEL, ROLE_LABEL
+from components.nodes import GPU_RESOURCE, NEURON_RESOURCE
+from components.priority_levels import SERVING
 from settings.model import Capacity
 from tests.kube.elastic import (
     CAPACITY_TYPE,
@@ -16,13 +17,16 @@ from tests.kube.elastic import (
     TRAINING_NAMESPACE,
     Elastic,
     Watch,
+    app_pod,
     deployment,
     instance_types,
     labelled,
     note,
+    simulated,
 )
 from tests.kube.quotas import quantity
 from tests.kube.workloads import gpu_serving, gpu_training, job, processing, serving, training
+from tests.support.changes import record_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +85,48 @@ def test_pods_share_a_gpu_once_the_device_plugin_has_reported_its_parts(elastic:
     (fifth,) = elastic.place(gpu_serving("fifth"))
     assert fifth["metadata"]["name"] != node["metadata"]["name"]
     note("nodes for five GPU pods in quarters", len(elastic.nodes()))
+
+
+@pytest.fixture
+def neuron(elastic: Elastic) -> Iterator[Elastic]:
+    """EC2 offers Inferentia2 as well: 4 processors, 16 GiB and one device (EC2 guide, "Instance types")."""
+    general = next(item for item in instance_types() if item["name"] == "m6i.xlarge")
+    resources = {**general["resources"], NEURON_RESOURCE: "1"}
+    elastic.restart_karpenter([*instance_types(), {**general, "name": "inf2.xlarge", "resources": resources}])
+    yield elastic
+    elastic.restart_karpenter(instance_types())
+
+
+def test_a_neuron_pod_gets_a_neuron_node_which_takes_no_other_pod(neuron: Elastic) -> None:
+    neuron.open_pools("burst-gpu", "batch-cpu")
+    neuron.api.create(simulated(neuron_pool(), {}))
+    device = app_pod(
+        SERVING_NAMESPACE,
+        "device",
+        SERVING.name,
+        {"cpu": "500m", "memory": "1Gi", **neuron_resources()},
+        tolerations=tolerations(NEURON_RESOURCE, may_be_spot=False),
+    )
+    watch = Watch()
+    (node,) = neuron.place(device)
+    note("Neuron pod pending to running, s", watch.seconds)
+    assert where(node) == ("burst-cpu", "on-demand")
+    assert labelled(node, ROLE_LABEL) == ("neuron",)
+    assert amount([node], NEURON_RESOURCE) == 1
+
+    # It has room for a processor more: only the taint keeps these away.
+    others = neuron.place(processing("processing"), gpu_serving("gpu-serving"))
+    assert [where(other)[0] for other in others] == ["batch-cpu", "burst-gpu"]
+
+
+def neuron_pool() -> Object:
+    """What the program makes of prod's first pool when the stack file gives it Neuron devices."""
+    edits = {
+        "charts.neuron": {"repository": "oci://public.ecr.aws/neuron", "version": "1.10.0"},
+        "karpenter.pools.0.role": "neuron",
+        "karpenter.pools.0.instanceFamilies": ["inf2"],
+    }
+    return record_changed(edits).one("kubernetes:karpenter.sh/v1:NodePool", "karpenter-burst-cpu").inputs
 
 
 def test_real_time_serving_gets_on_demand_nodes_although_spot_nodes_have_room(elastic: Elastic) -> None:

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any, Final
 
-from tests.settings.stacks import changed
+from tests.support.changes import record_changed
 from tests.support.objects import RELEASE, Release, as_release
 from tests.support.optional import EFS, LUSTRE, MOUNTPOINT
 from tests.support.recorded import STACKS, Recorded, record_program
@@ -45,9 +45,7 @@ EVERYTHING: Final[dict[str, object]] = {
 
 def everything() -> Recorded:
     """Prod with all optional parts on."""
-    content = changed(EVERYTHING)
-    sections = sorted({path.partition(".")[0] for path in EVERYTHING})
-    return record_program("prod", overrides=json.dumps({name: content[f"slipway:{name}"] for name in sections}))
+    return record_changed(EVERYTHING)
 
 
 @functools.cache
