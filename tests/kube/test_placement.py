@@ -125,6 +125,7 @@ def neuron_pool() -> Object:
         "charts.neuron": {"repository": "oci://public.ecr.aws/neuron", "version": "1.10.0"},
         "karpenter.pools.0.role": "neuron",
         "karpenter.pools.0.instanceFamilies": ["inf2"],
+        "karpenter.pools.0.instanceSizes": ["xlarge"],
     }
     return record_changed(edits).one("kubernetes:karpenter.sh/v1:NodePool", "karpenter-burst-cpu").inputs
 
