@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from components.fargate_objects import SECURITY_GROUP_POLICY
 from tests.kube.api import Refused
 from tests.kube.definitions import GROUPS, definitions, install, karpenter_definitions
+from tests.support.optional import FARGATE
+from tests.support.recorded import record_program
 from tools.commands import SetupError
 from tools.kube_programs import KUBE_MANIFESTS, module_folders
 
@@ -53,6 +56,12 @@ SAMPLES = {
     "externaldns.k8s.io": custom(
         "externaldns.k8s.io/v1alpha1", "DNSEndpoint", endpoints=[{"dnsName": "a.example", "targets": ["192.0.2.1"]}]
     ),
+    "vpcresources.k8s.aws": custom(
+        SECURITY_GROUP_POLICY,
+        "SecurityGroupPolicy",
+        podSelector={"matchLabels": {"compute": "fargate"}},
+        securityGroups={"groupIds": ["sg-0123456789abcdef0"]},
+    ),
     "gateway.networking.k8s.io": custom(
         "gateway.networking.k8s.io/v1", "HTTPRoute", rules=[{"backendRefs": [{**BACKEND, "weight": 10}]}]
     ),
@@ -66,6 +75,13 @@ def test_a_good_object_of_each_group_is_accepted_and_an_unknown_field_is_not(def
     defined.api.create(sample, dry_run=True)
     with pytest.raises(Refused, match=r'unknown field "spec\.probe"'):
         defined.api.create({**sample, "spec": {**sample["spec"], "probe": 1}}, dry_run=True)
+
+
+def test_what_fargate_adds_to_the_program_is_accepted(defined: Cluster) -> None:
+    policy = record_program("prod", overrides=FARGATE).one(f"kubernetes:{SECURITY_GROUP_POLICY}:SecurityGroupPolicy")
+    namespace = policy.inputs["metadata"]["namespace"]
+    defined.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    defined.api.create(policy.inputs)
 
 
 def test_rules_in_cel_are_judged(defined: Cluster) -> None:
