@@ -22,6 +22,7 @@ from components import fargate_objects, grants, iam
 from components.firewall import ANYWHERE, HTTPS, TRANSPORTS, Traffic, let_in, let_out
 from components.handles import ClusterHandle, FargateHandle, NetworkHandle, Ready
 from components.labels import fingerprint
+from components.namespaces import create_namespace
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -119,7 +120,7 @@ class Fargate(pulumi.ComponentResource):
         )
 
     def _route_logs(self, retention_days: int) -> Ready:
-        name, labels, meta = self._name, self._args.labels, kubernetes.meta.v1
+        name, labels = self._name, self._args.labels
         log_group = labels.log_group("fargate-pods")
         group = aws.cloudwatch.LogGroup(
             f"{name}-logs",
@@ -129,29 +130,21 @@ class Fargate(pulumi.ComponentResource):
             opts=self._child,
         )
         place = fargate_objects.LOG_NAMESPACE
-        namespace = kubernetes.core.v1.Namespace(
+        inside = create_namespace(
             f"{name}-log-route",
-            metadata=meta.ObjectMetaArgs(
-                name=place, labels=fargate_objects.log_namespace_labels(self._args.kubernetes_version)
-            ),
-            opts=self._child,
-        )
-        inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
-        closed = kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-log-route-default-deny",
-            metadata=meta.ObjectMetaArgs(namespace=place, name="default-deny"),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=meta.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
-            ),
-            opts=inside,
+            place,
+            labels={place: "enabled"},
+            kubernetes_version=self._args.kubernetes_version,
+            parent=self,
+            after=(),
         )
         route = kubernetes.core.v1.ConfigMap(
             f"{name}-log-route",
-            metadata=meta.ObjectMetaArgs(namespace=place, name=fargate_objects.LOG_CONFIG_MAP),
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(namespace=place, name=fargate_objects.LOG_CONFIG_MAP),
             data=fargate_objects.log_route(log_group, labels.environment.region),
-            opts=inside,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(inside)),
         )
-        return (group, closed, route)
+        return (group, route)
 
     def _close(self, spec: FargateProfileSpec) -> Ready:
         """Give the pods a security group of their own, which lets in and out what serving needs."""

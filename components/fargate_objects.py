@@ -46,13 +46,6 @@ Pod = Mapping[str, Any]
 """A pod's specification, by the names of the Kubernetes API."""
 
 
-def log_namespace_labels(kubernetes_version: str) -> dict[str, str]:
-    """Labels of the namespace of the log route: the one that Fargate asks for, and what keeps pods out or harmless."""
-    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-    versions = {f"{level}-version": f"v{kubernetes_version}" for level in levels}
-    return {LOG_NAMESPACE: "enabled", **levels, **versions}
-
-
 def log_route(log_group: str, region: str) -> dict[str, str]:
     """Data of the log route: what containers write goes, with the names of pod and namespace, to one log group.
 

@@ -81,6 +81,19 @@ def pull_images(account: iam.Account, repositories: Sequence[str]) -> list[iam.S
     ]
 
 
+def read_secrets(account: iam.Account, names: Sequence[str]) -> list[iam.Statement]:
+    """Read the named secrets, whose ARNs end in six characters that Secrets Manager draws (its user guide, "ARN")."""
+    if not names:
+        return []
+    return [
+        {
+            "Effect": "Allow",
+            "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            "Resource": [account.arn("secretsmanager", f"secret:{name}-??????") for name in names],
+        }
+    ]
+
+
 def write_logs(account: iam.Account, log_group: str) -> list[iam.Statement]:
     """Write to one log group."""
     return [
@@ -172,16 +185,17 @@ def use_key(key_arn: str) -> str:
     )
 
 
-def use_key_through_s3(account: iam.Account, key_arn: str, *, write: bool) -> str:
-    """Decrypt objects that S3 hands out, with `write` also encrypt those that it takes; nothing outside of S3.
+def use_key_through(account: iam.Account, key_arn: str, service: str, *, write: bool = False) -> str:
+    """Decrypt what a service hands out, with `write` also encrypt what it takes; nothing outside of that service.
 
-    Source: S3 user guide, "Using server-side encryption with KMS keys": parts of an upload are decrypted again.
+    Sources: S3 user guide, "Using server-side encryption with KMS keys": parts of an upload are decrypted again;
+    Secrets Manager user guide, "Secret encryption and decryption".
     """
     return iam.document(
         {
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"] if write else "kms:Decrypt",
             "Resource": key_arn,
-            "Condition": {"StringEquals": {"kms:ViaService": account.service("s3")}},
+            "Condition": {"StringEquals": {"kms:ViaService": account.service(service)}},
         }
     )

@@ -162,6 +162,10 @@ class Labels:
         """Name of a team's image repository; no model is called like it (`settings.rules.tenancy`)."""
         return self.repository(f"team-{team}")
 
+    def secret(self, namespace: str, name: str) -> str:
+        """Name of a secret of a namespace in AWS Secrets Manager."""
+        return f"{PROJECT}/{self.environment.name}/{namespace}/{name}"
+
     def log_group(self, thing: str) -> str:
         """Name of a log group of ours."""
         return f"/{PROJECT}/{self.environment.name}/{thing}"

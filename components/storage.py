@@ -2,7 +2,7 @@
 
 Creates: the EBS driver; storage classes of encrypted gp3 disks, which is the default one, and of disks that outlive
 their claim. Where the settings ask for them: shared files (`SharedFiles`), a fast file system over the data bucket
-(`LustreFiles`), parts of buckets as files (`BucketFiles`).
+(`LustreFiles`), parts of buckets as files (`BucketFiles`), the driver of secrets as files.
 Does not create: claims, which belong to whoever uses them; snapshots; the right of a workload to call S3, which its
 own role has.
 """
@@ -20,6 +20,7 @@ from components.bucket_files import BucketFiles, BucketFilesArgs
 from components.driver import Driver, DriverArgs, DriverPlace
 from components.handles import ClusterHandle, NetworkHandle, NodePoolsHandle, Ready, StorageHandle
 from components.lustre_files import LustreFiles, LustreFilesArgs
+from components.releases import create_addon
 from components.shared_files import SharedFiles, SharedFilesArgs
 
 if TYPE_CHECKING:
@@ -123,4 +124,17 @@ class Storage(pulumi.ComponentResource):
         if args.spec.mountpoint is not None:
             buckets = BucketFilesArgs(place=place, spec=args.spec.mountpoint, key_arn=args.key_arn)
             ready += BucketFiles(f"{name}-s3", buckets, self._child).ready
+        if args.spec.secrets is not None:
+            # It needs no role: it reads each secret with that of the pod that mounts it.
+            ready += (
+                create_addon(
+                    f"{name}-secrets",
+                    addon="aws-secrets-store-csi-driver-provider",
+                    version=args.spec.secrets.driver_version,
+                    cluster=args.cluster,
+                    parent=self,
+                    values=storage_objects.secrets_values(args.spec.secrets, region=args.labels.environment.region),
+                    after=args.pools.system_ready,
+                ),
+            )
         return ready

@@ -1,9 +1,9 @@
 """Storage drivers' add-on values, storage classes and volumes as pure functions of settings.
 
 Fields are those of the charts that the add-ons are made of: aws-ebs-csi-driver 2.64, aws-efs-csi-driver 4.4,
-aws-fsx-csi-driver 1.17, aws-mountpoint-s3-csi-driver 2.7. EKS takes only some of them: what a version takes is in
-`aws eks describe-addon-configuration`, and where a chart's default is right, nothing is said here. Parameters of
-classes and volumes are those that the drivers' documentation lists.
+aws-fsx-csi-driver 1.17, aws-mountpoint-s3-csi-driver 2.7, secrets-store-csi-driver-provider-aws 2.2. EKS takes only
+some of them: what a version takes is in `aws eks describe-addon-configuration`, and where a chart's default is right,
+nothing is said here. Parameters of classes and volumes are those that the drivers' documentation lists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pulumi
 
-    from settings.model import BucketVolumeSpec, LustreSpec
+    from settings.model import BucketVolumeSpec, LustreSpec, SecretFilesSpec
 
 NAMESPACE: Final = "kube-system"
 DEFAULT_CLASS: Final = "gp3"
@@ -79,6 +79,25 @@ def fsx_values() -> dict[str, Any]:
 def mountpoint_values() -> dict[str, Any]:
     """Values of the add-on aws-mountpoint-s3-csi-driver; its controller has one replica."""
     return {"controller": placement(), "node": dict(_EVERY_NODE)}
+
+
+def secrets_values(spec: SecretFilesSpec, *, region: str) -> dict[str, Any]:
+    """Values of the add-on aws-secrets-store-csi-driver-provider.
+
+    The driver below it tolerates every taint by itself, and copies no secret into a Secret of Kubernetes.
+
+    Args:
+        spec: How often secrets are read again.
+        region: Where the secrets are; the provider would ask the API server for each mount.
+    """
+    return {
+        "awsRegion": region,
+        "tolerations": [{"operator": "Exists"}],
+        "secrets-store-csi-driver": {
+            "enableSecretRotation": True,
+            "rotationPollInterval": f"{spec.reread_minutes}m",
+        },
+    }
 
 
 def disk_parameters(key_arn: pulumi.Input[str]) -> Mapping[str, pulumi.Input[str]]:

@@ -1,10 +1,12 @@
 """Tenancy: the namespaces of the teams, what each may use, and who may work there.
 
 Creates per namespace: the namespace, closed but for the flows that its kind needs; quotas, limits and defaults of
-containers; a service account for workloads, with an IAM role where the settings name what it reaches; per duty (view,
-deploy, release) a Role and a RoleBinding to the team's group. Per IAM role of a team: the access entry by which EKS
-puts it into its groups. Per team: an image repository, from which its roles pull and to which those that deploy push.
-Does not create: workloads; cluster-wide rights, which only administrators have; secrets, and rights to read them.
+containers; a service account for workloads, with an IAM role where the settings name what it reaches; the secrets that
+this role reads (`NamespaceSecrets`); per duty (view, deploy, release) a Role and a RoleBinding to the team's group. Per
+IAM role of a team: the access entry by which EKS puts it into its groups. Per team: an image repository, from which its
+roles pull and to which those that deploy push.
+Does not create: workloads; cluster-wide rights, which only administrators have; values of secrets; rights of people to
+read them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from components.address_plan import AddressPlan, plan_addresses
 from components.handles import TenancyHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
 from components.labels import DATA, MODELS
+from components.namespace_secrets import NamespaceSecrets, NamespaceSecretsArgs
 from components.namespaces import create_namespace, create_policies
 from components.repositories import create_repository
 
@@ -80,6 +83,7 @@ class Tenancy(pulumi.ComponentResource):
                 ready += inside
                 self._bound(namespace, inside)
                 self._identify(namespace, inside)
+                self._keep_secrets(namespace, inside)
                 self._admit(team, namespace.name, inside)
         self._create_access_entries()
         repositories = {team.name: self._create_repository(team).repository_url for team in args.teams}
@@ -131,12 +135,12 @@ class Tenancy(pulumi.ComponentResource):
             metadata=_META(
                 name=tenancy_objects.WORKLOAD,
                 namespace=namespace.name,
-                annotations=None if namespace.buckets.empty else {"eks.amazonaws.com/role-arn": role_arn},
+                annotations={"eks.amazonaws.com/role-arn": role_arn} if namespace.calls_aws else None,
             ),
             automount_service_account_token=False,
             opts=self._after(inside),
         )
-        if namespace.buckets.empty:
+        if not namespace.calls_aws:
             return
         args = ServiceAccountRoleArgs(
             cluster=self._args.cluster,
@@ -149,18 +153,33 @@ class Tenancy(pulumi.ComponentResource):
         for ability, policy in self._abilities(namespace).items():
             aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
 
+    def _keep_secrets(self, namespace: NamespaceSpec, inside: Ready) -> None:
+        if namespace.secrets:
+            NamespaceSecrets(
+                f"{self._name}-{namespace.name}-secrets",
+                NamespaceSecretsArgs(
+                    labels=self._args.labels, namespace=namespace, key_arn=self._args.key_arn, after=inside
+                ),
+                self._child,
+            )
+
     def _abilities(self, namespace: NamespaceSpec) -> Mapping[str, pulumi.Input[str]]:
         labels, buckets = self._args.labels, namespace.buckets
-        account, write = iam.Account.of(labels.environment), bool(buckets.write_models)
+        account, write, key = iam.Account.of(labels.environment), bool(buckets.write_models), self._args.key_arn
+        secrets = [labels.secret(namespace.name, secret.name) for secret in namespace.secrets]
         policies = grants.inline_policies(
             {
                 "read-data": grants.read_objects(account, labels.bucket(DATA), buckets.read_data),
                 "read-models": grants.read_objects(account, labels.bucket(MODELS), buckets.read_models),
                 "write-models": grants.write_objects(account, labels.bucket(MODELS), buckets.write_models),
+                "read-secrets": grants.read_secrets(account, secrets),
             }
         )
-        key = self._args.key_arn.apply(lambda arn: grants.use_key_through_s3(account, arn, write=write))
-        return {**policies, "use-key": key}
+        if not buckets.empty:
+            policies["use-key"] = key.apply(lambda arn: grants.use_key_through(account, arn, "s3", write=write))
+        if namespace.secrets:
+            policies["decrypt-secrets"] = key.apply(lambda arn: grants.use_key_through(account, arn, "secretsmanager"))
+        return policies
 
     def _admit(self, team: TeamSpec, namespace: str, inside: Ready) -> None:
         for duty in tenancy_objects.DUTIES:

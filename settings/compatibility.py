@@ -127,6 +127,10 @@ ADDONS: Final[Mapping[str, Row]] = {
         source="mountpoint-s3-csi-driver, README: Kubernetes 1.31 or newer since version 2; " + _SEEN,
         supported=_everywhere("v2.0.0", "v2.6.0-eksbuild.1"),
     ),
+    "secrets_store": Row(
+        source="secrets-store-csi-driver-provider-aws, chart: Kubernetes 1.17 or newer; " + _SEEN,
+        supported=_everywhere("v2.2.2", "v2.2.2-eksbuild.1", "v3.1.3-eksbuild.1"),
+    ),
 }
 """EKS add-ons by the name of their setting."""
 

@@ -49,13 +49,21 @@ from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, M
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.spending import SpendingSpec
-from settings.model.storage import BucketVolumeSpec, EfsSpec, LustreSpec, MountpointSpec, StorageSpec
+from settings.model.storage import (
+    BucketVolumeSpec,
+    EfsSpec,
+    LustreSpec,
+    MountpointSpec,
+    SecretFilesSpec,
+    StorageSpec,
+)
 from settings.model.tenancy import (
     AccessSpec,
     BucketAccessSpec,
     ContainerLimitsSpec,
     NamespaceSpec,
     QuotaSpec,
+    SecretSpec,
     TeamSpec,
 )
 
@@ -117,6 +125,8 @@ __all__ = [
     "Region",
     "RoleArn",
     "Scheme",
+    "SecretFilesSpec",
+    "SecretSpec",
     "Section",
     "SelectorSpec",
     "Settings",

@@ -64,6 +64,15 @@ class MountpointSpec(Section):
     """The volumes; the driver may read nothing else."""
 
 
+class SecretFilesSpec(Section):
+    """Secrets of AWS Secrets Manager as files of pods (Secrets Store CSI driver with AWS's provider)."""
+
+    driver_version: AddonVersion
+    """EKS add-on aws-secrets-store-csi-driver-provider."""
+    reread_minutes: Annotated[int, Field(ge=1, le=1440)]
+    """How often a mounted secret is read again, minutes; each time is a request per pod and secret."""
+
+
 class StorageSpec(Section):
     """Volumes for workloads. Encrypted disks are always there; S3 without files needs only a role."""
 
@@ -75,3 +84,5 @@ class StorageSpec(Section):
     """Fast files over the data bucket; null for none."""
     mountpoint: MountpointSpec | None
     """Buckets as files; null for none."""
+    secrets: SecretFilesSpec | None
+    """Secrets as files; null when no namespace has secrets."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from settings.model.base import Name, RoleArn, Section
-from settings.model.patterns import PREFIX
+from settings.model.patterns import FUNCTION_ARN, PREFIX
 
 Prefix = Annotated[str, Field(pattern=PREFIX, max_length=128)]
 
@@ -56,6 +56,26 @@ class BucketAccessSpec(Section):
         return not (self.read_data or self.read_models or self.write_models)
 
 
+class RotationSpec(Section):
+    """Who puts a new value into a secret, and when."""
+
+    function_arn: Annotated[str, Field(pattern=FUNCTION_ARN)]
+    """Lambda function that follows the contract of Secrets Manager for rotation."""
+    every_days: Annotated[int, Field(ge=1, le=1000)]
+    """Days between two rotations (Secrets Manager API reference, `RotationRulesType`)."""
+
+
+class SecretSpec(Section):
+    """A secret of a namespace: the program makes the place, people or a rotation put the value there."""
+
+    name: Name
+    """Name of the secret in the namespace, and of the file that pods see."""
+    recovery_days: Annotated[int, Field(ge=7, le=30)]
+    """Days in which a deleted secret can be restored, and its name is not free."""
+    rotation: RotationSpec | None
+    """Rotation; null where people change the value."""
+
+
 class NamespaceSpec(Section):
     """A Kubernetes namespace of a team."""
 
@@ -73,6 +93,13 @@ class NamespaceSpec(Section):
     """What one container may have."""
     buckets: BucketAccessSpec
     """What pods of the service account `workload` reach in the environment's buckets."""
+    secrets: tuple[SecretSpec, ...] = Field(strict=False, max_length=20)
+    """Secrets that pods of the service account `workload`, and nobody else in the cluster, can read."""
+
+    @property
+    def calls_aws(self) -> bool:
+        """Whether the workloads call AWS at all."""
+        return bool(self.secrets) or not self.buckets.empty
 
 
 class AccessSpec(Section):

@@ -118,6 +118,10 @@ def node_volumes(settings: Settings) -> Iterator[tuple[Path, str]]:
         yield ("storage", "lustre", "namespace"), lustre.namespace
     for index, volume in enumerate(mountpoint.volumes if mountpoint is not None else ()):
         yield ("storage", "mountpoint", "volumes", index, "namespace"), volume.namespace
+    for team, spec in enumerate(settings.teams):
+        for index, namespace in enumerate(spec.namespaces):
+            if namespace.secrets:
+                yield ("teams", team, "namespaces", index, "secrets"), namespace.name
 
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -23,6 +23,21 @@ def addons_support_the_cluster(settings: Settings) -> Iterator[Finding]:
                 yield from unsupported(ADDONS[name], version, kubernetes, path)
 
 
+def drivers_support_the_cluster(settings: Settings) -> Iterator[Finding]:
+    """Drivers of volumes are add-ons too, pinned beside what they serve."""
+    storage = settings.storage
+    drivers = (
+        ("efs", "efs_csi", storage.efs),
+        ("lustre", "fsx_csi", storage.lustre),
+        ("mountpoint", "mountpoint_s3_csi", storage.mountpoint),
+        ("secrets", "secrets_store", storage.secrets),
+    )
+    for place, row, spec in drivers:
+        if spec is not None:
+            path = ("storage", place, "driverVersion")
+            yield from unsupported(ADDONS[row], spec.driver_version, settings.cluster.version, path)
+
+
 def charts_support_the_cluster(settings: Settings) -> Iterator[Finding]:
     """A controller that does not know the Kubernetes version does nothing, or the wrong thing."""
     kubernetes, charts = settings.cluster.version, settings.charts
@@ -53,4 +68,8 @@ def unsupported(row: Row, version: str, kubernetes: KubernetesVersion, path: Pat
         )
 
 
-RULES: Final[tuple[Rule, ...]] = (addons_support_the_cluster, charts_support_the_cluster)
+RULES: Final[tuple[Rule, ...]] = (
+    addons_support_the_cluster,
+    drivers_support_the_cluster,
+    charts_support_the_cluster,
+)

@@ -57,6 +57,10 @@ GROUPS = {
     "cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml"),
     "acme.cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/acme.cert-manager.io_*.yaml"),
     "externaldns.k8s.io": ("sigs.k8s.io/external-dns", "charts/external-dns/crds/*.yaml"),
+    "secrets-store.csi.x-k8s.io": (
+        "sigs.k8s.io/secrets-store-csi-driver",
+        "config/crd/bases/secrets-store.csi.x-k8s.io_*.yaml",
+    ),
     "vpcresources.k8s.aws": (
         "github.com/aws/amazon-vpc-resource-controller-k8s",
         "config/crd/bases/vpcresources.k8s.aws_securitygrouppolicies.yaml",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from components.fargate_objects import SECURITY_GROUP_POLICY
+from components.namespace_secrets import API_VERSION as SECRET_CLASS
 from tests.kube.api import Refused
 from tests.kube.definitions import GROUPS, definitions, install, karpenter_definitions
-from tests.support.optional import FARGATE
-from tests.support.recorded import record_program
+from tests.support.changes import record_changed
+from tests.support.optional import FARGATE_PROFILE, SECRET_FILES, SECRETS
 from tools.commands import SetupError
 from tools.kube_programs import KUBE_MANIFESTS, module_folders
 
@@ -62,6 +63,9 @@ SAMPLES = {
         podSelector={"matchLabels": {"compute": "fargate"}},
         securityGroups={"groupIds": ["sg-0123456789abcdef0"]},
     ),
+    "secrets-store.csi.x-k8s.io": custom(
+        SECRET_CLASS, "SecretProviderClass", provider="aws", parameters={"objects": "[]"}
+    ),
     "gateway.networking.k8s.io": custom(
         "gateway.networking.k8s.io/v1", "HTTPRoute", rules=[{"backendRefs": [{**BACKEND, "weight": 10}]}]
     ),
@@ -77,11 +81,22 @@ def test_a_good_object_of_each_group_is_accepted_and_an_unknown_field_is_not(def
         defined.api.create({**sample, "spec": {**sample["spec"], "probe": 1}}, dry_run=True)
 
 
-def test_what_fargate_adds_to_the_program_is_accepted(defined: Cluster) -> None:
-    policy = record_program("prod", overrides=FARGATE).one(f"kubernetes:{SECURITY_GROUP_POLICY}:SecurityGroupPolicy")
-    namespace = policy.inputs["metadata"]["namespace"]
+OPTIONAL = {
+    f"kubernetes:{SECURITY_GROUP_POLICY}:SecurityGroupPolicy": {"fargate.profile": FARGATE_PROFILE},
+    f"kubernetes:{SECRET_CLASS}:SecretProviderClass": {
+        "storage.secrets": SECRET_FILES,
+        "teams.0.namespaces.0.secrets": SECRETS,
+    },
+}
+"""What no stack has by itself, by the settings that bring it."""
+
+
+@pytest.mark.parametrize("token", OPTIONAL)
+def test_what_optional_parts_add_to_the_program_is_accepted(defined: Cluster, token: str) -> None:
+    added = record_changed(OPTIONAL[token]).one(token).inputs
+    namespace = added["metadata"]["namespace"]
     defined.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    defined.api.create(policy.inputs)
+    defined.api.create(added)
 
 
 def test_rules_in_cel_are_judged(defined: Cluster) -> None:

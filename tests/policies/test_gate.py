@@ -23,6 +23,8 @@ from sandbox import commands
 from sandbox import gate as command
 from sandbox.console import Console
 from tests.policies.elsewhere import CONFIG, elsewhere
+from tests.support.changes import overrides
+from tests.support.optional import PARTS
 from tests.support.recorded import STACKS, record_deployment
 
 if TYPE_CHECKING:
@@ -61,6 +63,11 @@ def test_every_environment_passes_and_leaves_nothing_undetermined(stack: str) ->
     assert found.count(Outcome.UNDETERMINED) == 0
     assert sum(found.resources.values()) > 150
     assert found.judgements > 3 * len(found.rules)
+
+
+def test_prod_passes_with_every_optional_part() -> None:
+    whole = deployment.read(record_deployment("prod", overrides=overrides(PARTS)))
+    assert "\n".join(each.message.text for each in gate.run(whole, configured()).findings if each.blocks) == ""
 
 
 def test_a_rule_takes_less_than_a_millisecond_for_a_resource(record_property: Callable[[str, object], None]) -> None:

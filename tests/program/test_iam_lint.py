@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from components import iam
+from tests.support.changes import record_changed
 from tests.support.optional import EVERYTHING
 from tests.support.recorded import STACKS, record_program
 
@@ -110,7 +111,7 @@ def statements() -> dict[str, tuple[str, str]]:
     """One statement of each shape, as a document of its own: shape → where it is from, and the document."""
     found: dict[str, tuple[str, str]] = {}
     recordings = [record_program(stack) for stack in STACKS]
-    for recorded in (*recordings, record_program("prod", overrides=EVERYTHING)):
+    for recorded in (*recordings, record_changed(EVERYTHING)):
         for item in recorded.resources:
             document = item.inputs.get(DOCUMENTS.get(item.type, ""))
             for statement in json.loads(document)["Statement"] if document else ():

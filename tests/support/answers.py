@@ -95,6 +95,11 @@ def _repository(request: Request) -> Answer:
     }
 
 
+def _secret(request: Request) -> Answer:
+    arn = request.arn("secretsmanager", f"secret:{request.inputs['name']}-{request.digits(6)}")
+    return arn, {"arn": arn}
+
+
 def _role_policy(request: Request) -> Answer:
     return f"{request.inputs['role']}:{request.inputs['name']}", {}
 
@@ -216,6 +221,8 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
         "modelPackageGroupName", "sagemaker", "model-package-group/"
     ),
+    "aws:secretsmanager/secret:Secret": _secret,
+    "aws:secretsmanager/secretRotation:SecretRotation": lambda request: (request.inputs["secretId"], {}),
     "aws:sqs/queue:Queue": _queue,
     "aws:sqs/queuePolicy:QueuePolicy": lambda request: (request.inputs["queueUrl"], {}),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _numbered("sgr", "security-group-rule"),
@@ -239,6 +246,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_object,
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": _kubernetes_object,
     "kubernetes:scheduling.k8s.io/v1:PriorityClass": _kubernetes_object,
+    "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass": _kubernetes_object,
     "kubernetes:storage.k8s.io/v1:StorageClass": _kubernetes_object,
     "kubernetes:vpcresources.k8s.aws/v1beta1:SecurityGroupPolicy": _kubernetes_object,
 }

@@ -1,4 +1,4 @@
-"""Recordings of prod with a few settings changed."""
+"""Prod with a few settings changed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def record_changed(edits: Mapping[str, object]) -> Recorded:
-    """Record prod with the settings of `edits`, by dotted path as in `tests.settings.stacks.changed`."""
+def overrides(edits: Mapping[str, object]) -> str:
+    """The sections that `edits` changes, for a recording; paths as in `tests.settings.stacks.changed`."""
     content = changed(edits)
     assert problems(content) == []
     sections = sorted({path.partition(".")[0] for path in edits})
-    return record_program("prod", overrides=json.dumps({name: content[f"slipway:{name}"] for name in sections}))
+    return json.dumps({name: content[f"slipway:{name}"] for name in sections})
+
+
+def record_changed(edits: Mapping[str, object]) -> Recorded:
+    """Record prod with the settings of `edits`, by dotted path."""
+    return record_program("prod", overrides=overrides(edits))

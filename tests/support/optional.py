@@ -1,4 +1,4 @@
-"""Every optional part of the platform switched on, as overrides of a stack file."""
+"""Every optional part of the platform switched on, as changes of a stack file."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ MOUNTPOINT: Final[dict[str, Any]] = {
         {"name": "approved", "bucket": "models", "prefix": "approved/", "namespace": "ml-inference"},
     ],
 }
+SECRET_FILES: Final[dict[str, Any]] = {"driverVersion": "v2.2.2-eksbuild.1", "rereadMinutes": 60}
+SECRETS: Final[list[dict[str, Any]]] = [
+    {"name": "warehouse", "recoveryDays": 30, "rotation": None},
+    {
+        "name": "partner-api",
+        "recoveryDays": 7,
+        "rotation": {"functionArn": "arn:aws:lambda:us-east-1:777788889999:function:rotate", "everyDays": 30},
+    },
+]
 FARGATE_PROFILE: Final[dict[str, Any]] = {
     "selectors": [{"namespace": "ml-inference", "labels": {"compute": "fargate"}}],
     "podSecurityGroups": True,
@@ -36,4 +45,33 @@ FARGATE_PROFILE: Final[dict[str, Any]] = {
 }
 STORAGE: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 FARGATE: Final = json.dumps({"fargate": {"profile": FARGATE_PROFILE}})
-EVERYTHING: Final = json.dumps({**json.loads(STORAGE), **json.loads(FARGATE)})
+PARTS: Final[dict[str, object]] = {
+    "storage.efs": EFS,
+    "storage.lustre": LUSTRE,
+    "storage.mountpoint": MOUNTPOINT,
+    "storage.secrets": SECRET_FILES,
+    "teams.0.namespaces.1.secrets": SECRETS,
+    "fargate.profile": FARGATE_PROFILE,
+    "monitoring.imageRegistry": "registry.example.com/mirror",
+    "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
+    "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},
+    "domains.certificates": {
+        "directory": "https://acme-v02.api.letsencrypt.org/directory",
+        "email": "ml-platform@example.com",
+        "replicas": 2,
+        "cpuMillis": 50,
+        "memoryMib": 128,
+    },
+}
+"""Parts that the organisation of the stack files may use as it is."""
+EVERYTHING: Final[dict[str, object]] = {
+    **PARTS,
+    "charts.neuron": {"repository": "oci://public.ecr.aws/neuron", "version": "1.10.0"},
+    "charts.efaDevicePlugin": {"repository": "https://aws.github.io/eks-charts", "version": "0.5.30"},
+    "accelerators.efa": [{"pool": "gpu", "zone": "us-east-1b"}],
+    "nodePools.1.role": "neuron",
+    "nodePools.1.instanceTypes": ["inf2.xlarge"],
+    "nodePools.3.instanceTypes": ["p4d.24xlarge", "p4de.24xlarge"],
+}
+"""What makes prod release every chart and add-on that the program knows, with every value that it may pass; its
+policies do not allow the instance types."""

@@ -13,34 +13,12 @@ from typing import Any, Final
 
 from tests.support.changes import record_changed
 from tests.support.objects import RELEASE, Release, as_release
-from tests.support.optional import EFS, LUSTRE, MOUNTPOINT
+from tests.support.optional import EVERYTHING
 from tests.support.recorded import STACKS, Recorded, record_program
 
 ADDON: Final = "aws:eks/addon:Addon"
 OWN_SCHEMA: Final = frozenset({"coredns", "metrics-server", "vpc-cni"})
 """Add-ons whose configuration follows no chart: only `aws eks describe-addon-configuration` knows what they take."""
-EVERYTHING: Final[dict[str, object]] = {
-    "charts.neuron": {"repository": "oci://public.ecr.aws/neuron", "version": "1.10.0"},
-    "charts.efaDevicePlugin": {"repository": "https://aws.github.io/eks-charts", "version": "0.5.30"},
-    "accelerators.efa": [{"pool": "gpu", "zone": "us-east-1b"}],
-    "nodePools.1.role": "neuron",
-    "nodePools.1.instanceTypes": ["inf2.xlarge"],
-    "nodePools.3.instanceTypes": ["p4d.24xlarge", "p4de.24xlarge"],
-    "monitoring.imageRegistry": "registry.example.com/mirror",
-    "storage.efs": EFS,
-    "storage.lustre": LUSTRE,
-    "storage.mountpoint": MOUNTPOINT,
-    "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
-    "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},
-    "domains.certificates": {
-        "directory": "https://acme-v02.api.letsencrypt.org/directory",
-        "email": "ml-platform@example.com",
-        "replicas": 2,
-        "cpuMillis": 50,
-        "memoryMib": 128,
-    },
-}
-"""What makes prod release every chart and add-on that the program knows, with every value that it may pass."""
 
 
 def everything() -> Recorded:

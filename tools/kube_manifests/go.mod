@@ -9,4 +9,5 @@ require (
 	github.com/prometheus-operator/prometheus-operator v0.93.1
 	sigs.k8s.io/external-dns v0.21.0
 	sigs.k8s.io/gateway-api v1.6.3
+	sigs.k8s.io/secrets-store-csi-driver v1.5.6
 )

@@ -16,6 +16,7 @@ POLICY: Final = "aws:iam/policy:Policy"
 KEY: Final = "aws:kms/key:Key"
 REPOSITORY: Final = "aws:ecr/repository:Repository"
 CLUSTER: Final = "aws:eks/cluster:Cluster"
+SECRET: Final = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a type token
 QUEUE: Final = "aws:sqs/queue:Queue"
 RULE: Final = "aws:cloudwatch/eventRule:EventRule"
 EC2: Final = "arn:{partition}:ec2:{region}:{account}:"

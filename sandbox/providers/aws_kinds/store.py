@@ -1,11 +1,11 @@
-"""S3, ECR and log groups."""
+"""S3, ECR, secrets and log groups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds.shared import BUCKET, REPOSITORY, side
-from sandbox.providers.kinds import Birth, Kind, arn, joined, together
+from sandbox.providers.aws_kinds.shared import BUCKET, REPOSITORY, SECRET, side
+from sandbox.providers.kinds import Birth, Kind, arn, fill, joined, together
 
 if TYPE_CHECKING:
     from sandbox.wire import Properties
@@ -27,6 +27,11 @@ def _repository(birth: Birth, id_: str) -> Properties:
         "registryId": place.account_id,
         "repositoryUrl": f"{place.account_id}.dkr.ecr.{place.region}.amazonaws.com/{id_}",
     }
+
+
+def _secret_arn(birth: Birth) -> str:
+    """The ARN of a secret ends in six characters that are drawn anew when one of the same name is made."""
+    return fill("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-", birth, "") + birth.hex(6, "secret")
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -54,6 +59,14 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": side(REPOSITORY, "repository", None, "policy"),
     "aws:ecr/repositoryPolicy:RepositoryPolicy": side(REPOSITORY, "repository"),
+    SECRET: Kind(
+        identify=_secret_arn,
+        compute=lambda _, id_: {"arn": id_},
+        immutable=frozenset({"name", "namePrefix"}),
+        autoname="name",
+        api=("secretsmanager", "CreateSecret", ""),
+    ),
+    "aws:secretsmanager/secretRotation:SecretRotation": side(SECRET, "secretId"),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         identify=joined("name"),
         compute=arn("arn:{partition}:logs:{region}:{account}:log-group:{id}"),
