@@ -44,7 +44,7 @@ class NamespaceSecrets(pulumi.ComponentResource):
     """Secrets and class; see the module for what is created. Needs the AWS and the cluster's provider."""
 
     def __init__(self, name: str, args: NamespaceSecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("slipway:tenancy:NamespaceSecrets", name, None, opts)
+        super().__init__("slipway:namespacesecrets:NamespaceSecrets", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         secrets = [self._create(secret) for secret in args.namespace.secrets]
