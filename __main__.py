@@ -26,12 +26,14 @@ from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
+from operations.teardown import orderly_end
 from settings.load import load_settings
 
 settings = load_settings()
 environment = settings.environment
 labels = Labels(environment)
 protect = environment.protect_data
+before_delete = orderly_end(environment, labels.cluster)
 
 aws_provider = aws.Provider(
     "aws",
@@ -62,6 +64,7 @@ network = Network(
         spec=settings.network,
         key_arn=key_arn,
         protect=protect,
+        before_delete=before_delete,
     ),
     opts=on_aws,
 )
@@ -139,6 +142,7 @@ karpenter = Karpenter(
         cluster=cluster.handle,
         pools=pools.handle,
         key_arn=key_arn,
+        before_delete=before_delete,
         monitor_crds=monitoring.handle.crds,
     ),
     opts=on_both,
@@ -165,6 +169,7 @@ load_balancing = LoadBalancing(
         cluster=cluster.handle,
         pools=pools.handle,
         log_bucket=store.handle.logs_bucket,
+        before_delete=before_delete,
     ),
     opts=on_both,
 )

@@ -68,7 +68,7 @@ class KarpenterArgs:
     """Managed groups; the controller runs on the system ones."""
     key_arn: pulumi.Output[str]
     """Key of the root volumes."""
-    before_controller_goes: pulumi.ResourceHook | None = None
+    before_delete: pulumi.ResourceHook
     """Runs before the controller is deleted, which alone ends its nodes."""
     monitor_crds: Ready
     """Definition of the ServiceMonitor that the controller's chart brings."""
@@ -108,7 +108,7 @@ class Karpenter(pulumi.ComponentResource):
             "karpenter",
             values,
             after=(crds, *granted, *interruptions.ready, *args.monitor_crds, *args.pools.system_ready),
-            before_delete=args.before_controller_goes,
+            before_delete=args.before_delete,
         )
         pools = tuple(
             self._create_pool(pool, profile.name, after=(crds, controller, *joined)) for pool in args.spec.pools

@@ -62,7 +62,7 @@ class LoadBalancingArgs:
     """Managed groups; the controller runs on the system ones."""
     log_bucket: pulumi.Input[str]
     """Bucket that accepts access logs; known to the caller only once it does."""
-    before_controller_goes: pulumi.ResourceHook | None = None
+    before_delete: pulumi.ResourceHook
     """Runs before the controller is deleted, which alone removes its load balancers."""
 
 
@@ -87,7 +87,7 @@ class LoadBalancing(pulumi.ComponentResource):
             parent=self,
             after=(*granted, *args.pools.system_ready),
             skip_crds=False,
-            before_delete=args.before_controller_goes,
+            before_delete=args.before_delete,
         )
         ingress_class = self._create_class(controller)
         self.handle = LoadBalancingHandle(ingress_class=INGRESS_CLASS, ready=(controller, ingress_class))

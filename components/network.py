@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import grants, hooks, iam
+from components import grants, iam
 from components.address_plan import AddressPlan, plan_addresses
 from components.firewall import ANYWHERE
 from components.handles import NetworkHandle
@@ -33,7 +33,7 @@ class NetworkArgs:
     """Key that encrypts the flow logs."""
     protect: bool
     """Whether the VPC refuses deletion."""
-    before_subnets_go: pulumi.ResourceHook | None = None
+    before_delete: pulumi.ResourceHook
     """Runs before a private subnet is deleted, in which the cluster's nodes had interfaces."""
 
 
@@ -159,7 +159,9 @@ class Network(pulumi.ComponentResource):
         name, labels = self._name, self._args.labels
         shared = next(iter(gateways.values()))
         discovery = {"kubernetes.io/role/internal-elb": "1", KARPENTER_DISCOVERY: labels.cluster}
-        emptied = pulumi.ResourceOptions(parent=self, hooks=hooks.before_delete(self._args.before_subnets_go))
+        emptied = pulumi.ResourceOptions(
+            parent=self, hooks=pulumi.ResourceHookBinding(before_delete=[self._args.before_delete])
+        )
         subnets: dict[str, aws.ec2.Subnet] = {}
         tables: dict[str, aws.ec2.RouteTable] = {}
         ready: list[pulumi.Resource] = []

@@ -9,7 +9,6 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components import hooks
 from components.labels import ROLE_LABEL
 from components.nodes import SYSTEM_TAINT
 from settings.model import PoolRole
@@ -69,7 +68,7 @@ def create_release(
         parent: The component.
         after: What has to exist before the chart's pods can run.
         skip_crds: Leave out the chart's folder `crds/`, which Helm installs once and never upgrades.
-        before_delete: What has to happen before the controller goes.
+        before_delete: Hook that waits until what the controller made is gone.
     """
     remote = chart.repository.startswith("oci://")
     return kubernetes.helm.v3.Release(
@@ -84,7 +83,11 @@ def create_release(
         atomic=True,
         cleanup_on_fail=True,
         timeout=RELEASE_SECONDS,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), hooks=hooks.before_delete(before_delete)),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(after),
+            hooks=pulumi.ResourceHookBinding(before_delete=[before_delete]) if before_delete else None,
+        ),
     )
 
 

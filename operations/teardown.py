@@ -1,9 +1,8 @@
 """An orderly end: what controllers made is gone before the controllers go, and addresses before their subnets.
 
-The engine runs these hooks before it deletes the resource that they are bound to; a hook that fails stops the deletion,
-and the next `pulumi destroy --run-program` goes on from there. Without `--run-program` the engine refuses to delete
-such a resource, so nobody leaves load balancers or instances behind by accident (Pulumi documentation, "Resource
-hooks").
+The engine runs the hook before it deletes a resource that it is bound to; a hook that fails stops the deletion, and the
+next `pulumi destroy --run-program` goes on from there. Without `--run-program` the engine refuses to delete such a
+resource, so nobody leaves load balancers or instances behind by accident (Pulumi documentation, "Resource hooks").
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pulumi
 from operations.remains import Remains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from settings.model import EnvironmentSpec
 
@@ -30,46 +29,44 @@ class RemainsError(Exception):
     """Something is left; the text says what, and how it goes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Teardown:
-    """Hooks for `pulumi.ResourceHookBinding(before_delete=…)`."""
+@dataclass(frozen=True, slots=True)
+class _Duty:
+    """What a controller has to remove before it goes."""
 
-    load_balancers: pulumi.ResourceHook
-    """For the load balancer controller: waits until the load balancers that it made are gone."""
-    nodes: pulumi.ResourceHook
-    """For Karpenter's controller: waits until the nodes that it started are gone."""
-    addresses: pulumi.ResourceHook
-    """For a subnet: deletes the interfaces that the VPC CNI left in it, which would keep the subnet."""
+    look: Callable[[Remains], list[str]]
+    what: str
+    remedy: str
 
-    @classmethod
-    def of(cls, environment: EnvironmentSpec, cluster: str) -> Teardown:
-        """The hooks of one environment; nothing is asked of AWS before the engine runs one."""
 
-        def connect() -> Remains:
-            return Remains.connect(cluster, environment.account_id, environment.region)
+_SUBNET: Final = "aws:ec2/subnet:Subnet"
+CONTROLLERS: Final[Mapping[str, _Duty]] = {
+    "karpenter": _Duty(Remains.nodes, "nodes of Karpenter", "delete its NodePools (kubectl delete nodepools --all)"),
+    "aws-load-balancer-controller": _Duty(
+        Remains.load_balancers,
+        "load balancers",
+        "delete the Ingresses, Gateways and Services of type LoadBalancer in the cluster",
+    ),
+}
+"""By the name of the controller's release."""
 
-        def load_balancers(_: pulumi.ResourceHookArgs) -> None:
-            wait_until_gone(
-                connect().load_balancers,
-                "load balancers",
-                "delete the Ingresses, Gateways and Services of type LoadBalancer in the cluster",
-            )
 
-        def nodes(_: pulumi.ResourceHookArgs) -> None:
-            wait_until_gone(
-                connect().nodes, "nodes of Karpenter", "delete its NodePools (kubectl delete nodepools --all)"
-            )
+def orderly_end(environment: EnvironmentSpec, cluster: str) -> pulumi.ResourceHook:
+    """Make the one hook of subnets and controllers; it asks nothing of AWS before a deletion.
 
-        def addresses(args: pulumi.ResourceHookArgs) -> None:
-            remains = connect()
+    A controller's release waits until what the controller made is gone. A subnet loses the interfaces that the VPC CNI
+    left in it, which would keep it. It is one hook because hooks that register side by side each start a gRPC server.
+    """
+
+    def before_delete(args: pulumi.ResourceHookArgs) -> None:
+        remains = Remains.connect(cluster, environment.account_id, environment.region)
+        if args.type == _SUBNET:
             for interface in remains.free_interfaces(args.id):
                 remains.ec2.delete_network_interface(NetworkInterfaceId=interface)
+        else:
+            duty = CONTROLLERS[(args.old_inputs or {})["name"]]
+            wait_until_gone(lambda: duty.look(remains), duty.what, duty.remedy)
 
-        return cls(
-            load_balancers=pulumi.ResourceHook("load-balancers-are-gone", load_balancers),
-            nodes=pulumi.ResourceHook("nodes-are-gone", nodes),
-            addresses=pulumi.ResourceHook("addresses-are-free", addresses),
-        )
+    return pulumi.ResourceHook("orderly-end", before_delete)
 
 
 def wait_until_gone(

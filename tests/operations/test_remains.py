@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.session import get_session
 
-from operations import orphans
+from operations import orphans, teardown
 from operations.remains import Remains, WrongAccountError
 from sandbox.account import empty_account, reached_by_default
+from sandbox.engine import Engine, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ACCOUNT, REGION, CLUSTER = "123456789012", "eu-central-1", "slipway-local"
 OURS, THEIRS = CLUSTER, "another"
@@ -105,3 +107,38 @@ def test_orphans_are_listed_by_stack(endpoint: str, capsys: pytest.CaptureFixtur
     assert "1 resources carry its tag" in capsys.readouterr().out
     assert orphans.main(["--stack", "prod"]) == 2
     assert "log in to 777788889999" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_a_destroy_stops_at_what_controllers_left_and_goes_on_when_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teardown, "PATIENCE_SECONDS", 0.0)
+    engine = Engine(tmp_path / "sandbox", "local")
+    engine.up()
+    with empty_account(ACCOUNT) as address:
+        with reached_by_default(address):
+            ec2 = client("ec2", engine.outputs()["region"].value)
+            (node,) = ec2.run_instances(
+                ImageId="ami-12345678",
+                MinCount=1,
+                MaxCount=1,
+                TagSpecifications=[
+                    {
+                        "ResourceType": "instance",
+                        "Tags": [
+                            {"Key": f"kubernetes.io/cluster/{OURS}", "Value": "owned"},
+                            {"Key": "karpenter.sh/nodepool", "Value": "burst-cpu"},
+                        ],
+                    }
+                ],
+            )["Instances"]
+        with pytest.raises(EngineError, match=r"1 nodes of Karpenter are left after 0 s: i-.*destroy again"):
+            engine.destroy(aws_endpoint=address)
+        left = {record.urn.rpartition("$")[2] for record in engine.world().all()}
+        assert "kubernetes:helm.sh/v3:Release::karpenter-controller" in left, "it alone ends its nodes"
+        assert "aws:eks/cluster:Cluster::cluster-control-plane-eksCluster" in left
+        with reached_by_default(address):
+            ec2.terminate_instances(InstanceIds=[node["InstanceId"]])
+        engine.destroy(aws_endpoint=address)
+    assert engine.world().all() == []
