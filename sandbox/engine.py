@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import yaml
 from pulumi import automation
-from pulumi.runtime._callbacks import _CallbackServicer  # pyright: ignore[reportPrivateUsage] - nothing public ends them
 
 from sandbox import checkpoint
 from sandbox.account import empty_account, reached_by_default
+from sandbox.callbacks import Callbacks
 from sandbox.providers.aws import FOLDER_VARIABLE
 from sandbox.world import World
 
@@ -117,26 +117,6 @@ def platform_program() -> None:
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
-_PAST_SERVERS: Final[list[_CallbackServicer]] = []
-"""Servers of runs that are over. They are kept: when the last one goes, gRPC takes down what the next one stands on."""
-
-
-def _alone(program: Callable[[], None]) -> Callable[[], None]:
-    """Lets a program run after others in one process.
-
-    At the end of a run the SDK stops the servers of hooks and transforms of every run so far. Each belongs to the event
-    loop of its own run, which is closed by then: stopping it again from another one fails, or crashes the interpreter.
-    """
-
-    def run() -> None:
-        servers = _CallbackServicer._servicers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
-        _PAST_SERVERS.extend(servers)
-        servers.clear()
-        program()
-
-    return run
-
-
 class Engine:
     """One stack on the real engine, in one folder."""
 
@@ -149,7 +129,8 @@ class Engine:
         program: Callable[[], None] = platform_program,
     ) -> None:
         self.folder, self.stack = folder, stack
-        self._program = _alone(program)
+        self._program = program
+        self._callbacks: Callbacks | None = None
         self._lay_out(stack_file or ROOT / f"Pulumi.{stack}.yaml")
         checkpoint.mend(self.state_file)
         self._stack = self._open()
@@ -223,6 +204,9 @@ class Engine:
         except automation.CommandError as error:
             if not outcome.mandatory:
                 raise EngineError(_readable(outcome.errors) or str(error)) from error
+        finally:
+            if self._callbacks is not None:
+                self._callbacks.stop()
         return outcome
 
     def outputs(self) -> Mapping[str, automation.OutputValue]:
@@ -288,7 +272,11 @@ class Engine:
             env_vars=environment,
             pulumi_command=_command(),
         )
-        return automation.create_or_select_stack(self.stack, project_name=PROJECT, program=self._program, opts=options)
+        return automation.create_or_select_stack(self.stack, project_name=PROJECT, program=self._run, opts=options)
+
+    def _run(self) -> None:
+        self._callbacks = Callbacks.install()
+        self._program()
 
 
 class _Listener:

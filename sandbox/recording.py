@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import concurrent.futures
-import contextvars
 import importlib.metadata
 import json
 import os
@@ -44,6 +42,7 @@ from pulumi.runtime.proto import (
 )
 from pulumi.runtime.stack import run_in_stack
 
+from sandbox.callbacks import ProgramLoop
 from sandbox.chaos import Chaos
 from sandbox.engine import PROJECT, ROOT
 from sandbox.providers.aws import AwsBackend
@@ -54,14 +53,13 @@ from sandbox.wire import OUTPUT, SECRET, SIGNATURE, Json, Properties, to_python,
 from sandbox.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sandbox.providers.kinds import Kind
     from sandbox.providers.resources import ResourceBackend
 
 _Request: TypeAlias = resource_pb2.RegisterResourceRequest
 _Response: TypeAlias = resource_pb2.RegisterResourceResponse
-_T = TypeVar("_T")
 _M = TypeVar("_M", bound=mocks.MockMonitor)
 
 ROOT_TYPE: Final = "pulumi:pulumi:Stack"
@@ -98,12 +96,11 @@ class _Monitor(mocks.MockMonitor):
         self._backends: dict[str, ResourceBackend] = {}
         self._world = World(Path(":memory:"))
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._context: contextvars.Context | None = None
+        self._program: ProgramLoop | None = None
 
     def begin(self) -> None:
         """Remember the program's event loop, on which the remote component is built."""
-        self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
+        self._program = ProgramLoop()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """The URN that the engine would give."""
@@ -234,7 +231,9 @@ class _Monitor(mocks.MockMonitor):
             built = servicer.provider.construct(request.name, request.type, inputs, options)
             return await servicer._construct_response(built)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - likewise
 
-        built = self._on_loop(build)
+        if self._program is None:
+            raise RecordingError("the program has not begun")
+        built = self._program.run(build)
         with self._lock:
             self.held[urn]["outputs"] = _plain(built.state)
             self._answers[urn] = built.state
@@ -244,21 +243,6 @@ class _Monitor(mocks.MockMonitor):
             object=built.state,
             propertyDependencies={name: edges(urns=each.urns) for name, each in built.stateDependencies.items()},
         )
-
-    def _on_loop(self, build: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        if self._loop is None or self._context is None:
-            raise RecordingError("the program has not begun")
-        done = concurrent.futures.Future[_T]()
-
-        async def run() -> None:
-            try:
-                done.set_result(await build())
-            except Exception as error:  # noqa: BLE001 - the waiting thread raises it
-                done.set_exception(error)
-
-        loop = self._loop
-        loop.call_soon_threadsafe(lambda: loop.create_task(run()), context=self._context)
-        return done.result()
 
 
 def record(
