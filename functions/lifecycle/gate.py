@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from lifecycle.training_log import REPORTED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-METRICS_KEY = "binary_classification_metrics"
-"""Group of an evaluation that SageMaker Model Monitor and the Model Registry use for two classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +23,14 @@ class Decision:
 
 
 def metric_values(evaluation: object) -> dict[str, float]:
-    """Metrics of an evaluation document `{"binary_classification_metrics": {"auc": {"value": 0.75, …}, …}}`.
+    """Metrics of an evaluation document, such as `{"binary_classification_metrics": {"auc": {"value": 0.75, …}, …}}`.
 
     Entries that hold no number are left out: whoever needs one of them will miss it by name.
 
     Source: Amazon SageMaker Developer Guide, "Model quality metrics", JSON schema of a monitoring report.
     """
-    group = _child(evaluation, METRICS_KEY)
-    values = {name: _child(entry, "value") for name, entry in _items(group)}
+    groups = [_child(evaluation, reported.group) for reported in REPORTED.values()]
+    values = {name: _child(entry, "value") for group in groups for name, entry in _items(group)}
     return {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
 
 

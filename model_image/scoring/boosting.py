@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xgboost
 
+from scoring import contract, devices, targets
 from scoring.checkpoint import Checkpoint
-from scoring.contract import XGBOOST_VERSION
+from scoring.contract import BINARY, XGBOOST_VERSION
 from scoring.errors import AlgorithmError, PlatformError
+from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +33,9 @@ if TYPE_CHECKING:
     from scoring.hyperparameters import Hyperparameters
     from scoring.stop import StopSignal
 
+    Labels = NDArray[np.float32]
     # Features of shape (rows, features), and labels of shape (rows,).
-    Samples = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-METRICS = ("auc", "logloss")
-STOPPING_METRIC = "logloss"
-"""Early stopping waits for it to fall."""
+    Samples = tuple[NDArray[np.float32], Labels]
 
 COLLECTIVE_SOURCE = "src/collective/"
 """Where, by the text of XGBoost's errors, those come from that are about other hosts."""
@@ -63,7 +62,7 @@ def threads(settings: Hyperparameters) -> int:
 
 
 def fit(settings: Hyperparameters, schema: Schema, train: Samples, validation: Samples, around: Surroundings) -> bytes:
-    """Boost until the validation log loss stops falling, and keep the best rounds only.
+    """Boost until the validation loss stops falling, and keep the best rounds only.
 
     Returns:
         The model as UBJSON. It holds no rounds after the best one, so that every reader predicts the same.
@@ -80,7 +79,7 @@ def fit(settings: Hyperparameters, schema: Schema, train: Samples, validation: S
     try:
         known = _matrix(train, schema, settings)
         unseen = _matrix(validation, schema, settings, ref=known)
-        weight = _positive_weight(settings, train[1], around.hosts)
+        weight = _weigh(settings, known, train[1], around.hosts)
         with around.stop.deferred():
             run = _Run(settings, known, unseen, weight, start)
             _boost(run, settings, around)
@@ -107,11 +106,15 @@ def _matrix(
     )
 
 
-def _positive_weight(settings: Hyperparameters, labels: NDArray[np.float32], hosts: Hosts) -> float:
+def _weigh(settings: Hyperparameters, train: xgboost.QuantileDMatrix, labels: Labels, hosts: Hosts) -> float:
+    """Weigh the classes: of two, by the weight of the ones, which is returned; of more, row by row."""
     if settings.class_weight != "balanced":
         return settings.scale_pos_weight
-    negatives, positives = hosts.sum(np.array([np.sum(labels == 0), np.sum(labels == 1)], dtype=np.float64))
-    return float(negatives / positives)
+    if settings.objective == BINARY:
+        zeros, ones = hosts.sum(np.bincount(labels.astype(np.intp), minlength=2).astype(np.float64))
+        return float(zeros / ones)
+    train.set_weight(targets.balanced(labels, settings.num_class, hosts)[labels.astype(np.intp)])
+    return 1.0
 
 
 def _boost(run: _Run, settings: Hyperparameters, around: Surroundings) -> None:
@@ -142,24 +145,28 @@ class _Run:
         start: Checkpoint | None,
     ) -> None:
         params: list[tuple[str, object]] = [*settings.xgboost_params().items(), ("nthread", threads(settings))]
-        params += [("scale_pos_weight", positive_weight), ("seed_per_iteration", True)]
-        params += [("eval_metric", metric) for metric in METRICS]
+        params += [("seed_per_iteration", True), ("device", devices.choose(settings.device))]
+        if settings.objective == BINARY:
+            params += [("scale_pos_weight", positive_weight)]
+        task = TASKS[settings.objective]
+        params += [("eval_metric", metric) for metric in task.progress]
         model = bytearray(start.model) if start else None
         self._booster = xgboost.Booster(params, [train, validation], model_file=model)
         self._train, self._validation = train, validation
         self._most, self._patience = settings.num_round, settings.early_stopping_rounds
-        self.history: dict[str, list[float]] = dict(start.history) if start else {name: [] for name in METRICS}
+        self.history: dict[str, list[float]] = dict(start.history) if start else {name: [] for name in task.progress}
         """Validation metrics, one value a round."""
+        self._losses = self.history[task.stopping]
 
     @property
     def rounds(self) -> int:
         """Finished rounds."""
-        return len(self.history[STOPPING_METRIC])
+        return len(self._losses)
 
     @property
     def best(self) -> int:
-        """The first round, from 0, with the least log loss."""
-        return int(np.argmin(self.history[STOPPING_METRIC]))
+        """The first round, from 0, with the least loss."""
+        return int(np.argmin(self._losses))
 
     @property
     def finished(self) -> bool:
@@ -219,6 +226,6 @@ class _Progress:
             self._print(run)
 
     def _print(self, run: _Run) -> None:
-        scores = (f"validation-{name}={values[-1]:.4f}" for name, values in run.history.items())
-        self._log(f"[{run.rounds - 1}] {' '.join(scores)}")
+        latest = {name: values[-1] for name, values in run.history.items()}
+        self._log(f"[{run.rounds - 1}] {contract.metric_words('validation', latest)}")
         self._last, self._shown = time.monotonic(), run.rounds

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scoring import artifact, compare, features
+from scoring.document import Document
 from scoring.errors import UserError, summarize
 from scoring.predictor import Predictor
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from scoring.artifact import Artifact
     from scoring.dataset import Table
+    from scoring.hyperparameters import Hyperparameters
+    from scoring.tasks import Task
 
 ARCHIVE = "model.tar.gz"
 FILES = frozenset({*artifact.PAYLOAD, artifact.MANIFEST})
@@ -41,28 +44,32 @@ class Champion:
     rows: NDArray[np.float32]
     """In the champion's own encoding, shape (rows, its features)."""
 
-    def against(self, labels: NDArray[np.float32], challenger: NDArray[np.float32], seed: int) -> dict[str, object]:
+    def against(
+        self, task: Task, labels: NDArray[np.float32], challenger: NDArray[np.float32], seed: int
+    ) -> dict[str, object]:
         """Compare the new model with this one; the result is a part of ``evaluation.json``.
 
         Args:
-            labels: 0 or 1, shape (rows,).
-            challenger: The new model's probabilities for the same rows.
+            task: What both have learnt.
+            labels: Shape (rows,).
+            challenger: The new model's predictions for the same rows.
             seed: Decides the bootstrap's samples.
         """
-        probabilities = Predictor(self.model.model, self.model.schema).predict(self.rows)
-        return {"manifest_sha256": self.model.digest, **compare.compare(labels, probabilities, challenger, seed)}
+        predictions = Predictor(self.model.model, self.model.schema).predict(self.rows)
+        return {"manifest_sha256": self.model.digest, **compare.compare(task, labels, predictions, challenger, seed)}
 
 
-def load(folder: Path, scratch: Path, table: Table) -> Champion:
+def load(folder: Path, scratch: Path, table: Table, settings: Hyperparameters) -> Champion:
     """Read and verify the champion and encode the rows for it; XGBoost is not called.
 
     Args:
         folder: The channel.
         scratch: Folder in which the archive may be unpacked for a moment.
         table: Rows to judge by; it needs the champion's features, and may have more columns.
+        settings: Of the new model; both must have learnt the same.
 
     Raises:
-        UserError: the channel holds no model that this image can read, or the rows lack one of its features.
+        UserError: the channel holds no model that this image can read, or one that cannot be compared.
     """
     try:
         with _directory(folder, scratch) as directory:
@@ -70,6 +77,10 @@ def load(folder: Path, scratch: Path, table: Table) -> Champion:
     except UserError as error:
         raise UserError(f"channel {folder.name!r}: {error}") from None
     problems = [
+        f"the champion was trained with {name} {theirs!r}, this job with {ours!r}; remove the channel {folder.name!r}"
+        for name, theirs, ours in _differences(model, settings)
+    ]
+    problems += [
         f"channel {table.channel!r} lacks column {name!r}, which the champion reads; remove the channel {folder.name!r}"
         for name in model.schema.names
         if name not in table.columns
@@ -77,6 +88,12 @@ def load(folder: Path, scratch: Path, table: Table) -> Champion:
     if problems:
         raise UserError(summarize(problems))
     return Champion(model, features.matrix(table, model.schema))
+
+
+def _differences(model: Artifact, settings: Hyperparameters) -> list[tuple[str, object, object]]:
+    theirs = Document(artifact.MANIFEST, model.provenance["hyperparameters"]).values
+    pairs = [(name, theirs.get(name), getattr(settings, name)) for name in ("objective", "num_class")]
+    return [(name, old, new) for name, old, new in pairs if (old or 0) != new]  # older jobs have no num_class
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoring import document
@@ -26,14 +27,33 @@ SHARDED = "ShardedByS3Key"
 
 CONTENT_TYPE = "ContentType"
 
-LIBSVM_TYPES = ("text/libsvm", "libsvm")
+INPUT_MODE = "TrainingInputMode"
+FAST_FILE = "FastFile"
 
-SUFFIXES = {True: ".libsvm", False: ".csv"}
-"""Of part files, by whether they are in LIBSVM's format."""
+
+class Format(enum.Enum):
+    """What part files are: the content types that say so, the one for messages first, and the end of the names."""
+
+    CSV = (("text/csv", "csv", "", None), ".csv")
+    LIBSVM = (("text/libsvm", "libsvm"), ".libsvm")
+    PARQUET = (("application/x-parquet", "parquet"), ".parquet")
+
+    @property
+    def content_types(self) -> tuple[str | None, ...]:
+        """Values of ``ContentType``."""
+        return self.value[0]
+
+    @property
+    def suffix(self) -> str:
+        """End of the part files' names."""
+        return self.value[1]
+
+
+FORMATS = {content_type: known for known in Format for content_type in known.content_types}
 
 ALLOWED = {
-    "TrainingInputMode": ("File", "FastFile"),
-    CONTENT_TYPE: ("text/csv", "csv", "", None, *LIBSVM_TYPES),
+    INPUT_MODE: ("File", FAST_FILE),
+    CONTENT_TYPE: tuple(FORMATS),
     "CompressionType": ("None", "", None),
     "RecordWrapperType": ("None", "", None),
     DISTRIBUTION: ("FullyReplicated", SHARDED, "", None),
@@ -55,13 +75,9 @@ class Channel:
     """Files of the channel that are not of its format, by their path below its folder."""
     sharded: bool = False
     """Every host has other part files; otherwise all have the same."""
-    libsvm: bool = False
-    """The part files are in LIBSVM's format; otherwise CSV."""
-
-    @property
-    def suffix(self) -> str:
-        """End of the part files' names."""
-        return SUFFIXES[self.libsvm]
+    format: Format = Format.CSV
+    streamed: bool = False
+    """The files lie in S3, and every byte that is read is fetched: they are to be read once, from start to end."""
 
 
 def find(config: Path, data: Path) -> dict[str, Channel]:
@@ -89,11 +105,17 @@ def find(config: Path, data: Path) -> dict[str, Channel]:
     for name, one in settings.items():
         problems += _unreadable(name, one)
     sharded = {name for name, one in settings.items() if one.values.get(DISTRIBUTION) == SHARDED}
-    sparse = {name for name, one in settings.items() if one.values.get(CONTENT_TYPE) in LIBSVM_TYPES}
+    formats = {name: _format(one) for name, one in settings.items() if name in DATA}
+    streamed = {name for name, one in settings.items() if one.values.get(INPUT_MODE) == FAST_FILE}
     used = [name for name in DATA if name in REQUIRED or name in configured.values]
-    channels = {name: _list(name, data / name, sharded=name in sharded, libsvm=name in sparse) for name in used}
+    channels = {
+        name: replace(
+            _list(name, data / name, formats.get(name, Format.CSV)), sharded=name in sharded, streamed=name in streamed
+        )
+        for name in used
+    }
     problems += [
-        f"channel {name!r} holds no *{channel.suffix} file ({data / name})"
+        f"channel {name!r} holds no *{channel.format.suffix} file ({data / name})"
         for name, channel in channels.items()
         if name in configured.values and not channel.files
     ]
@@ -101,8 +123,8 @@ def find(config: Path, data: Path) -> dict[str, Channel]:
         f"channel {name!r}: {DISTRIBUTION} is {SHARDED!r}; only {TRAIN!r} may be sharded"
         for name in sorted(sharded - {TRAIN})
     ]
-    if sparse and not sparse.issuperset(used):
-        problems.append(f"channels {', '.join(used)}: all must be {ALLOWED[CONTENT_TYPE][0]}, or all {LIBSVM_TYPES[0]}")
+    if Format.LIBSVM in formats.values() and len(set(formats.values())) > 1:
+        problems.append(f"channels {', '.join(used)}: all or none must be {Format.LIBSVM.content_types[0]}")
     if problems:
         raise UserError(summarize(problems))
     return channels
@@ -117,12 +139,20 @@ def _unreadable(name: str, settings: Document) -> list[str]:
 
 
 def _shown(key: str) -> str:
-    return f"{ALLOWED[key][0]} and {LIBSVM_TYPES[0]}" if key == CONTENT_TYPE else str(ALLOWED[key][0])
+    if key != CONTENT_TYPE:
+        return str(ALLOWED[key][0])
+    *others, last = (str(known.content_types[0]) for known in Format)
+    return f"{', '.join(others)} and {last}"
 
 
-def _list(name: str, folder: Path, *, sharded: bool, libsvm: bool) -> Channel:
+def _format(settings: Document) -> Format:
+    content_type = settings.values.get(CONTENT_TYPE)
+    return FORMATS.get(content_type, Format.CSV) if isinstance(content_type, str) else Format.CSV
+
+
+def _list(name: str, folder: Path, kind: Format) -> Channel:
     """List a channel; File mode keeps the folders below the channel's prefix."""
     entries = sorted(entry for entry in folder.rglob("*") if entry.is_file()) if folder.is_dir() else []
-    files = tuple(entry for entry in entries if entry.suffix == SUFFIXES[libsvm])
+    files = tuple(entry for entry in entries if entry.suffix == kind.suffix)
     ignored = tuple(str(entry.relative_to(folder)) for entry in entries if entry not in files)
-    return Channel(name, files, ignored, sharded, libsvm)
+    return Channel(name, files, ignored, format=kind)

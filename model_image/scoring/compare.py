@@ -1,9 +1,9 @@
 """Champion against challenger on the same rows: how large the difference is, and whether it can be chance.
 
-The areas under the ROC curves are compared by DeLong's test for correlated curves; the log losses, means over rows,
-by a paired bootstrap. Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated
-receiver operating characteristic curves" (Biometrics 44, 1988), with the midrank form of Sun and Xu (IEEE Signal
-Processing Letters 21, 2014); Efron and Tibshirani, "An Introduction to the Bootstrap", chapters 13 and 16.
+The areas under the ROC curves are compared by DeLong's test for correlated curves; means over rows, such as the log
+loss, by a paired bootstrap. Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more
+correlated receiver operating characteristic curves" (Biometrics 44, 1988), with the midrank form of Sun and Xu (IEEE
+Signal Processing Letters 21, 2014); Efron and Tibshirani, "An Introduction to the Bootstrap", chapters 13 and 16.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.evaluate import row_losses
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from scoring.tasks import Task
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -45,6 +45,7 @@ class Comparison:
 
 
 def compare(
+    task: Task,
     labels: NDArray[np.floating],
     champion: NDArray[np.floating],
     challenger: NDArray[np.floating],
@@ -53,14 +54,16 @@ def compare(
     """Compare two models by metric.
 
     Args:
-        labels: 0 or 1, both occurring, shape (rows,).
-        champion: Its probabilities, shape (rows,).
-        challenger: Its probabilities for the same rows.
+        task: What both have learnt.
+        labels: Shape (rows,); of a binary task both occur.
+        champion: Its predictions, shape (rows,), or (rows, classes).
+        challenger: Its predictions for the same rows.
         seed: Decides the bootstrap's samples.
     """
-    both = {
-        "auc": delong(labels, champion, challenger),
-        "log_loss": paired_bootstrap(row_losses(labels, champion), row_losses(labels, challenger), seed),
+    both = {name: test(labels, champion, challenger) for name, test in task.comparisons.items()}
+    both |= {
+        name: paired_bootstrap(losses(labels, champion), losses(labels, challenger), seed)
+        for name, losses in task.row_losses.items()
     }
     return {name: asdict(comparison) for name, comparison in both.items()}
 

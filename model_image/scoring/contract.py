@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from scoring.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scoring.document import Document
 
 XGBOOST_VERSION = "3.2.0"
@@ -20,8 +22,27 @@ IMAGE_CONTRACT = 2
 SCHEMA_VERSION = 1
 """Version of ``schema.json``."""
 
-OBJECTIVES = ("binary:logistic",)
+BINARY, MULTICLASS, REGRESSION = OBJECTIVES = ("binary:logistic", "multi:softprob", "reg:squarederror")
 """Learning objectives that this image trains, evaluates and serves."""
+
+MAX_CLASSES = 1000
+"""Of one model; more are more likely a quantity or an identifier."""
+
+
+FIXED_POINT_FROM, FIXED_POINT_BELOW = 1e-3, 1e9
+"""Metrics of other magnitudes are printed with an exponent."""
+
+
+def metric_words(prefix: str, values: Mapping[str, float]) -> str:
+    """Give metrics as the log has them, ``validation-auc=0.7421 validation-logloss=0.5432``.
+
+    SageMaker reads them by regular expressions, those of ``lifecycle.training_log``.
+    """
+    return " ".join(f"{prefix}-{name}={_shown(value)}" for name, value in values.items())
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4f}" if value == 0 or FIXED_POINT_FROM <= abs(value) < FIXED_POINT_BELOW else f"{value:.4e}"
 
 
 class Kind(enum.StrEnum):

@@ -1,16 +1,19 @@
-"""CSV part files to columns: every column is dictionary-encoded, so that each distinct text is read only once."""
+"""CSV part files to columns: every column is dictionary-encoded, so that each distinct text is parsed only once."""
 
 from __future__ import annotations
 
+import bisect
 import csv
-import hashlib
+import io
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoring.channels import Format
 from scoring.errors import UserError
+from scoring.streams import BLOCK_BYTES, DigestedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +33,7 @@ class Column:
 
     name: str
     texts: tuple[str, ...]
-    """Distinct cells in order of appearance."""
+    """Distinct cells."""
     codes: NDArray[np.int32]
     """Shape (rows,)."""
 
@@ -46,8 +49,9 @@ class Part:
     path: Path
     rows: int
     sha256: str
-    header: bool = True
-    """It is CSV; otherwise every line is a row."""
+    format: Format = Format.CSV
+    groups: tuple[int, ...] = ()
+    """Rows of each row group of a Parquet file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +70,27 @@ class Table:
         return sum(part.rows for part in self.parts)
 
     def where(self, row: int) -> str:
-        """Tell file and line, from 1, of a data row, from 0; it reads the file again, for messages only."""
+        """Tell the file and the place in it of a data row, from 0.
+
+        It is a line, from 1, for which a CSV file is read again, since this is for messages only; or the row, from 1,
+        and the row group, from 0, of a Parquet file.
+        """
         for part in self.parts:
-            if row < part.rows and not part.header:
-                return f"{self.channel}/{part.path.name} line {row + 1}"
             if row < part.rows:
-                with part.path.open(encoding="utf-8-sig", newline="") as stream:
-                    reader = csv.reader(stream, strict=True)
-                    next(itertools.islice(reader, row, None))  # the header and the rows before
-                    return f"{self.channel}/{part.path.name} line {reader.line_num + 1}"
+                return f"{self.channel}/{part.path.name} {_place(part, row)}"
             row -= part.rows
         raise IndexError(row)
+
+
+def _place(part: Part, row: int) -> str:
+    if part.format is Format.LIBSVM:
+        return f"line {row + 1}"
+    if part.format is Format.PARQUET:
+        return f"row {row + 1} (row group {bisect.bisect(list(itertools.accumulate(part.groups)), row)})"
+    with part.path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, strict=True)
+        next(itertools.islice(reader, row, None))  # the header and the rows before
+        return f"line {reader.line_num + 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,54 +132,59 @@ def read(channel: Channel) -> Table:
     parts: list[Part] = []
     for path in channel.files:
         place = f"{channel.name}/{path.name}"
-        chunks = _chunks(path, place)
-        found = next(chunks).rows[0]
-        if not encoders:
-            header, encoders = found, [_Encoder(name) for name in _checked(found, place)]
-        elif found != header:
-            raise UserError(
-                f"{place} line 1: the header differs from {channel.files[0].name}: {_differs(header, found)}"
-            )
-        rows = sum(_encode(chunk, encoders, place) for chunk in chunks)
-        with path.open("rb") as stream:
-            parts.append(Part(path, rows, hashlib.file_digest(stream, "sha256").hexdigest()))
+        raw = DigestedFile(path)
+        with io.BufferedReader(raw, BLOCK_BYTES) as stream:
+            chunks = _chunks(stream, place)
+            found = next(chunks).rows[0]
+            if not encoders:
+                header, encoders = check_names(found, f"{place} line 1"), [_Encoder(name) for name in found]
+            elif found != header:
+                difference = differs(header, found)
+                raise UserError(f"{place} line 1: the header differs from {channel.files[0].name}: {difference}")
+            rows = sum(_encode(chunk, encoders, place) for chunk in chunks)
+            parts.append(Part(path, rows, raw.sha256))
     if not sum(part.rows for part in parts):
         raise UserError(f"channel {channel.name!r}: no data rows below the header")
     return Table(channel.name, {encoder.name: encoder.column() for encoder in encoders}, tuple(parts), channel.sharded)
 
 
-def _checked(header: list[str], place: str) -> list[str]:
-    if not header:
-        raise UserError(f"{place} line 1: expected a header row, found nothing")
-    for position, name in enumerate(header):
+def check_names(names: list[str], place: str) -> list[str]:
+    """Give the names of columns if they can be told apart.
+
+    Raises:
+        UserError: naming the place and the column.
+    """
+    if not names:
+        raise UserError(f"{place}: expected a header row, found nothing")
+    for position, name in enumerate(names):
         if not name.strip():
-            raise UserError(f"{place} line 1: column {position + 1} has no name")
-        if name in header[:position]:
-            raise UserError(f"{place} line 1: column {name!r} appears twice")
-    return header
+            raise UserError(f"{place}: column {position + 1} has no name")
+        if name in names[:position]:
+            raise UserError(f"{place}: column {name!r} appears twice")
+    return names
 
 
-def _differs(expected: list[str], found: list[str]) -> str:
+def differs(expected: list[str], found: list[str]) -> str:
+    """Tell how one list of column names differs from another."""
     missing, extra = [n for n in expected if n not in found], [n for n in found if n not in expected]
     if not missing and not extra:
         return "same columns in another order"
     return "; ".join(f"{word} {', '.join(names)}" for word, names in (("without", missing), ("with", extra)) if names)
 
 
-def _chunks(path: Path, place: str) -> Iterator[_Chunk]:
+def _chunks(stream: io.BufferedReader[DigestedFile], place: str) -> Iterator[_Chunk]:
     """Give the header as a chunk of its own (an empty row if there is none), then the data rows."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
-        try:
-            yield _Chunk(0, [next(reader, list[str]())])
+    reader = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
+    try:
+        yield _Chunk(0, [next(reader, list[str]())])
+        line = reader.line_num
+        while rows := list(itertools.islice(reader, CHUNK_ROWS)):
+            yield _Chunk(line, rows)
             line = reader.line_num
-            while rows := list(itertools.islice(reader, CHUNK_ROWS)):
-                yield _Chunk(line, rows)
-                line = reader.line_num
-        except csv.Error as error:
-            raise UserError(f"{place} line {reader.line_num}: not valid CSV: {error}") from None
-        except UnicodeDecodeError as error:
-            raise UserError(f"{place} after line {reader.line_num}: not UTF-8 text: {error.reason}") from None
+    except csv.Error as error:
+        raise UserError(f"{place} line {reader.line_num}: not valid CSV: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place} after line {reader.line_num}: not UTF-8 text: {error.reason}") from None
 
 
 def _encode(chunk: _Chunk, encoders: list[_Encoder], place: str) -> int:

@@ -1,4 +1,4 @@
-"""Columns to what XGBoost takes: the schema of the training data, float32 matrices and 0/1 labels."""
+"""Columns to what XGBoost takes: the schema of the training data, and float32 matrices."""
 
 from __future__ import annotations
 
@@ -134,28 +134,3 @@ def _encode(column: Column, feature: Feature) -> tuple[NDArray[np.float32], dict
             bad[code] = "is not a number"
     encoded = to_float32(values)
     return encoded, bad | {int(code): "is beyond the range of float32" for code in np.flatnonzero(np.isinf(encoded))}
-
-
-def labels(table: Table, label: str) -> NDArray[np.float32]:
-    """Give the labels, shape (rows,), each 0 or 1.
-
-    Raises:
-        UserError: a label is something else, with file and line, or only one class occurs.
-    """
-    column = table.columns[label]
-    values = np.array([_label(text) for text in column.texts], dtype=np.float32)
-    problems = [
-        f"{place}, column {label!r}: expected 0 or 1, found {column.texts[code]!r}"
-        for code in np.flatnonzero(np.isnan(values))
-        for place in (table.where(column.first_row(int(code))),)
-    ]
-    if not problems and len(np.unique(values)) == 1:
-        problems = [f"channel {table.channel!r}: every label is {values[0]:g}; both 0 and 1 must occur"]
-    if problems:
-        raise UserError(summarize(problems))
-    return values[column.codes]
-
-
-def _label(text: str) -> float:
-    value = number(text) if _is_number(text) else np.nan
-    return value if value in (0.0, 1.0) else np.nan

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from scoring.contract import OBJECTIVES
+from scoring import devices
+from scoring.contract import BINARY, MAX_CLASSES, MULTICLASS, OBJECTIVES, REGRESSION
 from scoring.document import suggestion
 from scoring.errors import UserError, summarize
 
@@ -26,12 +27,14 @@ class Hyperparameters:
 
     label: str
     """Name of the column to predict."""
-    objective: str = "binary:logistic"
+    objective: str = BINARY
     """Learning objective."""
+    num_class: int = 0
+    """Classes of ``multi:softprob``; 0 takes those that occur in the training labels."""
     num_round: int = 200
     """Most boosting rounds; early stopping may keep fewer."""
     early_stopping_rounds: int = 20
-    """Rounds without a better validation log loss after which training stops; 0 never stops early."""
+    """Rounds without a better validation metric (log loss, or RMSE) after which training stops; 0 never stops early."""
     max_depth: int = 6
     """Deepest level of a tree."""
     eta: float = 0.1
@@ -48,12 +51,14 @@ class Hyperparameters:
     """Most histogram bins per feature."""
     seed: int = 0
     """Seed of every random choice; the same seed, data and thread count give the same model bytes."""
+    device: str = devices.AUTO
+    """``cuda`` takes an NVIDIA GPU, ``auto`` one that is there; only equal devices give the same model bytes."""
     nthread: int = 0
     """Threads; 0 takes every core that this process may use."""
     scale_pos_weight: float = 1.0
-    """Weight of a row labelled 1; a row labelled 0 weighs 1. Other than 1 it shifts the probabilities."""
+    """Weight of a row labelled 1, of two classes; one labelled 0 weighs 1. Other than 1 it shifts the probabilities."""
     class_weight: str = "none"
-    """``balanced`` gives both classes the same total weight, in place of ``scale_pos_weight``."""
+    """``balanced`` gives all classes the same total weight, in place of ``scale_pos_weight``."""
     checkpoint_rounds: int = 10
     """Rounds between two checkpoints, at most."""
     checkpoint_seconds: float = 30.0
@@ -64,8 +69,9 @@ class Hyperparameters:
     """Categorical columns, separated by commas, whose values are evaluated one by one."""
 
     def xgboost_params(self) -> dict[str, str | int | float]:
-        """Give the parameters for XGBoost; rounds, early stopping, threads and class weights are the caller's."""
+        """Give the parameters for XGBoost; the rest of them, such as the rounds, is the caller's."""
         own = ("objective", "max_depth", "eta", "subsample", "colsample_bytree", "min_child_weight", "reg_lambda")
+        own += ("num_class",) if self.objective == MULTICLASS else ()
         return {name: getattr(self, name) for name in (*own, "max_bin", "seed")} | {"tree_method": "hist"}
 
 
@@ -143,6 +149,7 @@ def _name(text: str) -> str:
 PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "label": _name,
     "objective": Choice(OBJECTIVES),
+    "num_class": Whole(0, MAX_CLASSES),
     "num_round": Whole(1, 10_000),
     "early_stopping_rounds": Whole(0, 10_000),
     "max_depth": Whole(1, 32),
@@ -153,6 +160,7 @@ PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "reg_lambda": Real(0),
     "max_bin": Whole(2, 65_536),
     "seed": Whole(0, 2**31 - 1),
+    "device": Choice(devices.CHOICES),
     "nthread": Whole(0, 1024),
     "scale_pos_weight": Real(0, low_allowed=False),
     "class_weight": Choice(("none", "balanced")),
@@ -186,11 +194,28 @@ def parse(values: Mapping[str, object]) -> Hyperparameters:
                 problems.append(f"hyperparameter {name!r} is {value!r}; {error}")
     if "label" not in values:
         problems.append("hyperparameter 'label' is missing; write the name of the column to predict")
-    if parsed.get("scale_pos_weight", 1.0) != 1.0 and parsed.get("class_weight") == "balanced":
-        problems.append("hyperparameters 'scale_pos_weight' and 'class_weight' exclude each other; remove one")
+    problems += _contradictions(parsed)
     if problems:
         raise UserError(summarize(problems))
     return Hyperparameters(**parsed)  # pyright: ignore[reportArgumentType] # each parser returns its field's type; a test compares them
+
+
+def _contradictions(parsed: Mapping[str, str | int | float]) -> list[str]:
+    """Tell which hyperparameters do not go together."""
+    objective = parsed.get("objective", BINARY)
+    weighed = parsed.get("scale_pos_weight", 1.0) != 1.0
+    balanced = parsed.get("class_weight") == "balanced"
+    cases = {
+        "hyperparameters 'scale_pos_weight' and 'class_weight' exclude each other; remove one": weighed and balanced,
+        f"hyperparameter 'scale_pos_weight' needs objective {BINARY}": weighed and objective != BINARY,
+        f"hyperparameter 'class_weight' needs classes, objective {REGRESSION} has none": balanced
+        and objective == REGRESSION,
+        f"hyperparameter 'num_class' needs objective {MULTICLASS}": bool(parsed.get("num_class"))
+        and objective != MULTICLASS,
+        "hyperparameter 'num_class' is 1; write at least 2, or 0 for the classes that occur": parsed.get("num_class")
+        == 1,
+    }
+    return [problem for problem, holds in cases.items() if holds]
 
 
 def as_mapping(hyperparameters: Hyperparameters) -> dict[str, str | int | float]:

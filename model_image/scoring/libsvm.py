@@ -7,15 +7,17 @@ Source: LIBSVM's README, "Usage"; XGBoost, "Text Input Format of DMatrix".
 
 from __future__ import annotations
 
-import hashlib
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoring.channels import Format
 from scoring.dataset import Column, Part, Table
 from scoring.encoding import number
 from scoring.errors import UserError
+from scoring.streams import BLOCK_BYTES, DigestedFile
 
 if TYPE_CHECKING:
     from scoring.channels import Channel
@@ -58,12 +60,12 @@ def read(channel: Channel, label: str) -> Table:
     row = 0
     for path in channel.files:
         first = row
-        with path.open("rb") as stream:
+        raw = DigestedFile(path)
+        with io.BufferedReader(raw, BLOCK_BYTES) as stream:
             for line, content in enumerate(stream, start=1):
                 _read_line(content, f"{channel.name}/{path.name} line {line}", row, labels, cells)
                 row += 1
-            stream.seek(0)
-            parts.append(Part(path, row - first, hashlib.file_digest(stream, "sha256").hexdigest(), header=False))
+        parts.append(Part(path, row - first, raw.sha256, Format.LIBSVM))
     if not row:
         raise UserError(f"channel {channel.name!r}: no data rows")
     columns = {f"f{index}": cells.get(index, _Cells()).column(f"f{index}", row) for index in range(max(cells) + 1)}

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring import calibration, evaluate
+from scoring import evaluate
 from scoring.contract import Kind
 from scoring.document import suggestion
 from scoring.errors import UserError, summarize
+from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scoring.contract import Schema
-    from scoring.dataset import Table
+    from scoring.dataset import Column, Table
     from scoring.hyperparameters import Hyperparameters
+    from scoring.tasks import Task
 
 MOST_SLICES = 50
 """Values of one column that are reported: those with the most rows."""
-
-SLICE_METRICS = ("auc", "log_loss", "accuracy", "expected_calibration_error")
 
 
 def check_slices(schema: Schema, columns: str) -> None:
@@ -44,26 +44,23 @@ def check_slices(schema: Schema, columns: str) -> None:
 def build(
     table: Table,
     labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
+    predictions: NDArray[np.float32],
     settings: Hyperparameters,
 ) -> dict[str, object]:
     """Evaluate the predictions for one channel.
 
     Args:
         table: The channel, for the values to slice by.
-        labels: 0 or 1, shape (rows,).
-        probabilities: Predicted chance of 1, shape (rows,).
-        settings: Seed and columns to slice by.
+        labels: Shape (rows,).
+        predictions: What the model answers, shape (rows,), or (rows, classes).
+        settings: Objective, seed and columns to slice by.
     """
-    document = evaluate.evaluate(labels, probabilities, settings.seed)
-    document |= {
-        "evaluated_channel": table.channel,
-        "calibration": {"bins": calibration.reliability(labels, probabilities)},
-    }
-    slices = {
-        name: _slices(table.columns[name].texts, table.columns[name].codes, labels, probabilities)
-        for name in _split(settings.slices)
-    }
+    task = TASKS[settings.objective]
+    document = evaluate.evaluate(task, labels, predictions, settings.seed)
+    document["evaluated_channel"] = table.channel
+    if task.reliability:
+        document["calibration"] = {"bins": task.reliability(labels, predictions)}
+    slices = {name: _slices(task, table.columns[name], labels, predictions) for name in _split(settings.slices)}
     return document | ({"slices": slices} if slices else {})
 
 
@@ -72,21 +69,19 @@ def _split(columns: str) -> list[str]:
 
 
 def _slices(
-    texts: tuple[str, ...],
-    codes: NDArray[np.int32],
-    labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
+    task: Task, column: Column, labels: NDArray[np.float32], predictions: NDArray[np.float32]
 ) -> list[dict[str, object]]:
     """Evaluate the rows of each value, largest first; a metric that has no value for them is null."""
+    texts, codes = column.texts, column.codes
     counts = np.bincount(codes, minlength=len(texts))
     largest = sorted(range(len(texts)), key=lambda code: (-counts[code], texts[code]))[:MOST_SLICES]
     found: list[dict[str, object]] = []
     for code in largest:
         own = codes == code
         entry: dict[str, object] = {"value": texts[code], "rows": int(counts[code])}
-        entry["share_of_ones"] = float(labels[own].mean())
-        for name in SLICE_METRICS:
-            value = evaluate.METRICS[name](labels[own], probabilities[own])
+        entry |= {name: of_labels(labels[own]) for name, of_labels in task.of_labels.items()}
+        for name in task.slice_metrics:
+            value = task.metrics[name](labels[own], predictions[own])
             entry[name] = None if math.isnan(value) else value
         found.append(entry)
     return found

@@ -16,18 +16,22 @@ from scoring import (
     cluster,
     contract,
     dataset,
+    devices,
     document,
     evaluate,
     features,
     hyperparameters,
     libsvm,
     report,
+    targets,
 )
+from scoring.channels import Format
 from scoring.checkpoint import Store
 from scoring.errors import AlgorithmError, UserError
 from scoring.log import say
 from scoring.predictor import Predictor
 from scoring.stop import StopSignal
+from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from scoring.hosts import Hosts
     from scoring.hyperparameters import Hyperparameters
     from scoring.settings import CollectiveSettings, ContainerPaths
+    from scoring.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,12 @@ class _Data:
 
     tables: dict[str, Table]
     schema: Schema
+    target: Target
     samples: dict[str, Samples]
     """Per channel, all rows of this host."""
     origin: dict[str, dict[str, object]]
     """Per channel, the part files of all hosts."""
-    champion: champion.Champion | None
+    champion: champion.Champion | None = None
     """The model to compare with, if the job has one; only the first host reads it."""
 
     @property
@@ -76,11 +82,15 @@ def run(paths: ContainerPaths, collective: CollectiveSettings, code_version: str
     paths.failure.unlink(missing_ok=True)
     started = time.monotonic()
     settings = hyperparameters.parse(document.load(paths.hyperparameters).values)
+    settings = replace(settings, device=devices.choose(settings.device))
     with cluster.join(paths.resources, collective) as hosts:
         log = say if hosts.first else _silent
         data = _load(paths, settings, hosts, log)
         rows = " + ".join(str(table.rows) for table in data.tables.values())
         log(f"read {rows} rows, {data.schema.width} features in {time.monotonic() - started:.1f} s")
+        if settings.objective == contract.MULTICLASS:
+            settings = replace(settings, num_class=data.target.classes)
+        data = replace(data, champion=_champion(paths, settings, data, hosts))
         store = _store(paths, settings, data, hosts, log)
         around = boosting.Surroundings(hosts=hosts, store=store, stop=stop, log=log)
         train, validation = (_share(data, name, hosts) for name in channels.REQUIRED)
@@ -104,36 +114,50 @@ def _load(paths: ContainerPaths, settings: Hyperparameters, hosts: Hosts, log: C
     for line in features.warnings(tables[channels.TRAIN], schema):
         log(f"warning: {line}")
     report.check_slices(schema, settings.slices)
-    samples = hosts.agree(lambda: {name: _samples(table, schema) for name, table in tables.items()})
+    target = targets.infer(tables[channels.TRAIN], settings, hosts)
+    samples = hosts.agree(lambda: {name: _samples(table, schema, target) for name, table in tables.items()})
     parts = {name: hosts.gather(_parts(table)) for name, table in tables.items()}
     origin = {name: _origin(found if tables[name].sharded else found[:1]) for name, found in parts.items()}
-    data = _Data(tables, schema, samples, origin, None)
-    return replace(data, champion=hosts.agree(lambda: _champion(paths, tables[data.judged], hosts)))
+    return _Data(tables, schema, target, samples, origin)
 
 
-def _champion(paths: ContainerPaths, table: Table, hosts: Hosts) -> champion.Champion | None:
+def _champion(paths: ContainerPaths, settings: Hyperparameters, data: _Data, hosts: Hosts) -> champion.Champion | None:
     folder = paths.data / channels.CHAMPION
-    return champion.load(folder, paths.failure.parent, table) if hosts.first and folder.is_dir() else None
+
+    def load() -> champion.Champion | None:
+        if not hosts.first or not folder.is_dir():
+            return None
+        return champion.load(folder, paths.failure.parent, data.tables[data.judged], settings)
+
+    return hosts.agree(load)
 
 
 def _read(channel: channels.Channel, label: str, log: Callable[[str], None]) -> Table:
     for name in channel.ignored:
-        log(f"warning: {channel.name}/{name} is not a *{channel.suffix} file and is not read")
-    return libsvm.read(channel, label) if channel.libsvm else dataset.read(channel)
+        log(f"warning: {channel.name}/{name} is not a *{channel.format.suffix} file and is not read")
+    match channel.format:
+        case Format.CSV:
+            return dataset.read(channel)
+        case Format.LIBSVM:
+            return libsvm.read(channel, label)
+        case Format.PARQUET:
+            from scoring import parquet  # noqa: PLC0415 # a database engine, which other formats need not load
+
+            return parquet.read(channel)
 
 
 def _aligned(tables: dict[str, Table], label: str, hosts: Hosts) -> dict[str, Table]:
     """Give sparse tables the features of the training data of all hosts: one that no line gives has no column."""
-    if all(part.header for part in tables[channels.TRAIN].parts):
+    if tables[channels.TRAIN].parts[0].format is not Format.LIBSVM:
         return tables
     features_of_host = [name for name in tables[channels.TRAIN].columns if name != label]
     widest = max(hosts.gather(features_of_host), key=len)
     return {name: libsvm.widen(table, widest) for name, table in tables.items()}
 
 
-def _samples(table: Table, schema: Schema) -> Samples:
+def _samples(table: Table, schema: Schema, target: Target) -> Samples:
     features.check_columns(table, schema)
-    return features.matrix(table, schema), features.labels(table, schema.label)
+    return features.matrix(table, schema), target.labels(table)
 
 
 def _share(data: _Data, name: str, hosts: Hosts) -> Samples:
@@ -167,7 +191,7 @@ def _store(
     identity |= {f"data of channel {name}": data.origin[name] for name in channels.REQUIRED}
     identity |= {
         "hosts": hosts.size,
-        "metrics": list(boosting.METRICS),
+        "metrics": list(TASKS[settings.objective].progress),
         "image_contract": contract.IMAGE_CONTRACT,
         "xgboost_version": contract.XGBOOST_VERSION,
         "nthread": boosting.threads(settings),
@@ -177,15 +201,20 @@ def _store(
 
 
 def _write(
-    paths: ContainerPaths, settings: Hyperparameters, data: _Data, model: bytes, code_version: str | None
+    paths: ContainerPaths,
+    settings: Hyperparameters,
+    data: _Data,
+    model: bytes,
+    code_version: str | None,
 ) -> str:
     """Evaluate and write the model; give its version."""
+    task = TASKS[settings.objective]
     rows, labels = data.samples[data.judged]
-    probabilities = Predictor(model, data.schema).predict(rows)
-    evaluation = report.build(data.tables[data.judged], labels, probabilities, settings)
+    predictions = Predictor(model, data.schema).predict(rows)
+    evaluation = report.build(data.tables[data.judged], labels, predictions, settings)
     if data.champion:
-        evaluation["champion"] = data.champion.against(labels, probabilities, settings.seed)
-    metrics = evaluate.values(evaluation)
+        evaluation["champion"] = data.champion.against(task, labels, predictions, settings.seed)
+    metrics = evaluate.values(task, evaluation)
     provenance = artifact.Provenance(
         hyperparameters=hyperparameters.as_mapping(settings),
         seed=settings.seed,
@@ -200,5 +229,5 @@ def _write(
         raise AlgorithmError(f"the model that was just written is refused: {error}") from error
     paths.output_data.mkdir(parents=True, exist_ok=True)
     (paths.output_data / artifact.EVALUATION).write_bytes(document.dump(evaluation))
-    say(" ".join(f"final-{name}={value:.4f}" for name, value in metrics.items()))
+    say(contract.metric_words("final", metrics))
     return written.version

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import gate, steps
 from lifecycle.requests import MODEL_DIGEST_PROPERTY, Capacity, TrainingPlan
+from lifecycle.training_log import metric_definitions
 from sandbox.loop import account, flights, image, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from sandbox.loop.flights import Dataset
     from sandbox.loop.image import BuiltImage
     from sandbox.loop.spec import LoopPaths, LoopSpec
-
-METRICS = {
-    "train:round": r"^\[(\d+)\] ",
-    "validation:auc": r"validation-auc=(\S+)",
-    "validation:logloss": r"validation-logloss=(\S+)",
-}
-"""What the training image prints of each round, as SageMaker metric definitions."""
 
 CHANNELS = ("train", "validation")
 
@@ -101,7 +95,7 @@ class Loop:
                 max_wait_seconds=training.max_wait_seconds if training.spot else None,
             ),
             hyperparameters={"label": spec.model.label} | {name: str(value) for name, value in settings.items()},
-            metrics=METRICS,
+            metrics=metric_definitions(training.hyperparameters.objective),
             network=None,
             tags={"Model": spec.model.name},
         )

@@ -33,16 +33,20 @@ class HyperparametersSpec(Section):
     """Rounds without a better validation metric before training stops; 0 trains all rounds."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)]
     """Seed of every random choice."""
-    objective: Literal["binary:logistic"] = "binary:logistic"
-    """What is learnt."""
+    objective: Literal["binary:logistic", "multi:softprob", "reg:squarederror"] = "binary:logistic"
+    """What is learnt: one of two classes (labels 0 and 1), one of several (labels 0, 1, 2, …), or a number."""
+    num_class: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Classes of `multi:softprob`; 0 takes those that occur in the training labels."""
     reg_lambda: Annotated[float, Field(ge=0)] = 1.0
     """L2 penalty on leaf weights."""
     max_bin: Annotated[int, Field(ge=2, le=65_536)] = 256
     """Histogram bins of a column at most."""
     scale_pos_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Weight of a row labelled 1, where one labelled 0 weighs 1; other than 1 it shifts the probabilities."""
+    """Of two classes: weight of a row labelled 1, where one labelled 0 weighs 1; else it shifts the probabilities."""
     class_weight: Literal["none", "balanced"] = "none"
-    """`balanced` gives both classes the same total weight; then `scale_pos_weight` has to be 1."""
+    """`balanced` gives all classes the same total weight; then `scale_pos_weight` has to be 1."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`cuda` needs an instance with an NVIDIA GPU and an image with XGBoost's CUDA build; `auto` takes what is there."""
     checkpoint_rounds: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Rounds between two checkpoints at most."""
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
@@ -75,8 +79,8 @@ class TrainingSpec(Section):
 class GateSpec(Section):
     """What a new model has to reach before it is registered."""
 
-    metric: Literal["auc", "accuracy"]
-    """Metric of the validation data, higher is better."""
+    metric: Literal["auc", "accuracy", "macro_f1", "weighted_f1", "r2"]
+    """Metric of the evaluation, of which more is better; which ones there are depends on the objective."""
     minimum: Annotated[float, Field(gt=0, lt=1)]
     """The metric has to exceed this value."""
 

@@ -8,6 +8,22 @@ from settings.model import Settings
 from settings.problems import Finding, join, repeated
 from settings.rules.environment import Rule
 
+BINARY, MULTICLASS, REGRESSION = "binary:logistic", "multi:softprob", "reg:squarederror"
+
+GATE_METRICS: Final = {
+    BINARY: ("auc", "accuracy"),
+    MULTICLASS: ("accuracy", "macro_f1", "weighted_f1"),
+    REGRESSION: ("r2",),
+}
+"""Metrics by objective that grow with quality, of those in the image's evaluation."""
+
+OWN_HYPERPARAMETERS: Final[tuple[tuple[str, object, tuple[str, ...]], ...]] = (
+    ("num_class", 0, (MULTICLASS,)),
+    ("scale_pos_weight", 1, (BINARY,)),
+    ("class_weight", "none", (BINARY, MULTICLASS)),
+)
+"""Hyperparameters of some objectives only, with the value that has no effect."""
+
 ModelRule = Callable[[Settings, int], Iterator[Finding]]
 """A rule on the model at an index."""
 
@@ -84,6 +100,44 @@ def early_stopping_can_happen(settings: Settings, index: int) -> Iterator[Findin
         )
 
 
+def gate_metric_is_of_the_objective(settings: Settings, index: int) -> Iterator[Finding]:
+    """A metric that the evaluation does not have never passes the gate."""
+    model = settings.models[index]
+    objective = model.training.hyperparameters.objective
+    if model.gate.metric not in GATE_METRICS[objective]:
+        yield Finding(
+            path=("models", index, "gate", "metric"),
+            found=model.gate.metric,
+            allowed=f"{join(GATE_METRICS[objective])} with objective {objective}",
+            remedy="choose one of them, and a minimum that fits it",
+        )
+
+
+def hyperparameters_fit_the_objective(settings: Settings, index: int) -> Iterator[Finding]:
+    """The image refuses a job whose settings mean nothing for what it learns."""
+    hyperparameters = settings.models[index].training.hyperparameters
+    for name, neutral, objectives in OWN_HYPERPARAMETERS:
+        value = getattr(hyperparameters, name)
+        if value != neutral and hyperparameters.objective not in objectives:
+            yield Finding(
+                path=("models", index, "training", "hyperparameters", name),
+                found=str(value),
+                allowed=f"{neutral} with objective {hyperparameters.objective}",
+                remedy=f"remove {name}; it belongs to {join(objectives)}",
+            )
+
+
+def classes_are_several(settings: Settings, index: int) -> Iterator[Finding]:
+    """One class leaves nothing to tell apart."""
+    if settings.models[index].training.hyperparameters.num_class == 1:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "num_class"),
+            found="1",
+            allowed="2 and more, or 0 for the classes that occur",
+            remedy="write the number of classes, or remove num_class",
+        )
+
+
 def classes_are_weighed_once(settings: Settings, index: int) -> Iterator[Finding]:
     """The image refuses a job that is told two weights of the rows labelled 1."""
     hyperparameters = settings.models[index].training.hyperparameters
@@ -121,6 +175,9 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     training_type_exists,
     spot_training_has_time_to_wait,
     early_stopping_can_happen,
+    gate_metric_is_of_the_objective,
+    hyperparameters_fit_the_objective,
+    classes_are_several,
     classes_are_weighed_once,
     approved_model_is_in_this_environment,
 )

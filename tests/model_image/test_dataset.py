@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring import channels, dataset, features
-from scoring.contract import Feature, Kind
+from scoring.contract import BINARY, Feature, Kind
 from scoring.errors import UserError
+from scoring.targets import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def test_values_that_do_not_fit_name_file_line_and_column_all_at_once(tmp_path: 
 )
 def test_labels_are_zero_and_one_and_both_occur(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        features.labels(read(tmp_path, part=text), "y")
+        Target("y", BINARY, 2).labels(read(tmp_path, part=text))
 
 
 def test_a_wrong_label_name_suggests_the_right_one(tmp_path: Path) -> None:

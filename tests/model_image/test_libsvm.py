@@ -12,7 +12,9 @@ import pytest
 
 from scoring import artifact, channels, features, libsvm
 from scoring.__main__ import main
+from scoring.contract import BINARY
 from scoring.errors import UserError
+from scoring.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,7 @@ def read(folder: Path, *texts: str, label: str = "y") -> Any:
     for place, text in enumerate(texts):
         files.append(folder / f"p{place}.libsvm")
         files[-1].write_text(text)
-    return libsvm.read(channels.Channel("train", tuple(files), (), libsvm=True), label)
+    return libsvm.read(channels.Channel("train", tuple(files), (), format=channels.Format.LIBSVM), label)
 
 
 def test_rows_of_all_part_files_become_dense_with_missing_where_a_line_says_nothing(tmp_path: Path) -> None:
@@ -34,7 +36,7 @@ def test_rows_of_all_part_files_become_dense_with_missing_where_a_line_says_noth
     nan = np.nan
     expected = np.array([[1.5, nan, nan, -2], [nan, 7, nan, nan], [nan, nan, nan, 40]], np.float32)
     assert np.array_equal(features.matrix(table, schema), expected, equal_nan=True)
-    assert features.labels(table, "y").tolist() == [1, 0, 1]
+    assert Target("y", BINARY, 2).labels(table).tolist() == [1, 0, 1]
     assert [part.rows for part in table.parts] == [2, 1]
     assert table.parts[1].sha256 == hashlib.sha256(b"1 3:4e1\n").hexdigest()
     assert [table.where(row) for row in range(3)] == [
@@ -68,7 +70,7 @@ def test_a_line_that_is_not_of_the_format_is_refused_with_its_place(tmp_path: Pa
 def test_labels_and_values_beyond_float32_are_refused_as_in_csv_with_file_line_and_column(tmp_path: Path) -> None:
     table = read(tmp_path, "1 0:1\n", "2 0:1\n0 0:1e39\n")
     with pytest.raises(UserError, match=r"train/p1\.libsvm line 1, column 'y': expected 0 or 1, found '2'"):
-        features.labels(table, "y")
+        Target("y", BINARY, 2).labels(table)
     with pytest.raises(UserError, match=r"train/p1\.libsvm line 2, column 'f0': '1e39' is beyond"):
         features.matrix(table, features.infer_schema(table, "y"))
     with pytest.raises(UserError, match="choose another"):
@@ -125,7 +127,7 @@ def test_a_job_mixes_no_formats_and_a_type_that_is_not_read_is_named(job: Any) -
             channels.find(job.base / "input/config/inputdataconfig.json", job.base / "input/data")
         return str(caught.value)
 
-    assert "all must be text/csv, or all text/libsvm" in problems("text/libsvm", "text/csv")
+    assert "all or none must be text/libsvm" in problems("text/libsvm", "text/csv")
     assert "channel 'train' holds no *.libsvm file" in problems("text/libsvm", "text/libsvm")
-    parquet = "application/x-parquet"
-    assert f"ContentType is '{parquet}'; this image reads text/csv and text/libsvm" in problems(parquet, "text/csv")
+    allowed = "this image reads text/csv, text/libsvm and application/x-parquet"
+    assert f"ContentType is 'image/png'; {allowed}" in problems("image/png", "text/csv")

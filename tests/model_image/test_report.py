@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scoring import calibration, evaluate, report
+from scoring import binary, calibration, report
 from scoring.contract import Feature, Kind, Schema
 from scoring.dataset import Column, Part, Table
 from scoring.errors import UserError
@@ -60,8 +60,8 @@ def test_each_value_of_a_slice_has_the_metrics_of_its_own_rows() -> None:
     assert (unknown["value"], unknown["rows"], unknown["auc"]) == ("UA", 200, 0.5)
     assert (known["value"], known["rows"]) == ("AA", 100)
     own = np.array(codes) == 0
-    assert known["auc"] == evaluate.auc(labels[own], probabilities[own]) > 0.7
-    assert known["log_loss"] == evaluate.log_loss(labels[own], probabilities[own])
+    assert known["auc"] == binary.auc(labels[own], probabilities[own]) > 0.7
+    assert known["log_loss"] == binary.log_loss(labels[own], probabilities[own])
     assert document["evaluated_channel"] == "test"
     assert len(document["calibration"]["bins"]) > 5
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import xgboost
 
-from scoring import artifact, channels, contract, dataset, evaluate, features
+from scoring import artifact, channels, contract, dataset, evaluate, features, targets
 from scoring.__main__ import main
 from scoring.predictor import Predictor
+from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,10 +150,10 @@ def test_a_model_that_cannot_be_written_is_the_platforms_failure(here: Here, job
 def test_the_evaluation_is_of_the_model_that_was_written(trained: Any, model: artifact.Artifact) -> None:
     part = trained.base / "input/data/validation/part.csv"
     table = dataset.read(channels.Channel("validation", (part,), ()))
-    labels = features.labels(table, "late")
+    labels = targets.Target("late", contract.BINARY, 2).labels(table)
     probabilities = Predictor(model.model, model.schema).predict(features.matrix(table, model.schema))
     assert np.unique(probabilities).size > 20
-    expected = evaluate.evaluate(labels, probabilities, seed=3)
+    expected = evaluate.evaluate(TASKS[contract.BINARY], labels, probabilities, seed=3)
     assert {name: model.evaluation[name] for name in expected} == expected
     assert model.evaluation["evaluated_channel"] == "validation"
 
