@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 import xgboost
 
+from scoring import devices
 from scoring.boosting import Surroundings, fit
 from scoring.checkpoint import Store
-from scoring.contract import Feature, Kind, Schema
-from scoring.errors import PlatformError
+from scoring.contract import BINARY, MULTICLASS, REGRESSION, Feature, Kind, Schema
+from scoring.errors import PlatformError, UserError
 from scoring.hosts import Hosts
 from scoring.hyperparameters import Hyperparameters
+from scoring.predictor import Predictor
 from scoring.stop import StopSignal
+from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from scoring.boosting import Samples
@@ -37,6 +41,24 @@ def samples(rows: int, seed: int) -> Samples:
     return values, labels
 
 
+def classes_of(data: Samples) -> Samples:
+    """Make three classes, one of them rare, of the rows of two."""
+    rows, labels = data
+    rare = (rows[:, 3] > 0.8) & (np.random.default_rng(9).random(len(rows)) < 0.4)
+    return rows, labels + rare * (2 - labels)
+
+
+def numbers_of(data: Samples) -> Samples:
+    """Make a number of each row."""
+    rows, labels = data
+    return rows, labels * 3 + np.nan_to_num(rows[:, 3])
+
+
+LABELS: dict[str, Callable[[Samples], Samples]] = {
+    BINARY: lambda data: data,
+    MULTICLASS: classes_of,
+    REGRESSION: numbers_of,
+}
 TRAIN, VALIDATION = samples(600, 1), samples(300, 2)
 
 
@@ -46,7 +68,8 @@ def run(
     log: list[str] = []
     store = Store(folder, {"seed": settings.seed}, settings.checkpoint_keep, log.append) if folder else None
     around = Surroundings(hosts=Hosts(), store=store, stop=stop or StopSignal(), log=log.append)
-    return fit(settings, SCHEMA, TRAIN, VALIDATION, around), log
+    train, validation = (LABELS[settings.objective](data) for data in (TRAIN, VALIDATION))
+    return fit(settings, SCHEMA, train, validation, around), log
 
 
 def changed(**changes: str | float) -> Hyperparameters:
@@ -55,8 +78,14 @@ def changed(**changes: str | float) -> Hyperparameters:
 
 @pytest.mark.parametrize(
     "settings",
-    [SETTINGS, changed(eta=0.4, num_round=60, early_stopping_rounds=6), changed(subsample=1.0, colsample_bytree=1.0)],
-    ids=["sampling", "early stopping", "no sampling"],
+    [
+        SETTINGS,
+        changed(eta=0.4, num_round=60, early_stopping_rounds=6),
+        changed(subsample=1.0, colsample_bytree=1.0),
+        changed(objective=MULTICLASS, num_class=3, class_weight="balanced", num_round=12, early_stopping_rounds=6),
+        changed(objective=REGRESSION, num_round=12),
+    ],
+    ids=["sampling", "early stopping", "no sampling", "classes", "numbers"],
 )
 def test_a_run_continued_after_any_round_ends_with_the_same_bytes(tmp_path: Path, settings: Hyperparameters) -> None:
     expected, _ = run(settings)
@@ -157,3 +186,42 @@ def test_balanced_classes_train_like_the_weight_that_balances_them() -> None:
     balanced, _ = run(changed(class_weight="balanced"))
     assert balanced == run(changed(scale_pos_weight=ratio))[0]
     assert balanced != run()[0]
+
+
+def test_balanced_classes_of_three_find_the_rare_one_more_often() -> None:
+    _, labels = classes_of(TRAIN)
+    assert np.bincount(labels.astype(int)).min() < 0.2 * len(labels)
+    rows, actual = classes_of(VALIDATION)
+    found: list[int] = []
+    for weight in ("none", "balanced"):
+        model, _ = run(changed(objective=MULTICLASS, num_class=3, class_weight=weight))
+        guesses = Predictor(model, SCHEMA).predict(rows).argmax(axis=1)
+        found.append(int(np.sum((guesses == 2) & (actual == 2))))
+    assert found[1] > found[0]
+
+
+@pytest.mark.parametrize(("objective", "classes"), [(MULTICLASS, 3), (REGRESSION, 0)])
+def test_the_rounds_are_those_of_xgboost_itself(objective: str, classes: int) -> None:
+    settings = changed(objective=objective, num_class=classes, subsample=1.0, colsample_bytree=1.0)
+    train, validation = (LABELS[objective](data) for data in (TRAIN, VALIDATION))
+    names, kinds = SCHEMA.names, SCHEMA.xgboost_types
+    known = xgboost.QuantileDMatrix(*train, feature_names=names, feature_types=kinds, enable_categorical=True)
+    reference = xgboost.train(settings.xgboost_params() | {"nthread": 1}, known, settings.num_round)
+    model, log = run(settings)
+    assert xgboost.Booster(model_file=bytearray(model)).get_dump() == reference.get_dump()
+    rows = xgboost.DMatrix(validation[0], feature_names=names, feature_types=kinds, enable_categorical=True)
+    assert Predictor(model, SCHEMA).predict(validation[0]).tobytes() == reference.predict(rows).tobytes()
+    assert f"validation-{TASKS[objective].stopping}=" in log[0]
+
+
+def test_a_gpu_that_cannot_be_used_is_refused_and_auto_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.choose("cpu") == devices.choose("auto") == "cpu"
+    with pytest.raises(UserError, match=r"'device' is 'cuda', but the installed XGBoost is built without CUDA"):
+        devices.choose("cuda")
+    monkeypatch.setattr(xgboost, "build_info", lambda: {"USE_CUDA": True})
+    monkeypatch.setattr(devices, "DRIVER", "libno-such-driver.so")
+    assert devices.choose("auto") == "cpu"
+    with pytest.raises(UserError, match="but no GPU is visible"):
+        devices.choose("cuda")
+    monkeypatch.setattr(devices, "visible_gpus", lambda: 1)
+    assert devices.choose("auto") == devices.choose("cuda") == "cuda"
