@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xgboost
@@ -20,6 +20,7 @@ from scoring import contract, devices, targets
 from scoring.checkpoint import Checkpoint
 from scoring.contract import BINARY, XGBOOST_VERSION
 from scoring.errors import AlgorithmError, PlatformError
+from scoring.pages import Pages
 from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.float32]
     # Features of shape (rows, features), and labels of shape (rows,).
     Samples = tuple[NDArray[np.float32], Labels]
+    Matrix = xgboost.QuantileDMatrix | xgboost.ExtMemQuantileDMatrix
 
 COLLECTIVE_SOURCE = "src/collective/"
 """Where, by the text of XGBoost's errors, those come from that are about other hosts."""
@@ -61,7 +63,9 @@ def threads(settings: Hyperparameters) -> int:
     return settings.nthread or len(os.sched_getaffinity(0))
 
 
-def fit(settings: Hyperparameters, schema: Schema, train: Samples, validation: Samples, around: Surroundings) -> bytes:
+def fit(
+    settings: Hyperparameters, schema: Schema, train: Samples | Pages, validation: Samples, around: Surroundings
+) -> bytes:
     """Boost until the validation loss stops falling, and keep the best rounds only.
 
     Returns:
@@ -79,7 +83,8 @@ def fit(settings: Hyperparameters, schema: Schema, train: Samples, validation: S
     try:
         known = _matrix(train, schema, settings)
         unseen = _matrix(validation, schema, settings, ref=known)
-        weight = _weigh(settings, known, train[1], around.hosts)
+        labels = train.labels if isinstance(train, Pages) else train[1]
+        weight = _weigh(settings, known, labels, around.hosts)
         with around.stop.deferred():
             run = _Run(settings, known, unseen, weight, start)
             _boost(run, settings, around)
@@ -90,23 +95,15 @@ def fit(settings: Hyperparameters, schema: Schema, train: Samples, validation: S
         raise AlgorithmError(f"XGBoost: {error}") from error
 
 
-def _matrix(
-    samples: Samples, schema: Schema, settings: Hyperparameters, ref: xgboost.QuantileDMatrix | None = None
-) -> xgboost.QuantileDMatrix:
-    rows, labels = samples
-    return xgboost.QuantileDMatrix(
-        rows,
-        labels,
-        feature_names=schema.names,
-        feature_types=schema.xgboost_types,
-        enable_categorical=True,
-        max_bin=settings.max_bin,
-        nthread=threads(settings),
-        ref=ref,
-    )
+def _matrix(data: Samples | Pages, schema: Schema, settings: Hyperparameters, ref: Matrix | None = None) -> Matrix:
+    options: dict[str, Any] = {"max_bin": settings.max_bin, "nthread": threads(settings)}
+    columns: dict[str, Any] = {"feature_names": schema.names, "feature_types": schema.xgboost_types}
+    if isinstance(data, Pages):
+        return data.matrix(columns, **options)
+    return xgboost.QuantileDMatrix(*data, enable_categorical=True, ref=ref, **columns, **options)
 
 
-def _weigh(settings: Hyperparameters, train: xgboost.QuantileDMatrix, labels: Labels, hosts: Hosts) -> float:
+def _weigh(settings: Hyperparameters, train: Matrix, labels: Labels, hosts: Hosts) -> float:
     """Weigh the classes: of two, by the weight of the ones, which is returned; of more, row by row."""
     if settings.class_weight != "balanced":
         return settings.scale_pos_weight
@@ -139,8 +136,8 @@ class _Run:
     def __init__(
         self,
         settings: Hyperparameters,
-        train: xgboost.QuantileDMatrix,
-        validation: xgboost.QuantileDMatrix,
+        train: Matrix,
+        validation: Matrix,
         positive_weight: float,
         start: Checkpoint | None,
     ) -> None:

@@ -44,7 +44,7 @@ def infer_schema(train: Table, label: str, hosts: Hosts | None = None) -> Schema
     if not names:
         raise UserError(f"channel {train.channel!r} has no column besides the label {label!r}")
     texts = {name: train.columns[name].texts for name in names}
-    numeric = hosts.gather({name for name in names if all(_is_number(text) for text in texts[name])})
+    numeric = hosts.gather({name for name in names if is_numeric(train.columns[name])})
     categorical = [name for name in names if not all(name in found for found in numeric)]
     parts = hosts.gather({name: {text for text in texts[name] if text.strip()} for name in categorical})
     categories = {name: tuple(sorted(set[str]().union(*(part[name] for part in parts)))) for name in categorical}
@@ -61,6 +61,11 @@ def infer_schema(train: Table, label: str, hosts: Hosts | None = None) -> Schema
 
 def _feature(name: str, categories: tuple[str, ...] | None) -> Feature:
     return Feature(name) if categories is None else Feature(name, Kind.CATEGORICAL, categories)
+
+
+def is_numeric(column: Column) -> bool:
+    """Tell whether every cell of a column that is not blank is a number."""
+    return all(_is_number(text) for text in column.texts)
 
 
 def _is_number(text: str) -> bool:

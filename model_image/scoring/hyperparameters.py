@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 TUNER_NAMES = frozenset({"_tuning_objective_metric"})
 """Names that a SageMaker tuning job adds by itself; they do not change training."""
 
-WITHOUT_EFFECT_ON_THE_MODEL = frozenset({"checkpoint_rounds", "checkpoint_seconds", "checkpoint_keep", "slices"})
+WITHOUT_EFFECT_ON_THE_MODEL = frozenset(
+    {"checkpoint_rounds", "checkpoint_seconds", "checkpoint_keep", "memory_limit_mib", "slices"}
+)
 """Settings that may differ between a run and the restart that continues it."""
 
 
@@ -65,6 +67,8 @@ class Hyperparameters:
     """Seconds between two checkpoints, at most, rounded up to whole rounds."""
     checkpoint_keep: int = 3
     """Newest checkpoints to keep."""
+    memory_limit_mib: float = 0.0
+    """Memory, in MiB, above which training data stay on disk (external memory); 0 takes the container's."""
     slices: str = ""
     """Categorical columns, separated by commas, whose values are evaluated one by one."""
 
@@ -167,6 +171,7 @@ PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "checkpoint_rounds": Whole(1, 10_000),
     "checkpoint_seconds": Real(0, 86_400),
     "checkpoint_keep": Whole(1, 100),
+    "memory_limit_mib": Real(0),
     "slices": str,
 }
 """One parser per field of `Hyperparameters`."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoring.channels import TRAIN
 from scoring.contract import BINARY, MAX_CLASSES, MULTICLASS
 from scoring.encoding import number, to_float32
 from scoring.errors import UserError, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -46,32 +47,43 @@ class Target:
         """Give the labels, shape (rows,).
 
         Raises:
-            UserError: a label is none that is expected, with file and line; or, of a binary target, only one occurs.
+            UserError: a label is none that is expected, with file and line.
         """
         column = table.columns[self.label]
-        values = _read(table, column, self.expected, self._accepts)
-        if self.objective == BINARY and len(np.unique(values)) < FEWEST:
-            raise UserError(f"channel {table.channel!r}: every label is {values[0]:g}; both 0 and 1 must occur")
-        return values[column.codes]
+        return _read(table, column, self.expected, self._accepts)[column.codes]
+
+    def check(self, channel: str, labels: NDArray[np.float32]) -> None:
+        """Check all labels of a channel.
+
+        Raises:
+            UserError: of a binary target, only one label occurs.
+        """
+        if self.objective == BINARY and len(np.unique(labels)) < FEWEST:
+            raise UserError(f"channel {channel!r}: every label is {labels[0]:g}; both 0 and 1 must occur")
 
     def _accepts(self, value: float) -> bool:
         return _is_class(value) and value < self.classes if self.classes else math.isfinite(value)
 
 
-def infer(train: Table, settings: Hyperparameters, hosts: Hosts) -> Target:
-    """Derive the target from the training labels of all hosts.
+def infer(train: Iterable[Table], settings: Hyperparameters, hosts: Hosts) -> Target:
+    """Derive the target from the labels of the training tables of all hosts.
 
     Raises:
         UserError: no class can be read from a label, there are too few or too many, or they are not those announced.
     """
     if settings.objective != MULTICLASS:
         return Target(settings.label, settings.objective, FEWEST if settings.objective == BINARY else 0)
-    own = hosts.agree(lambda: _read(train, train.columns[settings.label], "a whole number from 0", _is_class))
-    found = np.unique(np.concatenate(hosts.gather(own)))
+
+    def read() -> NDArray[np.float32]:
+        expected = "a whole number from 0"
+        parts = [_read(table, table.columns[settings.label], expected, _is_class) for table in train]
+        return np.unique(np.concatenate(parts))
+
+    found = np.unique(np.concatenate(hosts.gather(hosts.agree(read))))
     classes = settings.num_class or int(found[-1]) + 1
     problem = _problem(settings, found, classes)
     if problem:
-        raise UserError(f"channel {train.channel!r}, column {settings.label!r}: {problem}")
+        raise UserError(f"channel {TRAIN!r}, column {settings.label!r}: {problem}")
     return Target(settings.label, MULTICLASS, classes)
 
 

@@ -144,4 +144,4 @@ def test_served_answers_are_xgboosts_own_to_the_bit(finished: Trained, start: Ca
     cells = [line.split(",") for line in answer.decode().splitlines()]
     assert np.array(cells, dtype=np.float32).tobytes() == expected.tobytes()
     assert expected.shape == ((400, 3) if finished.objective == MULTICLASS else (400,))
-    assert np.unique(expected.reshape(400, -1)[:, 0]).size > 10
+    assert np.unique(expected.reshape(400, -1)[:, 0]).size > 5

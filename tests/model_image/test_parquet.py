@@ -74,17 +74,16 @@ def feed(path: Path, content: bytes) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize(
-    ("kind", "read"),
-    [
-        (Format.CSV, dataset.read),
-        (Format.LIBSVM, lambda found: libsvm.read(found, "y")),
-        (Format.PARQUET, parquet.read),
-    ],
-)
-def test_a_streamed_file_is_read_once_from_start_to_end(
-    tmp_path: Path, kind: Format, read: Callable[[Channel], Table]
-) -> None:
+READERS: dict[Format, Callable[[Channel], Table]] = {
+    Format.CSV: dataset.read,
+    Format.LIBSVM: lambda found: libsvm.read(found, "y"),
+    Format.PARQUET: parquet.read,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_streamed_file_is_read_once_from_start_to_end(tmp_path: Path, kind: Format) -> None:
+    read = READERS[kind]
     source = write(tmp_path / "source.parquet", 3000)
     lines = b"".join(b"%d 0:%d 1:2.5\n" % (row % 2, row) for row in range(3000))
     contents = {Format.CSV: source.with_suffix(".csv").read_bytes(), Format.PARQUET: source.read_bytes()}

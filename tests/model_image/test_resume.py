@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import shutil
 import signal
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.loop
 
 ROUNDS = 50
-KILLS = 12
-SEED = 20
 KILL_SECONDS = 60.0
 HYPERPARAMETERS = {
     "label": "late", "num_round": str(ROUNDS), "max_depth": "6", "eta": "0.05", "early_stopping_rounds": "40",
@@ -77,23 +74,6 @@ def expected(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     uninterrupted.write_config(HYPERPARAMETERS)
     run_to_the_end(uninterrupted)
     return files(uninterrupted)
-
-
-def test_a_trainer_killed_at_many_rounds_ends_with_the_bytes_of_an_uninterrupted_one(
-    interrupted: Any, expected: dict[str, bytes]
-) -> None:
-    draw = random.Random(SEED)  # noqa: S311 # a test's choice of rounds
-    folder = interrupted.base / "checkpoints"
-    continued: list[int] = []
-    for rounds in sorted(draw.sample(range(1, ROUNDS - 1), KILLS)):
-        before = newest(folder)
-        kill_after(interrupted, max(rounds, before + 1), pause=draw.random() * 0.005)
-        continued.append(newest(folder))
-        assert not (interrupted.base / "model").exists()
-    out = run_to_the_end(interrupted)
-    assert len(set(continued)) == KILLS
-    assert f"continues after round {continued[-1]} of {ROUNDS}" in out
-    assert files(interrupted) == expected
 
 
 def test_a_restart_falls_back_behind_damaged_checkpoints_and_still_ends_with_the_same_bytes(

@@ -73,11 +73,10 @@ def test_the_layout_of_every_kind_is_the_registrys_and_its_values_are_read_back(
     labels, probabilities = several(400)
     for objective, predictions in ((MULTICLASS, probabilities), (REGRESSION, probabilities[:, 0])):
         task = TASKS[objective]
-        document = evaluate.evaluate(task, labels, predictions, seed=1)
+        document: dict[str, Any] = evaluate.evaluate(task, labels, predictions, seed=1)
         (group,) = document.values()
         values = evaluate.values(task, document)
         assert [*document] == [task.group] == [REPORTED[objective].group]
-        assert isinstance(group, dict)
         assert all(group[name]["value"] == value for name, value in values.items())
         assert all(group[name]["standard_deviation"] > 0 for name in values)
     matrix: Any = evaluate.evaluate(MULTI, labels, probabilities, seed=1)[MULTI.group]
@@ -135,7 +134,9 @@ def column(*texts: str) -> Table:
 
 
 def infer(*texts: str, num_class: int = 0) -> targets.Target:
-    return targets.infer(column(*texts), Hyperparameters(label="y", objective=MULTICLASS, num_class=num_class), Hosts())
+    return targets.infer(
+        [column(*texts)], Hyperparameters(label="y", objective=MULTICLASS, num_class=num_class), Hosts()
+    )
 
 
 def test_the_number_of_classes_comes_from_the_labels_or_is_held_against_them() -> None:

@@ -1,0 +1,151 @@
+"""What one host reads before training: its channels as tables, what is learnt from them, and encoded rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scoring import channels, dataset, features, libsvm, pages, report, targets
+from scoring.channels import Format
+from scoring.errors import UserError
+from scoring.pages import Pages, Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scoring.boosting import Samples
+    from scoring.channels import Channel
+    from scoring.contract import Schema
+    from scoring.dataset import Table
+    from scoring.hosts import Hosts
+    from scoring.hyperparameters import Hyperparameters
+    from scoring.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What one host has read."""
+
+    tables: dict[str, Table]
+    """Per channel; that of the training data is an outline if they stay on disk."""
+    schema: Schema
+    target: Target
+    train: Samples | Pages
+    """All rows of this host."""
+    samples: dict[str, Samples]
+    """Of each other channel, all rows of this host."""
+    origin: dict[str, dict[str, object]]
+    """Per channel, the part files of all hosts."""
+
+    @property
+    def judged(self) -> str:
+        """The channel of the final metrics."""
+        return channels.TEST if channels.TEST in self.tables else channels.VALIDATION
+
+    def shares(self, hosts: Hosts) -> tuple[Samples | Pages, Samples]:
+        """Give the training and validation rows that this host works on: its own, or every n-th of those all have."""
+        train, validation = self.train, self.samples[channels.VALIDATION]
+        if hosts.size == 1:
+            return train, validation
+        if not isinstance(train, Pages) and not self.tables[channels.TRAIN].sharded:
+            train = _every(train, hosts)
+        return train, _every(validation, hosts)
+
+
+def _every(samples: Samples, hosts: Hosts) -> Samples:
+    own = slice(hosts.rank, None, hosts.size)
+    rows, labels = samples
+    return np.ascontiguousarray(rows[own]), labels[own].copy()
+
+
+def load(
+    found: dict[str, Channel], settings: Hyperparameters, hosts: Hosts, log: Callable[[str], None], scratch: Path
+) -> Data:
+    """Read the channels and encode them.
+
+    Args:
+        found: The channels' part files.
+        settings: Label, objective, slices, and the memory above which training data stay on disk.
+        hosts: All make this call.
+        log: Told what may be a mistake in the data.
+        scratch: Empty folder for data that stay on disk; they are needed until training has ended.
+
+    Raises:
+        UserError: with the problems of the first step that has any.
+    """
+
+    def read() -> dict[str, Table]:
+        return {name: _read(channel, settings.label, log) for name, channel in found.items() if name not in spilled}
+
+    spilled = hosts.agree(lambda: _spilled(found[channels.TRAIN], settings, hosts, log, scratch))
+    tables = hosts.agree(read) | {name: spill.outline() for name, spill in spilled.items()}
+    tables = _aligned({name: tables[name] for name in found}, settings.label, hosts)
+    spill = spilled.get(channels.TRAIN)
+    schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts)
+    target = targets.infer(spill.tables() if spill else [tables[channels.TRAIN]], settings, hosts)
+    for line in features.warnings(tables[channels.TRAIN], schema) if not spill else ():
+        log(f"warning: {line}")
+    report.check_slices(schema, settings.slices)
+    samples = hosts.agree(
+        lambda: {name: _samples(tables[name], schema, target) for name in found if name not in spilled}
+    )
+    train = spill.encode(schema, target) if spill else samples.pop(channels.TRAIN)
+    parts = {name: hosts.gather(_parts(table)) for name, table in tables.items()}
+    origin = {name: _origin(found if tables[name].sharded else found[:1]) for name, found in parts.items()}
+    if spill:
+        origin[channels.TRAIN]["external_memory"] = True
+    return Data(tables, schema, target, train, samples, origin)
+
+
+def _spilled(
+    channel: Channel, settings: Hyperparameters, hosts: Hosts, log: Callable[[str], None], scratch: Path
+) -> dict[str, Spill]:
+    """Read the training data to the disk if memory is not enough for them."""
+    if settings.memory_limit_mib and hosts.size > 1:
+        raise UserError("hyperparameter 'memory_limit_mib' needs one host; several share the data: ShardedByS3Key")
+    if hosts.size > 1 or not pages.needed(channel, settings.memory_limit_mib):
+        return {}
+    log(f"channel {channel.name!r} may need more memory than there is: it stays on disk, one part file at a time")
+    return {channel.name: Spill(channel, lambda part: _read(part, settings.label, log), scratch)}
+
+
+def _read(channel: Channel, label: str, log: Callable[[str], None]) -> Table:
+    for name in channel.ignored:
+        log(f"warning: {channel.name}/{name} is not a *{channel.format.suffix} file and is not read")
+    match channel.format:
+        case Format.CSV:
+            return dataset.read(channel)
+        case Format.LIBSVM:
+            return libsvm.read(channel, label)
+        case Format.PARQUET:
+            from scoring import parquet  # noqa: PLC0415 # a database engine, which other formats need not load
+
+            return parquet.read(channel)
+
+
+def _aligned(tables: dict[str, Table], label: str, hosts: Hosts) -> dict[str, Table]:
+    """Give sparse tables the features of the training data of all hosts: one that no line gives has no column."""
+    if tables[channels.TRAIN].parts[0].format is not Format.LIBSVM:
+        return tables
+    features_of_host = [name for name in tables[channels.TRAIN].columns if name != label]
+    widest = max(hosts.gather(features_of_host), key=len)
+    return {name: libsvm.widen(table, widest) for name, table in tables.items()}
+
+
+def _samples(table: Table, schema: Schema, target: Target) -> Samples:
+    features.check_columns(table, schema)
+    rows, labels = features.matrix(table, schema), target.labels(table)
+    target.check(table.channel, labels)
+    return rows, labels
+
+
+def _parts(table: Table) -> list[dict[str, object]]:
+    return [{"name": part.path.name, "rows": part.rows, "sha256": part.sha256} for part in table.parts]
+
+
+def _origin(hosts: list[list[dict[str, object]]]) -> dict[str, object]:
+    parts = [part for of_host in hosts for part in of_host]
+    return {"rows": sum(int(str(part["rows"])) for part in parts), "parts": parts}
