@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from scoring.contract import Schema
     from scoring.targets import Target
 
-MEMORY_PER_BYTE = {Format.CSV: 16.0, Format.PARQUET: 30.0}
-"""Memory that a byte of a part file takes at most, measured with numbers that never repeat; most data take less."""
+MEMORY_PER_BYTE = {Format.CSV: 16.0, Format.PARQUET: 40.0}
+"""Memory that a byte of a part file takes, measured with numbers that never repeat, which is the most for CSV. Parquet
+packs values that repeat so well that a byte of it may take more: then the limit has to be given."""
 
 USABLE_SHARE = 0.8
 """Of the container's memory; the rest is for the libraries, the other channels and the trees."""

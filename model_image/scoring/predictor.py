@@ -68,6 +68,7 @@ class Predictor:
         """
         if xgboost.__version__ != XGBOOST_VERSION:
             raise ArtifactError(f"XGBoost {xgboost.__version__} is installed, this image serves {XGBOOST_VERSION}")
+        self._schema = schema
         self.width = schema.width
         """Features of a row."""
         self.outputs = 1
@@ -119,3 +120,28 @@ class Predictor:
         outputs = 1 if dimensions == 1 else self._shape[1]
         answers = np.frombuffer(ctypes.string_at(self._answers, 4 * count * outputs), dtype=np.float32)
         return answers if dimensions == 1 else answers.reshape(count, outputs)
+
+    def contributions(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Tell what each feature adds to each answer, before the objective's transformation (TreeSHAP).
+
+        It takes XGBoost's slow way, through a matrix of its own, and many times the time of `predict`.
+        Source: Lundberg et al., "From local explanations to global understanding with explainable AI for trees"
+        (Nature Machine Intelligence 2, 2020); XGBoost's Python API reference, ``pred_contribs``.
+
+        Args:
+            rows: As for `predict`.
+
+        Returns:
+            float32 of shape (n, outputs, features + 1): the last is the model's mean answer, and all of them sum up to
+            the margin, of which the answer is the logistic function, the softmax, or the value itself.
+
+        Raises:
+            AlgorithmError: XGBoost refused the batch.
+        """
+        names, kinds = self._schema.names, self._schema.xgboost_types
+        try:
+            data = xgboost.DMatrix(rows, feature_names=names, feature_types=kinds, enable_categorical=True, nthread=1)
+            found = self._booster.predict(data, pred_contribs=True, strict_shape=True)
+        except xgboost.core.XGBoostError as error:
+            raise AlgorithmError(f"XGBoost: {error}") from error
+        return found.astype(np.float32, copy=False)

@@ -42,7 +42,7 @@ class HyperparametersSpec(Section):
     max_bin: Annotated[int, Field(ge=2, le=65_536)] = 256
     """Histogram bins of a column at most."""
     scale_pos_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Of two classes: weight of a row labelled 1, where one labelled 0 weighs 1; else it shifts the probabilities."""
+    """Weight of a row labelled 1, of two classes; one labelled 0 weighs 1. Other than 1 shifts the probabilities."""
     class_weight: Literal["none", "balanced"] = "none"
     """`balanced` gives all classes the same total weight; then `scale_pos_weight` has to be 1."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -53,6 +53,8 @@ class HyperparametersSpec(Section):
     """Seconds between two checkpoints at most."""
     checkpoint_keep: Annotated[int, Field(ge=1, le=100)] = 3
     """Newest checkpoints that are kept."""
+    memory_limit_mib: Annotated[float, Field(ge=0)] = 0.0
+    """Memory, MiB, above which training data stay on disk, one part file at a time; 0 takes the container's memory."""
     slices: str = ""
     """Categorical columns, separated by commas, whose values are evaluated one by one."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from settings.instances import TRAINING_TYPES, near
+from settings.instances import TRAINING_TYPES, Accelerator, accelerator, near
 from settings.model import Settings
 from settings.problems import Finding, join, repeated
 from settings.rules.environment import Rule
@@ -138,6 +138,31 @@ def classes_are_several(settings: Settings, index: int) -> Iterator[Finding]:
         )
 
 
+def gpu_training_has_a_gpu(settings: Settings, index: int) -> Iterator[Finding]:
+    """The image refuses a job that asks for CUDA on a host without a GPU."""
+    training = settings.models[index].training
+    kind = accelerator(training.instance_type.removeprefix("ml."))
+    if training.hyperparameters.device == "cuda" and kind is not Accelerator.NVIDIA:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "device"),
+            found="cuda",
+            allowed=f"auto or cpu with {training.instance_type}, which has no NVIDIA GPU",
+            remedy="remove device, or choose an instance type such as ml.g5.xlarge",
+        )
+
+
+def data_on_disk_have_one_host(settings: Settings, index: int) -> Iterator[Finding]:
+    """Several hosts share the data, and the image keeps those of one host on disk only."""
+    training = settings.models[index].training
+    if training.hyperparameters.memory_limit_mib and training.instance_count > 1:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "memory_limit_mib"),
+            found=f"{training.hyperparameters.memory_limit_mib:g}",
+            allowed=f"0 with {training.instance_count} hosts",
+            remedy="remove memory_limit_mib, or set instanceCount to 1",
+        )
+
+
 def classes_are_weighed_once(settings: Settings, index: int) -> Iterator[Finding]:
     """The image refuses a job that is told two weights of the rows labelled 1."""
     hyperparameters = settings.models[index].training.hyperparameters
@@ -178,6 +203,8 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     gate_metric_is_of_the_objective,
     hyperparameters_fit_the_objective,
     classes_are_several,
+    gpu_training_has_a_gpu,
+    data_on_disk_have_one_host,
     classes_are_weighed_once,
     approved_model_is_in_this_environment,
 )

@@ -225,3 +225,20 @@ def test_a_gpu_that_cannot_be_used_is_refused_and_auto_does_without(monkeypatch:
         devices.choose("cuda")
     monkeypatch.setattr(devices, "visible_gpus", lambda: 1)
     assert devices.choose("auto") == devices.choose("cuda") == "cuda"
+
+
+@pytest.mark.parametrize(("objective", "classes"), [(BINARY, 0), (MULTICLASS, 3), (REGRESSION, 0)])
+def test_contributions_sum_up_to_the_answer(objective: str, classes: int) -> None:
+    predictor = Predictor(run(changed(objective=objective, num_class=classes))[0], SCHEMA)
+    rows = VALIDATION[0]
+    found = predictor.contributions(rows)
+    assert found.shape == (len(rows), classes or 1, SCHEMA.width + 1)
+    margin = found.sum(axis=2, dtype=np.float64)
+    powers = np.exp(margin)
+    answers = {
+        BINARY: lambda: (powers / (1 + powers))[:, 0],
+        MULTICLASS: lambda: powers / powers.sum(axis=1, keepdims=True),
+        REGRESSION: lambda: margin[:, 0],
+    }[objective]()
+    np.testing.assert_allclose(answers, predictor.predict(rows), atol=1e-5)
+    assert np.abs(found[:, :, :-1]).max() > 0.1

@@ -130,9 +130,13 @@ def test_values_that_do_not_fit_name_file_line_and_column_all_at_once(tmp_path: 
     ],
 )
 def test_labels_are_zero_and_one_and_both_occur(tmp_path: Path, text: str, message: str) -> None:
+    target, table = Target("y", BINARY, 2), read(tmp_path, part=text)
+
+    def labels() -> None:
+        target.check("train", target.labels(table))
+
     with pytest.raises(UserError, match=message):
-        target = Target("y", BINARY, 2)
-        target.check("train", target.labels(read(tmp_path, part=text)))
+        labels()
 
 
 def test_a_wrong_label_name_suggests_the_right_one(tmp_path: Path) -> None:
