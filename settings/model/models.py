@@ -46,7 +46,7 @@ class HyperparametersSpec(Section):
     class_weight: Literal["none", "balanced"] = "none"
     """`balanced` gives all classes the same total weight; then `scale_pos_weight` has to be 1."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`cuda` needs an instance with an NVIDIA GPU and an image with XGBoost's CUDA build; `auto` takes what is there."""
+    """`cuda` needs an NVIDIA GPU and an image with XGBoost's CUDA build; `auto` takes a GPU where both are there."""
     checkpoint_rounds: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Rounds between two checkpoints at most."""
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
