@@ -18,6 +18,7 @@ from components.load_balancing import LoadBalancing, LoadBalancingArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
+from components.peerings import Peerings, PeeringsArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
@@ -213,7 +214,7 @@ tenancy = Tenancy(
     ),
     opts=on_both,
 )
-Fargate(
+fargate = Fargate(
     "fargate",
     FargateArgs(
         labels=labels,
@@ -225,6 +226,18 @@ Fargate(
         after=tenancy.handle.ready,
     ),
     opts=on_both,
+)
+Peerings(
+    "peerings",
+    PeeringsArgs(
+        labels=labels,
+        spec=settings.network,
+        network=network.handle,
+        endpoints=endpoints.handle,
+        cluster=cluster.handle,
+        fargate=fargate.handle,
+    ),
+    opts=on_aws,
 )
 training = Training(
     "training",

@@ -63,18 +63,18 @@ class Fargate(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         ready: Ready = ()
+        group: pulumi.Output[str] | None = None
         if args.spec.profile is not None:
-            ready = self._create(args.spec.profile)
-        self.handle = FargateHandle(ready=ready)
+            group, ready = self._create(args.spec.profile)
+        self.handle = FargateHandle(security_group=group, ready=ready)
         self.register_outputs({"profiles": 1 if ready else 0})
 
-    def _create(self, spec: FargateProfileSpec) -> Ready:
+    def _create(self, spec: FargateProfileSpec) -> tuple[pulumi.Output[str], Ready]:
         role, granted = self._create_execution_role()
         route = self._route_logs(spec.log_retention_days)
-        shared = self._args.cluster.control_plane_security_group
-        closed = self._close(spec) if spec.pod_security_groups else self._let_ask_dns(shared, own=False)
+        group, closed = self._close(spec) if spec.pod_security_groups else self._share()
         profile = self._create_profile(spec, role, after=(*granted, *route, *closed))
-        return (profile, *route, *closed)
+        return group, (profile, *route, *closed)
 
     def _create_execution_role(self) -> tuple[aws.iam.Role, Ready]:
         name, labels = self._name, self._args.labels
@@ -146,7 +146,7 @@ class Fargate(pulumi.ComponentResource):
         )
         return (group, route)
 
-    def _close(self, spec: FargateProfileSpec) -> Ready:
+    def _close(self, spec: FargateProfileSpec) -> tuple[pulumi.Output[str], Ready]:
         """Give the pods a security group of their own, which lets in and out what serving needs."""
         name, args = self._name, self._args
         group = aws.ec2.SecurityGroup(
@@ -168,7 +168,12 @@ class Fargate(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
             )
             bound.append(policy)
-        return (*self._let_ask_dns(group.id, own=True), *self._open(group.id, spec.pod_ports), *bound)
+        return group.id, (*self._let_ask_dns(group.id, own=True), *self._open(group.id, spec.pod_ports), *bound)
+
+    def _share(self) -> tuple[pulumi.Output[str], Ready]:
+        """Leave the pods in the group that EKS gives them, which is that of the control plane."""
+        group = self._args.cluster.control_plane_security_group
+        return group, self._let_ask_dns(group, own=False)
 
     def _open(self, group: pulumi.Output[str], ports: tuple[int, ...]) -> Ready:
         name, child, cluster = self._name, self._child, self._args.cluster

@@ -185,6 +185,8 @@ class StorageHandle:
 class FargateHandle:
     """Pods without nodes."""
 
+    security_group: pulumi.Output[str] | None
+    """Security group of these pods; None where no pod runs on Fargate."""
     ready: Ready
     """Profile, security group and log route: a pod that comes later runs there as it should; may be empty."""
 

@@ -3,7 +3,7 @@
 Creates: VPC; internet gateway; one public and one private subnet per zone, route tables and routes; one NAT gateway or
 one per zone; flow logs to an encrypted log group with a role of their own. Takes over the VPC's default security group
 and empties it.
-Does not create: endpoints of AWS services, security groups of nodes or jobs, peering.
+Does not create: endpoints of AWS services, security groups of nodes or jobs, ways to other VPCs.
 """
 
 from __future__ import annotations

@@ -42,10 +42,10 @@ def ask_dns() -> _Spec:
 
 
 def call_aws(private_ranges: Sequence[str]) -> _Spec:
-    """Every pod calls AWS: interface endpoints in the private subnets, and public addresses.
+    """Every pod calls AWS: interface endpoints in private ranges, and public addresses.
 
     Args:
-        private_ranges: Private subnets, in which interface endpoints have their addresses.
+        private_ranges: Private subnets and peered VPCs, in which interface endpoints have their addresses.
     """
     public = _networking.IPBlockArgs(cidr=ANYWHERE, except_=list(NOT_PUBLIC))
     return _outwards([*_ranges(private_ranges), _Peer(ip_block=public)], {HTTPS: ("TCP",)})

@@ -105,7 +105,9 @@ class Tenancy(pulumi.ComponentResource):
             parent=self,
             after=self._args.after,
         )
-        create_policies(name, namespace.name, tenancy_objects.flows(namespace, plan), parent=self, after=ready)
+        elsewhere = [peering.cidr for peering in self._args.network.peerings if peering.runtime_endpoint_group]
+        policies = tenancy_objects.flows(namespace, plan, elsewhere)
+        create_policies(name, namespace.name, policies, parent=self, after=ready)
         return ready
 
     def _bound(self, namespace: NamespaceSpec, inside: Ready) -> None:

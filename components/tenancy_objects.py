@@ -17,6 +17,7 @@ from components.priority_levels import NODE_CRITICAL, SERVING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from ipaddress import IPv4Network
 
     from components.address_plan import AddressPlan
     from settings.model import ContainerLimitsSpec, NamespaceSpec, QuotaSpec, TeamSpec
@@ -86,13 +87,21 @@ def container_limits(spec: ContainerLimitsSpec) -> kubernetes.core.v1.LimitRange
     )
 
 
-def flows(namespace: NamespaceSpec, plan: AddressPlan) -> dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]:
-    """Network policies of a namespace by name, beside those that close it."""
+def flows(
+    namespace: NamespaceSpec, plan: AddressPlan, elsewhere: Sequence[IPv4Network]
+) -> dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]:
+    """Network policies of a namespace by name, beside those that close it.
+
+    Args:
+        namespace: The namespace.
+        plan: Subnets of the VPC.
+        elsewhere: Ranges of other VPCs with an interface endpoint that pods call.
+    """
     subnets = {"private": plan.private.values(), "public": plan.public.values()}
     callers = [str(cidr) for side in namespace.load_balancer_subnets for cidr in subnets[side]]
     found: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs] = {}
     if not namespace.buckets.empty:
-        found["allow-aws"] = network_flows.call_aws([str(cidr) for cidr in plan.private.values()])
+        found["allow-aws"] = network_flows.call_aws([str(cidr) for cidr in (*plan.private.values(), *elsewhere)])
     if callers:
         found["allow-load-balancers"] = network_flows.take_requests(callers)
     if namespace.workload_type == "inference":

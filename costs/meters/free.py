@@ -38,6 +38,7 @@ FREE: Final[dict[str, str]] = {
             "aws:ec2/securityGroup:SecurityGroup",
             "aws:ec2/subnet:Subnet",
             "aws:ec2/vpc:Vpc",
+            "aws:ec2/vpcPeeringConnection:VpcPeeringConnection",
             "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
             "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         ),

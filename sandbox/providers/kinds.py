@@ -71,6 +71,8 @@ class Kind:
     """Input that the provider fills with a name when the program gives none."""
     needs: dict[str, str] = field(default_factory=dict[str, str])
     """Input → type of the resource that it names: it has to exist, and cannot go before this one."""
+    elsewhere: dict[str, str] = field(default_factory=dict[str, str])
+    """Input of `needs` → input beside which what it names may stand outside of the platform, where no sandbox looks."""
     api: tuple[str, str, str] | None = None
     """AWS service, operation and path inside the request, whose constraints apply to the inputs."""
     seconds: float = 1.0

@@ -153,8 +153,10 @@ class ResourceBackend(ABC):
 
     def _require_targets(self, kind: Kind, inputs: Properties) -> None:
         for name, token in kind.needs.items():
-            wanted = inputs.get(name)
-            if isinstance(wanted, str) and not any(_is_called(record, wanted) for record in self._world.of_type(token)):
+            wanted, elsewhere = inputs.get(name), inputs.get(kind.elsewhere.get(name, "")) is not None
+            if not isinstance(wanted, str) or elsewhere:
+                continue
+            if not any(_is_called(record, wanted) for record in self._world.of_type(token)):
                 raise ProviderError(f"NotFound: {name} {wanted} names no {token}")
 
     def _refuse_while_needed(self, target: Record) -> None:

@@ -48,6 +48,7 @@ from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
+from settings.model.peering import PeeringSpec
 from settings.model.spending import SpendingSpec
 from settings.model.storage import (
     BucketVolumeSpec,
@@ -119,6 +120,7 @@ __all__ = [
     "NetworkSpec",
     "NodePoolSpec",
     "Partition",
+    "PeeringSpec",
     "PoolRole",
     "QuotaSpec",
     "RecordsSpec",

@@ -17,6 +17,7 @@ from settings.model.base import (
     Zone,
 )
 from settings.model.patterns import NAME, TAG_VALUE
+from settings.model.peering import PeeringSpec
 
 
 class EnvironmentSpec(Section):
@@ -64,6 +65,8 @@ class NetworkSpec(Section):
     """How long VPC flow logs are kept."""
     interface_endpoints: tuple[str, ...] = Field(strict=False)
     """AWS services reached through PrivateLink, by the service's own name (`ecr.api`, `sagemaker.runtime`, …)."""
+    peerings: tuple[PeeringSpec, ...] = Field(strict=False)
+    """Other VPCs that ours is connected to; empty where SageMaker and EKS share this one."""
 
 
 class StoreSpec(Section):

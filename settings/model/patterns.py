@@ -32,6 +32,9 @@ DOMAIN: Final = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 DIRECTORY: Final = r"^https://[a-z0-9][a-z0-9.-]*(:\d+)?(/[\w.~-]+)+$"
 CERTIFICATE_ARN: Final = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]{36}$"
 WEB_ACL_ARN: Final = r"^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]{1,128}/[0-9a-f-]{36}$"
+VPC_ID: Final = r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"
+ROUTE_TABLE_ID: Final = r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$"
+SECURITY_GROUP_ID: Final = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
 PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
@@ -65,6 +68,9 @@ PATTERNS: Final[dict[str, str]] = {
     "arn:aws:acm:eu-central-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
     WEB_ACL_ARN: "the ARN of a regional web ACL, such as "
     "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/edge/01234567-89ab-cdef-0123-456789abcdef",
+    VPC_ID: "the id of a VPC, such as vpc-0123456789abcdef0",
+    ROUTE_TABLE_ID: "the id of a route table, such as rtb-0123456789abcdef0",
+    SECURITY_GROUP_ID: "the id of a security group, such as sg-0123456789abcdef0",
     PINNED_IMAGE: "an image by its digest, such as registry.k8s.io/pause:3.10.1@sha256: and 64 hexadecimal digits",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }

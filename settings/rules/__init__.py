@@ -23,6 +23,7 @@ from settings.rules import (
     models,
     monitoring,
     network,
+    peering,
     pools,
     spending,
     storage,
@@ -33,6 +34,7 @@ from settings.rules import (
 RULES = (
     *environment.RULES,
     *network.RULES,
+    *peering.RULES,
     *cluster.RULES,
     *versions.RULES,
     *pools.RULES,

@@ -187,6 +187,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:ec2/subnet:Subnet": _numbered("subnet", "subnet"),
     "aws:ec2/vpc:Vpc": _numbered("vpc", "vpc"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
+    "aws:ec2/vpcPeeringConnection:VpcPeeringConnection": _numbered("pcx", acceptStatus="active"),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda request: (request.inputs["repository"], {}),
     "aws:ecr/repository:Repository": _repository,
     "aws:ecr/repositoryPolicy:RepositoryPolicy": lambda request: (request.inputs["repository"], {}),

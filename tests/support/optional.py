@@ -43,6 +43,15 @@ FARGATE_PROFILE: Final[dict[str, Any]] = {
     "podPorts": [8080],
     "logRetentionDays": 90,
 }
+PEERING: Final[dict[str, Any]] = {
+    "name": "jobs",
+    "vpcId": "vpc-0123456789abcdef0",
+    "cidr": "10.80.0.0/16",
+    "routeTableIds": ["rtb-0123456789abcdef0"],
+    "runtimeEndpointGroup": "sg-0123456789abcdef0",
+    "jobGroups": ["sg-0123456789abcdef1"],
+}
+PEERINGS: Final = json.dumps({"network": {"peerings": [PEERING]}})
 STORAGE: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 FARGATE: Final = json.dumps({"fargate": {"profile": FARGATE_PROFILE}})
 PARTS: Final[dict[str, object]] = {
@@ -52,6 +61,7 @@ PARTS: Final[dict[str, object]] = {
     "storage.secrets": SECRET_FILES,
     "teams.0.namespaces.1.secrets": SECRETS,
     "fargate.profile": FARGATE_PROFILE,
+    "network.peerings": [PEERING],
     "monitoring.imageRegistry": "registry.example.com/mirror",
     "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
     "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds.shared import EC2, GROUP, ROUTE_TABLE, SUBNET, VPC
+from sandbox.providers.aws_kinds.shared import EC2, GROUP, PEERING, ROUTE_TABLE, SUBNET, VPC
 from sandbox.providers.kinds import Birth, Kind, arn, hex_id, joined, together
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def _endpoint(birth: Birth, id_: str) -> Properties:
     }
 
 
+def _peering(birth: Birth, _id: str) -> Properties:
+    """An accepted request is active, one that nobody accepted waits (VPC peering guide, "Connection lifecycle")."""
+    accepted = birth.inputs.get("autoAccept") is True
+    return {"acceptStatus": "active" if accepted else "pending-acceptance", "peerOwnerId": birth.place.account_id}
+
+
 KINDS: Final[dict[str, Kind]] = {
     VPC: Kind(
         identify=hex_id("vpc"),
@@ -95,7 +101,18 @@ KINDS: Final[dict[str, Kind]] = {
             "routeTableId": ROUTE_TABLE,
             "natGatewayId": "aws:ec2/natGateway:NatGateway",
             "gatewayId": "aws:ec2/internetGateway:InternetGateway",
+            "vpcPeeringConnectionId": PEERING,
         },
+        # Half of the routes of a peering stand in tables of the other VPC.
+        elsewhere={"routeTableId": "vpcPeeringConnectionId"},
+    ),
+    PEERING: Kind(
+        identify=hex_id("pcx"),
+        compute=_peering,
+        immutable=frozenset({"vpcId", "peerVpcId", "peerOwnerId", "peerRegion"}),
+        needs={"vpcId": VPC},
+        api=("ec2", "CreateVpcPeeringConnection", ""),
+        seconds=5,
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": Kind(
         identify=hex_id("rtbassoc"),

@@ -9,6 +9,7 @@ from sandbox.providers.kinds import Birth, Kind, joined
 VPC: Final = "aws:ec2/vpc:Vpc"
 SUBNET: Final = "aws:ec2/subnet:Subnet"
 ROUTE_TABLE: Final = "aws:ec2/routeTable:RouteTable"
+PEERING: Final = "aws:ec2/vpcPeeringConnection:VpcPeeringConnection"
 GROUP: Final = "aws:ec2/securityGroup:SecurityGroup"
 BUCKET: Final = "aws:s3/bucket:Bucket"
 ROLE: Final = "aws:iam/role:Role"
