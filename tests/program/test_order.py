@@ -6,12 +6,14 @@ stops midway: whatever still stands has what it stands on.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from sandbox.chaos import Chaos
-from sandbox.engine import Engine, EngineError
+from sandbox.engine import ROOT, Engine, EngineError
+from tests.support.optional import PEERING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,10 +78,20 @@ STANDS_ON: Final[dict[str, tuple[str, ...]]] = {
     ),
     # What teams bring into their namespaces is cleaned up by the controllers that made it: load balancers, disks.
     f"{_NAMESPACE}tenancy-": (*_POD_NETWORK, *_LOAD_BALANCING, *_DISKS),
+    # A rule names a group of another VPC, and a route leads there, only while the two are connected.
+    **dict.fromkeys(
+        (
+            "aws:ec2/route:Route::peerings-jobs-",
+            "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule::peerings-jobs-",
+            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule::peerings-jobs-",
+        ),
+        ("aws:ec2/vpcPeeringConnection:VpcPeeringConnection::peerings-jobs",),
+    ),
     "kubernetes:core/v1:ResourceQuota::tenancy-ml-training": (f"{_NAMESPACE}tenancy-ml-training",),
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::tenancy-ml-inference": (f"{_NAMESPACE}tenancy-ml-inference",),
 }
 """Beginning of a resource, as type and logical name → what has to exist as long as it does."""
+NO_PEERINGS: Final = "peerings: []"
 FAILURES: Final = (3, 40, 90)
 """Deletions after which one fails, in three destroys in a row."""
 
@@ -109,12 +121,22 @@ def standing(engine: Engine) -> set[str]:
     return {_short(record.urn) for record in engine.world().all()}
 
 
+@pytest.fixture
+def stack_file(tmp_path: Path) -> Path:
+    """Environment `local`, connected to another VPC."""
+    text = (ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    assert text.count(NO_PEERINGS) == 1
+    file = tmp_path / "Pulumi.connected.yaml"
+    file.write_text(text.replace(NO_PEERINGS, f"peerings: {json.dumps([PEERING])}"), encoding="utf-8")
+    return file
+
+
 def test_everything_comes_after_what_it_stands_on_and_goes_before_it_also_when_a_destroy_fails_midway(
-    tmp_path: Path,
+    tmp_path: Path, stack_file: Path
 ) -> None:
     folder = tmp_path / "sandbox"
-    Engine(folder, "local").up()
-    engine = Engine(folder, "local")
+    Engine(folder, "local", stack_file=stack_file).up()
+    engine = Engine(folder, "local", stack_file=stack_file)
     created = calls(engine, "create")
     for beginning, supports in STANDS_ON.items():
         assert [name for name in created if name.startswith(beginning)], beginning
@@ -128,11 +150,11 @@ def test_everything_comes_after_what_it_stands_on_and_goes_before_it_also_when_a
         before = standing(engine)
         Chaos(fail_call=len(engine.world().calls()) + after).save(folder)
         with pytest.raises(EngineError, match="ThrottlingException"):
-            Engine(folder, "local").destroy()
+            Engine(folder, "local", stack_file=stack_file).destroy()
         assert standing(engine) < before
         assert unsupported(standing(engine)) == []
 
-    Engine(folder, "local").destroy()
+    Engine(folder, "local", stack_file=stack_file).destroy()
     assert engine.world().all() == []
     # A call that failed is in the list too; what counts is the last one for each resource.
     deleted = {name: place for place, name in enumerate(calls(engine, "delete"))}
@@ -142,16 +164,16 @@ def test_everything_comes_after_what_it_stands_on_and_goes_before_it_also_when_a
 
 
 def test_an_update_that_fails_midway_leaves_nothing_without_what_it_stands_on_and_the_next_one_finishes_it(
-    tmp_path: Path,
+    tmp_path: Path, stack_file: Path
 ) -> None:
     folder = tmp_path / "sandbox"
     Chaos(fail_call=180).save(folder)
     with pytest.raises(EngineError, match="ThrottlingException"):
-        Engine(folder, "local").up()
-    engine = Engine(folder, "local")
+        Engine(folder, "local", stack_file=stack_file).up()
+    engine = Engine(folder, "local", stack_file=stack_file)
     assert standing(engine)
     assert unsupported(standing(engine)) == []
     Chaos().save(folder)
-    assert set(Engine(folder, "local").up().changes) <= {"create", "same", "update"}
+    assert set(Engine(folder, "local", stack_file=stack_file).up().changes) <= {"create", "same", "update"}
     assert unsupported(standing(engine)) == []
     assert {name for name in STANDS_ON if not any(each.startswith(name) for each in standing(engine))} == set()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.changes import overrides
+from tests.support.optional import PARTS
 from tests.support.optional import PEERING as SPEC
-from tests.support.optional import PEERINGS
 from tests.support.reachability import (
     ASSOCIATION,
     EGRESS,
@@ -77,7 +78,9 @@ def networks(stack: str) -> Networks:
 
 @cache
 def two_vpcs() -> Networks:
-    return Networks.of([*record_deployment("prod", overrides=PEERINGS)["deployment"]["resources"], *_there()])
+    """Prod with the other VPC and every other optional part."""
+    recorded = record_deployment("prod", overrides=overrides(PARTS))
+    return Networks.of([*recorded["deployment"]["resources"], *_there()])
 
 
 def pods(net: Networks) -> list[Host]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
 from botocore.model import StructureShape
 
+from sandbox.chaos import Chaos
+from sandbox.providers.aws import AwsBackend
 from sandbox.providers.aws_kinds import KINDS
+from sandbox.providers.aws_kinds.shared import PEERING
 from sandbox.providers.kinds import Birth, Place
+from sandbox.providers.plugin import ProviderError
 from sandbox.providers.resources import changed_paths, is_immutable
 from sandbox.schema import resource_schema
 from sandbox.wire import UNKNOWN, Properties
+from sandbox.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLACE = Place("aws", "123456789012", "eu-west-1")
 
@@ -79,6 +88,26 @@ def test_a_target_that_the_program_does_not_name_gets_an_id_of_its_own() -> None
     made = target.compute(nameless, "")["targetId"]
     assert re.fullmatch(r"terraform-[0-9a-f]{26}", str(made))
     assert target.identify(nameless) == f"r-{made}"
+
+
+def test_a_route_stands_in_a_table_that_exists_unless_it_leads_back_through_a_peering(tmp_path: Path) -> None:
+    world = World(tmp_path / "world.db")
+    backend = AwsBackend("0", world, Chaos())
+    connection, _ = backend.create(f"urn:pulumi:s::p::{PEERING}::there", {"peerVpcId": "vpc-1", "autoAccept": True})
+    route: Properties = {"routeTableId": "rtb-1", "destinationCidrBlock": "10.0.0.0/16"}
+    urn = "urn:pulumi:s::p::aws:ec2/route:Route::back"
+    for inputs in (route, {**route, "vpcPeeringConnectionId": "pcx-1"}):
+        with pytest.raises(ProviderError, match="NotFound"):
+            backend.create(urn, inputs)
+    backend.create(urn, {**route, "vpcPeeringConnectionId": connection})
+    with pytest.raises(ProviderError, match=f"DependencyViolation: {PEERING}"):
+        backend.delete(f"urn:pulumi:s::p::{PEERING}::there", connection)
+    world.close()
+
+
+@pytest.mark.parametrize(("accepted", "status"), [(True, "active"), (False, "pending-acceptance")])
+def test_a_peering_is_active_only_when_it_is_accepted(*, accepted: bool, status: str) -> None:
+    assert KINDS[PEERING].compute(birth({"autoAccept": accepted}), "pcx-1")["acceptStatus"] == status
 
 
 def test_ids_are_the_same_in_every_run_and_never_come_back() -> None:

@@ -77,6 +77,32 @@ def test_a_small_range_beside_a_wide_pair_is_left_alone() -> None:
     assert [line.split(" · ")[0] for line in lines] == [f"slipway:cluster.publicEndpointCidrs[{n}]" for n in (0, 1)]
 
 
+def test_everything_that_is_wrong_with_connections_is_told_at_once() -> None:
+    peering = {
+        "name": "jobs",
+        "vpcId": "vpc-0123456789abcdef0",
+        "cidr": "10.48.0.0/16",
+        "routeTableIds": [],
+        "runtimeEndpointGroup": None,
+        "jobGroups": [],
+    }
+    lines = problems(changed({"network.peerings": [peering, {**peering, "cidr": "10.0.0.0/8", "vpcId": "other"}]}))
+    places = [line.partition(" · ")[0].removeprefix("slipway:network.peerings") for line in lines]
+    ours, theirs, first = "[0].cidr", "[1].cidr", "10.48.0.0/16"
+    assert sorted(places) == [
+        "[0]",
+        ours,
+        "[0].routeTableIds",
+        "[1]",
+        theirs,
+        theirs,
+        theirs,
+        "[1].routeTableIds",
+        "[1].vpcId",
+    ]
+    assert len([line for line in lines if first in line]) == 3
+
+
 def test_zones_are_not_judged_by_a_region_that_does_not_exist() -> None:
     (line,) = problems(changed({"environment.region": "us-esat-1"}))
     assert line.endswith("write us-west-1 or us-east-1")

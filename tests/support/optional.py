@@ -51,7 +51,6 @@ PEERING: Final[dict[str, Any]] = {
     "runtimeEndpointGroup": "sg-0123456789abcdef0",
     "jobGroups": ["sg-0123456789abcdef1"],
 }
-PEERINGS: Final = json.dumps({"network": {"peerings": [PEERING]}})
 STORAGE: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 FARGATE: Final = json.dumps({"fargate": {"profile": FARGATE_PROFILE}})
 PARTS: Final[dict[str, object]] = {
