@@ -60,13 +60,7 @@ key_arn = store.handle.key_arn
 
 network = Network(
     "network",
-    NetworkArgs(
-        labels=labels,
-        spec=settings.network,
-        key_arn=key_arn,
-        protect=protect,
-        before_delete=before_delete,
-    ),
+    NetworkArgs(labels=labels, spec=settings.network, key_arn=key_arn, protect=protect, before_delete=before_delete),
     opts=on_aws,
 )
 endpoints = Endpoints(
