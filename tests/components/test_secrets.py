@@ -10,6 +10,7 @@ from tests.components.policies import may
 from tests.support.changes import record_changed
 from tests.support.optional import SECRET_FILES, SECRETS
 from tests.support.recorded import STACKS, Recorded, record_program
+from tests.support.teams import NOTHING
 
 PLACE = "aws:secretsmanager/secret:Secret"
 ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
@@ -99,12 +100,11 @@ def test_the_key_decrypts_for_the_role_through_the_services_that_it_uses(on: Rec
 
 
 def test_a_namespace_that_has_secrets_alone_has_a_role_for_them() -> None:
-    nothing = {"readData": [], "readModels": [], "writeModels": []}
     recorded = record_changed(
         {
             "storage.secrets": SECRET_FILES,
             "teams.0.namespaces.1.secrets": SECRETS[:1],
-            "teams.0.namespaces.1.buckets": nothing,
+            "teams.0.namespaces.1.buckets": NOTHING,
         }
     )
     account = recorded.one("kubernetes:core/v1:ServiceAccount", "tenancy-ml-inference-workload").inputs
