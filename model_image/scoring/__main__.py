@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from scoring import settings
+from scoring import container
 from scoring.errors import ScoringError, UserError, failure_text, owner
 
 if TYPE_CHECKING:
@@ -49,16 +49,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _train() -> None:
     from scoring import train  # noqa: PLC0415 # serving must not pay for importing training, nor the reverse
 
-    collective = settings.CollectiveSettings.from_environment()
-    train.run(settings.ContainerPaths.from_environment(), collective, settings.code_version())
+    collective = container.CollectiveSettings.from_environment()
+    train.run(container.ContainerPaths.from_environment(), collective, container.code_version())
 
 
 def _serve(command: argparse.Namespace) -> None:
     from scoring import server  # noqa: PLC0415 # as above
+    from scoring.settings import ServerSettings  # noqa: PLC0415 # as above
 
     flags = {"host": command.host, "port": command.port, "cpu": command.cpu}
     flags |= {"model_dir": command.model_dir, "model_file": command.model}
-    server.run(settings.ServerSettings.load(**flags))
+    server.run(ServerSettings.load(**flags))
 
 
 def _report(error: Exception, *, training: bool) -> int:
@@ -68,7 +69,7 @@ def _report(error: Exception, *, training: bool) -> int:
     text = failure_text(error)
     sys.stderr.write(text + "\n")
     if training:
-        failure = settings.ContainerPaths.from_environment().failure
+        failure = container.ContainerPaths.from_environment().failure
         try:
             failure.parent.mkdir(parents=True, exist_ok=True)
             failure.write_text(text, encoding="utf-8")

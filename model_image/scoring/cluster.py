@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from scoring.settings import CollectiveSettings
+    from scoring.container import CollectiveSettings
 
 
 @contextmanager

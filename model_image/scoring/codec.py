@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 PLAIN_NUMBERS = frozenset((float, int))
 """Types of JSON numbers; ``bool`` is not among them."""
 
-
 PIECE_BYTES = 64 * 1024
 """Lines that are parsed in one call."""
+
+MAX_SHOWN = 40
+"""Characters of a cell in a message: enough to recognise it."""
 
 
 class Rows(NamedTuple):
@@ -274,7 +276,7 @@ def _quoted(lines: list[str]) -> Iterable[list[str]]:
 def short(value: object) -> str:
     """Give a value as a message shows it."""
     text = repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"  # noqa: PLR2004 # enough to recognise the cell
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
 def json_object(body: bytes, expected: str) -> dict[str, object]:

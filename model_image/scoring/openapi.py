@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -223,7 +224,7 @@ def document(*modes: str) -> dict[str, object]:
 def _operation(operation: Documented) -> dict[str, object]:
     form = PROTOCOL_ERROR if operation.path.startswith("/v2") else ERROR
     answers: dict[str, object] = {
-        str(status): _content("Success" if status < 400 else "Refused", media)  # noqa: PLR2004 # where errors begin
+        str(status): _content("Success" if status < HTTPStatus.BAD_REQUEST else "Refused", media)
         for status, media in sorted(operation.answers.items())
     }
     answers["default"] = _content("What any request can meet: bad HTTP, a limit, a full queue, a defect", form)

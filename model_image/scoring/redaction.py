@@ -61,7 +61,7 @@ def _row(row: Any, drop: Collection[str], places: list[int]) -> object:  # noqa:
 def _tensor(tensor: dict[str, Any], drop: Collection[str], places: list[int], width: int) -> dict[str, Any]:
     """Blank the columns of a tensor of all features, or the tensor of one feature."""
     data = tensor["data"]
-    whole = tensor["shape"][-1] == width and len(tensor["shape"]) == 2  # noqa: PLR2004 # rows and features
+    whole = tensor["shape"][1:] == [width]
     if not whole or (width == 1 and tensor["name"] in drop):
         return tensor | {"data": [None] * tensor["shape"][0]} if tensor["name"] in drop else tensor
     if data and isinstance(data[0], list):

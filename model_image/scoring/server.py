@@ -21,6 +21,7 @@ from scoring import artifact, served, standalone
 from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
 from scoring.capture import Capture
+from scoring.container import PREFIX
 from scoring.document import suggestion
 from scoring.endpoint import Endpoint
 from scoring.errors import PlatformError, UserError
@@ -28,7 +29,6 @@ from scoring.hosting import Hosting
 from scoring.http1 import Connection
 from scoring.log import say
 from scoring.offload import Offload
-from scoring.settings import PREFIX
 from scoring.several import SeveralModels
 from scoring.swap import Swapper
 

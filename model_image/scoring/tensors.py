@@ -122,7 +122,7 @@ class TensorCodec:
         if self._categorical:
             listed = ", ".join(self._categorical)
             raise RequestError(Fault.WRONG_TYPE, f"send one tensor per feature, because of the categorical {listed}")
-        if len(tensor.shape) != 2 or tensor.shape[1] != width:  # noqa: PLR2004 # rows and features
+        if tensor.shape[1:] != (width,):
             expected = f"[n, {width}] ({', '.join(names)})"
             raise RequestError(Fault.FEATURE_COUNT, f"{at(tensor)}: expected shape {expected}, found {shown(tensor)}")
         count = self._check_count(tensor.shape[0])

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from scoring.artifact import Provenance
     from scoring.champion import Champion
+    from scoring.container import CollectiveSettings, ContainerPaths
     from scoring.contract import Schema
     from scoring.hosts import Hosts
     from scoring.hyperparameters import Hyperparameters
     from scoring.loading import Data
-    from scoring.settings import CollectiveSettings, ContainerPaths
 
 
 def run(paths: ContainerPaths, collective: CollectiveSettings, code_version: str | None) -> None:

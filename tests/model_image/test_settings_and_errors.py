@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from scoring.__main__ import main
 from scoring.errors import AlgorithmError, ArtifactError, Fault, PlatformError, UserError, failure_text, owner
-from scoring.settings import ContainerPaths, ServerSettings
+from scoring.container import ContainerPaths
+from scoring.settings import ServerSettings
 
 PACKAGE = Path(__file__).parents[2] / "model_image/scoring"
 STUBS = "_typeshed"
