@@ -7,7 +7,7 @@ after the manifest, the versions and every checksum agree.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scoring import contract, document, golden
@@ -42,6 +42,8 @@ class Provenance:
     """Per channel: number of rows, and the part files with their sha256."""
     metrics: dict[str, float]
     """Validation metrics."""
+    reference: dict[str, object] = field(default_factory=dict[str, object])
+    """Distribution of every feature in the training data, as `reference.describe` gives it."""
 
     def to_json(self) -> dict[str, object]:
         """Give the provenance as the manifest holds it."""

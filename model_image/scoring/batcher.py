@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from scoring.codec import Rows
 
+    Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
     Reply = Callable[[list[bytes] | Exception], None]
 
 CELL_BYTES = 4
@@ -50,7 +51,7 @@ class Batcher:
 
     def __init__(
         self,
-        predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        predict: Predict,
         width: int,
         schedule: Callable[[Callable[[], None]], object],
         *,
@@ -80,6 +81,10 @@ class Batcher:
         self._scheduled = False
         self.congested = False
         """Rows were refused, and the queue is still more than half full: not worth parsing another body."""
+
+    def around(self, wrap: Callable[[Predict], Predict]) -> None:
+        """Put something around every call of the model."""
+        self._predict = wrap(self._predict)
 
     def submit(self, rows: Rows, reply: Reply) -> None:
         """Queue rows; ``reply`` gets their probabilities as decimal texts, in order, or the error, exactly once.

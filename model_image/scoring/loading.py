@@ -45,6 +45,11 @@ class Data:
         """The channel of the final metrics."""
         return channels.TEST if channels.TEST in self.tables else channels.VALIDATION
 
+    @property
+    def representative(self) -> NDArray[np.float32]:
+        """Rows whose distribution is that of training: its own, or the validation rows if its own stay on disk."""
+        return (self.samples[channels.VALIDATION] if isinstance(self.train, Pages) else self.train)[0]
+
     def shares(self, hosts: Hosts) -> tuple[Samples | Pages, Samples]:
         """Give the training and validation rows that this host works on: its own, or every n-th of those all have."""
         train, validation = self.train, self.samples[channels.VALIDATION]

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from scoring.drift import Drift
+
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 """Upper bounds in seconds."""
 
@@ -90,6 +92,8 @@ class Metrics:
         """Replacements of the model by result: ``done`` or ``refused``."""
         self.in_flight = 0
         """Requests read but not answered."""
+        self.drift: Drift | None = None
+        """Of the model that answers new requests."""
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; the latency histogram is for the predictions alone."""
@@ -104,6 +108,11 @@ class Metrics:
     def render(self, captured: Mapping[str, int] = EMPTY) -> bytes:
         """Give the exposition; ``captured`` counts records of data capture by result."""
         return exposition([("", self.families(captured))])
+
+    def tick(self) -> None:
+        """Count what was kept for drift; to be called about twice a second."""
+        if self.drift is not None:
+            self.drift.count()
 
     def of_requests(self) -> list[Family]:
         """Give what is counted of requests alone."""
@@ -135,6 +144,7 @@ class Metrics:
             Family("slipway_model_swaps_total", "counter", "Replacements of the model by result.", swaps),
             Family("slipway_captured_total", "counter", "Records of data capture by result.", records),
             Family("slipway_model_info", "gauge", "The model that answers; always 1.", [Sample(labels(self.model), 1)]),
+            *(self.drift.families() if self.drift else ()),
         ]
 
 

@@ -6,12 +6,13 @@ take over in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from scoring import codec, golden
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
 from scoring.contract import XGBOOST_VERSION
+from scoring.drift import Drift
 from scoring.messages import CSV, JSON, NPY
 from scoring.predictor import Predictor
 from scoring.tensors import TensorCodec
@@ -101,4 +102,10 @@ class ServedModel:
             JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
             NPY: Format(NPY, decoder.npy, codec.encode_npy),
         }
+        reference = cast("dict[str, Any]", artifact.provenance.get("reference") or {})
+        covered = reference.keys() >= set(artifact.schema.names)
+        self.drift = Drift(reference, artifact.schema) if covered else None
+        """Compares what is asked with the training data, if the manifest describes them."""
+        if self.drift is not None:
+            batcher.around(self.drift.watching)
         self.tensors = TensorCodec(artifact.schema, decoder.max_rows, name, self.version, outputs)

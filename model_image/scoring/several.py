@@ -99,6 +99,11 @@ class SeveralModels:
         for model in self._hosting.models.values():
             model.application.draining = True
 
+    def tick(self) -> None:
+        """Count what the models have kept; to be called about twice a second."""
+        for model in self._hosting.models.values():
+            model.application.metrics.tick()
+
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request; every error becomes an answer."""
         model = self._hosting.by_target.get(request.target)

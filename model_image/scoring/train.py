@@ -21,6 +21,7 @@ from scoring import (
     evaluate,
     hyperparameters,
     loading,
+    reference,
     report,
 )
 from scoring.checkpoint import Store
@@ -136,6 +137,7 @@ def _provenance(
         code_version=code_version,
         data=dict(data.origin),
         metrics=evaluate.values(TASKS[settings.objective], evaluation),
+        reference=reference.describe(data.representative, data.schema),
     )
 
 
