@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scoring.offload import Offload
     from scoring.served import Format, ServedModel
     from scoring.settings import ServerSettings
+    from scoring.tracing import Tracing
 
     Encode = Callable[[list[bytes]], Response]  # gives the answer to a request from its probabilities
     Parse = Callable[[], tuple[Rows, Encode]]
@@ -48,6 +49,8 @@ class ModelApplication:
         """Keeps a sample of requests and answers."""
         self.offload: Offload | None = None
         """Where large bodies are parsed; without it, in the event loop as the others."""
+        self.tracing: Tracing | None = None
+        """Makes spans; to be set before the first model."""
         self._max_inline_bytes = settings.max_inline_bytes
         self._model: ServedModel | None = None
         self._retry_after = b"Retry-After: %d\r\n" % settings.retry_after_s
@@ -65,6 +68,9 @@ class ModelApplication:
         """Answer with this model from the next request on; requests that wait are answered by the one they came to."""
         self._model = model
         self.metrics.model = model.identity
+        self.metrics.drift = model.drift
+        if self.tracing is not None:
+            model.batcher.around(self.tracing.timed)
 
     @property
     def ready(self) -> bool:
@@ -84,7 +90,9 @@ class ModelApplication:
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request; every error becomes an answer."""
         self.metrics.in_flight += 1
-        answer = functools.partial(self._answer, respond)
+        answer: Respond = functools.partial(self._answer, respond)
+        if self.tracing is not None:
+            answer = self.tracing.follow(request, self._label(request.target), answer)
         try:
             route = self._route(request.target)
             allowed = (b"GET", b"HEAD") if route.method == b"GET" else (route.method,)
@@ -98,13 +106,16 @@ class ModelApplication:
 
     def answered(self, target: bytes, status: int, seconds: float) -> None:
         """Count an answer under its route; unknown targets share one label."""
+        self.metrics.answered(self._label(target), status, seconds)
+
+    def _label(self, target: bytes) -> str:
         route = self.routes.get(target) or self.routes.get(target.partition(b"?")[0])
-        self.metrics.answered(route.label if route else "other", status, seconds)
+        return route.label if route else "other"
 
     def failure(self, request: Request, error: Exception, headers: bytes = b"") -> Response:
         """Give the answer to a request that failed, in the form of its protocol; a defect is logged, not told."""
         if not isinstance(error, RequestError):
-            logger.error("request failed", exc_info=error)
+            logger.error("request failed, trace %r", request.headers.get(b"traceparent"), exc_info=error)
             error = RequestError(owner(error).fault, "the server failed to answer; its log says why")
         headers += self._retry_after if error.fault is Fault.OVERLOADED else b""
         return error_response(error, headers, request.target)
@@ -159,6 +170,8 @@ class ModelApplication:
     ) -> None:
         if isinstance(outcome, Exception):
             return respond(self.failure(request, outcome))
+        if self.tracing is not None:
+            self.tracing.predicted(respond)
         response = encode(outcome)
         respond(response)
         if self.capture is not None:

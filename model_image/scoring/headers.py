@@ -13,7 +13,10 @@ TENSOR_HEADER = b"inference-header-content-length"
 SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"content-encoding", TENSOR_HEADER))
 """Headers that may appear once."""
 
-READ = SINGLE | {b"accept", b"transfer-encoding"}
+TRACE_HEADERS = (b"traceparent", b"tracestate")
+"""W3C Trace Context."""
+
+READ = SINGLE | {b"accept", b"transfer-encoding", *TRACE_HEADERS}
 """All headers that are kept; the others are skipped."""
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scoring.offload import Offload
     from scoring.served import ServedModel
     from scoring.settings import ServerSettings
+    from scoring.tracing import Tracing
 
 MAX_LOADING = 16
 """Models that may wait to be loaded; each keeps a connection open."""
@@ -82,6 +83,7 @@ class Hosting:
         settings: ServerSettings,
         schedule: Callable[[Callable[[], None]], object],
         offload: Offload | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Start without a model.
 
@@ -89,6 +91,7 @@ class Hosting:
             settings: Limits, the folder of the models and the budget.
             schedule: ``loop.call_soon`` of the loop that will answer.
             offload: Where large bodies are parsed, for all models together.
+            tracing: Makes the spans of requests about models.
         """
         self.models: dict[str, Hosted] = {}
         """Loaded models by name."""
@@ -103,6 +106,7 @@ class Hosting:
         self._settings = settings
         self._schedule = schedule
         self._offload = offload
+        self._tracing = tracing
         self._one_at_a_time = asyncio.Lock()
         self._uses = itertools.count(1)
 
@@ -213,6 +217,7 @@ class Hosting:
             self._forget(leaving, "evicted")
         settings = self._settings.named(name)
         hosted = self.models.get(name) or Hosted(name, settings)
+        hosted.application.tracing = self._tracing
         on_batch = hosted.application.metrics.predicted
 
         def read_in() -> ServedModel:

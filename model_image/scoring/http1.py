@@ -223,7 +223,9 @@ class Connection(asyncio.Protocol):
         self._exchanges.append(exchange)
         content_type, accept = headers.get(b"content-type", b""), headers.get(b"accept", b"")
         tensor_header = headers.get(TENSOR_HEADER, b"")
-        request = Request(exchange.method, exchange.target, content_type, accept, body, exchange.started, tensor_header)
+        request = Request(
+            exchange.method, exchange.target, content_type, accept, body, exchange.started, tensor_header, headers
+        )
         self._endpoint.application.handle(request, functools.partial(self._respond, exchange))
         if len(self._exchanges) >= self._settings.max_pipelined:
             self._update_reading()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from scoring.boosting import Samples
     from scoring.channels import Channel
     from scoring.contract import Schema

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import http
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scoring.errors import RequestError
 
@@ -22,6 +23,8 @@ OCTETS = b"application/octet-stream"
 
 PROTOCOL_PREFIX = b"/v2"
 """Begins every path of the Open Inference Protocol."""
+
+EMPTY: Mapping[bytes, bytes] = MappingProxyType({})
 
 REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
@@ -39,6 +42,8 @@ class Request(NamedTuple):
     """Loop time of its first byte, in seconds."""
     tensor_header: bytes = b""
     """Value of ``Inference-Header-Content-Length``."""
+    headers: Mapping[bytes, bytes] = EMPTY
+    """All headers that this server reads, by lower-case name."""
 
 
 class Response(NamedTuple):

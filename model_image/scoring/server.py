@@ -33,13 +33,19 @@ from scoring.several import SeveralModels
 from scoring.swap import Swapper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scoring.artifact import Artifact
     from scoring.contract import Schema
     from scoring.settings import ServerSettings
+    from scoring.tracing import Tracing
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
 SWEEP_SECONDS = 0.5
+
+TRACES_SECONDS = 2.0
+"""Time at the end for the last spans to leave."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +85,7 @@ def _pin(settings: ServerSettings) -> None:
 async def _serve(settings: ServerSettings, found: Artifact) -> None:
     loop = asyncio.get_running_loop()
     application = ModelApplication(settings)
+    tracing = application.tracing = _tracing(settings)
     application.use(served.load(found, settings, loop.call_soon, application.metrics.predicted))
     application.offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
     application.capture = _capture(settings, found.schema)
@@ -95,7 +102,7 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
         )
         admin = await _listen(endpoints[-1], LOOPBACK, settings.admin_port)
         say(f"operator's routes on {_address(admin)}")
-    sweeper = asyncio.create_task(_sweep(endpoints))
+    sweeper = asyncio.create_task(_sweep(endpoints, application.metrics.tick))
     await stop.asked.wait()
     application.draining = endpoint.draining = True
     await _drain(endpoint, listener, settings, stop.hurry)
@@ -103,19 +110,22 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     application.offload.close()
     if application.capture is not None:
         application.capture.close()
+    if tracing is not None:
+        tracing.close(TRACES_SECONDS)
 
 
 async def _serve_several(settings: ServerSettings) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: logger.warning("several models are reloaded by their routes only"))
     offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
-    hosting = Hosting(settings, loop.call_soon, offload)
+    tracing = _tracing(settings)
+    hosting = Hosting(settings, loop.call_soon, offload, tracing)
     application = SeveralModels(settings, hosting)
     endpoint = Endpoint(application, settings, time.monotonic)
     stop = _Stop()
     listener = await _listen(endpoint, settings.host, settings.port)
     say(f"serving several models on {_address(listener)}")
-    sweeper = asyncio.create_task(_sweep([endpoint]))
+    sweeper = asyncio.create_task(_sweep([endpoint], application.tick))
     starting = asyncio.create_task(_prepare(application, hosting, settings.models_at_start))
     await stop.asked.wait()
     application.drain()
@@ -124,6 +134,8 @@ async def _serve_several(settings: ServerSettings) -> None:
     await _drain(endpoint, listener, settings, stop.hurry)
     sweeper.cancel()
     offload.close()
+    if tracing is not None:
+        tracing.close(TRACES_SECONDS)
 
 
 async def _prepare(application: SeveralModels, hosting: Hosting, wanted: str) -> None:
@@ -165,6 +177,14 @@ def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:
     )
 
 
+def _tracing(settings: ServerSettings) -> Tracing | None:
+    if not settings.traces_endpoint:
+        return None
+    from scoring.tracing import Tracing  # noqa: PLC0415 # a server without traces must not pay for the import
+
+    return Tracing(settings)
+
+
 async def _listen(endpoint: Endpoint, host: str, port: int) -> asyncio.Server:
     try:
         return await asyncio.get_running_loop().create_server(lambda: Connection(endpoint), host, port, backlog=BACKLOG)
@@ -177,11 +197,12 @@ def _address(listener: asyncio.Server) -> str:
     return f"http://{host}:{port}"
 
 
-async def _sweep(endpoints: list[Endpoint]) -> None:
+async def _sweep(endpoints: list[Endpoint], tick: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         for endpoint in endpoints:
             endpoint.sweep()
+        tick()
 
 
 async def _drain(endpoint: Endpoint, listener: asyncio.Server, settings: ServerSettings, hurry: asyncio.Event) -> None:

@@ -82,6 +82,12 @@ class ServerSettings:
     """Most bytes of captured bodies that wait for the disk; beyond it records are dropped and counted."""
     max_capture_file_bytes: int = 16 * 1024 * 1024
     """Size from which a file of captured records is followed by another."""
+    traces_endpoint: str = ""
+    """URL of an OpenTelemetry collector for OTLP over HTTP, ``http://host:4318/v1/traces``; empty traces nothing."""
+    traces_percent: float = 100.0
+    """Share of the requests without a ``traceparent`` that are traced; with one, the caller has decided."""
+    max_traces_queued: int = 2048
+    """Most spans that wait for the collector; beyond it the oldest are dropped."""
     header_timeout_s: float = 10.0
     """Time for a client to send request line and headers."""
     body_timeout_s: float = 30.0

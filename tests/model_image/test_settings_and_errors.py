@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.__main__ import main
-from scoring.errors import AlgorithmError, ArtifactError, Fault, PlatformError, UserError, failure_text, owner
 from scoring.container import ContainerPaths
+from scoring.errors import AlgorithmError, ArtifactError, Fault, PlatformError, UserError, failure_text, owner
 from scoring.settings import ServerSettings
 
 PACKAGE = Path(__file__).parents[2] / "model_image/scoring"
 STUBS = "_typeshed"
 """Types of the standard library, imported by type checkers only."""
-IMAGE_PACKAGES = {"duckdb", "httptools", "numpy", "orjson", "uvloop", "xgboost", "scoring"}
+IMAGE_PACKAGES = {"duckdb", "httptools", "numpy", "opentelemetry", "orjson", "uvloop", "xgboost", "scoring"}
 
 
 def test_the_environment_sets_values_of_the_fields_types_and_flags_win() -> None:
