@@ -220,8 +220,7 @@ def _wanted(model: ServedModel, header: bytes, given: Format) -> Format:
         media, *parameters = (part.strip() for part in item.split(b";"))
         if any(p.startswith(b"q=0") and not p.strip(b"q=0.") for p in parameters):
             continue
-        if media in ANY_MEDIA or media == given.content_type.partition(b"/")[0] + b"/*":
-            return given
-        if media in model.formats:
-            return model.formats[media]
+        for known in (given, *model.formats.values()):
+            if media in ANY_MEDIA or media in (known.content_type, known.content_type.partition(b"/")[0] + b"/*"):
+                return known
     raise RequestError(Fault.NOT_ACCEPTABLE, f"Accept may be {b' or '.join(model.formats).decode()}")

@@ -128,7 +128,7 @@ class Decoder:
         try:
             if b"\n" not in body:
                 return self._plain_rows([orjson.loads(b"[%b]" % body)])
-            lines = body.replace(b"\r", b"")
+            lines = body.replace(b"\r\n", b"\n")  # a lone one is left: between digits it must not join them
             if len(lines) <= PIECE_BYTES:
                 return self._plain_rows(orjson.loads(b"[[%b]]" % lines.replace(b"\n", b"],[")))
             return self._plain_pieces(lines)

@@ -71,8 +71,8 @@ def _header(body: bytes) -> tuple[dict[str, str], int]:
     """Give the entries of the header as texts, and where the data begin."""
     if not body:
         raise RequestError(Fault.EMPTY_BODY, "the body holds no row")
-    version = body[len(MAGIC)] if len(body) > len(MAGIC) else 0
-    if not body.startswith(MAGIC) or version not in LENGTH_BYTES:
+    version, minor = (*body[len(MAGIC) : len(MAGIC) + 2], 0, 0)[:2]
+    if not body.startswith(MAGIC) or version not in LENGTH_BYTES or minor:
         raise _malformed("expected a .npy file of version 1 or 2")
     place = len(MAGIC) + 2
     size_end = place + LENGTH_BYTES[version]

@@ -141,6 +141,7 @@ def test_a_defect_is_a_500_that_tells_no_details_and_harms_no_later_request(capl
     [
         (b"*/*", b"text/csv"),
         (b"text/*", b"text/csv"),
+        (b"application/*", b"application/json"),
         (b"application/json", b"application/json"),
         (b"text/html, application/json;q=0.5", b"application/json"),
         (b"text/csv;q=0, application/json", b"application/json"),

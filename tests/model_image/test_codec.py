@@ -84,6 +84,7 @@ def test_categories_arrive_as_text_and_unseen_ones_are_missing(body: bytes, expe
         (b"1,2,3,4", Fault.FEATURE_COUNT, 1, None),
         (b"x,2,3", Fault.WRONG_TYPE, 1, "a"),
         (b"1,2,true", Fault.WRONG_TYPE, 1, "c"),
+        (b"1,2,3\n1,2,3\r5\n1,2,3", Fault.WRONG_TYPE, 2, "c"),
         (b"1,2,null", Fault.WRONG_TYPE, 1, "c"),
         (b"1,2,1_0", Fault.WRONG_TYPE, 1, "c"),
         (b"1,2,{}", Fault.WRONG_TYPE, 1, "c"),
