@@ -35,16 +35,18 @@ LEAST_SHARE = 1e-4
 """Smallest share of a bin, so that an empty one does not make the index infinite."""
 
 
-class _Bins:
+class Bins:
     """One feature's bins."""
 
     def __init__(self, reference: Mapping[str, Any]) -> None:
+        """Start empty, with the bins of a feature as `reference.describe` gives them."""
         rows = np.asarray(reference["rows"], dtype=np.float64)
         self._expected = np.maximum(rows / max(rows.sum(), 1.0), LEAST_SHARE)
         self._edges = np.asarray(reference.get("edges", ()), dtype=np.float32)
         self._codes = cast("list[int] | None", reference.get("codes"))
         self._sorted = np.argsort(np.asarray(self._codes or (), dtype=np.int64))
         self.counts = np.zeros(len(rows))
+        """Values by bin; the last bin is of what is missing."""
 
     def count(self, values: NDArray[np.float32]) -> None:
         """Count values, NaN as missing."""
@@ -80,7 +82,7 @@ class Drift:
 
     def __init__(self, reference: Mapping[str, Any], schema: Schema) -> None:
         """Start without rows; ``reference`` is as `reference.describe` gives it, with every feature of the schema."""
-        self._bins = {name: _Bins(reference[name]) for name in schema.names}
+        self._bins = {name: Bins(reference[name]) for name in schema.names}
         self._kept: list[NDArray[np.float32]] = []
         self._room = MOST_ROWS
         self._rows = 0.0

@@ -50,5 +50,5 @@ def text_encoder(feature: Feature) -> Callable[[str], float]:
 
 def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Round to float32 as XGBoost stores it; a magnitude beyond its range becomes infinite, without a warning."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN becomes a quiet one
         return values.astype(np.float32)

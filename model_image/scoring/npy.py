@@ -29,8 +29,8 @@ MAX_HEADER_BYTES = 4096
 TYPES = re.compile(r"[<>]f[48]|[<>][iu][248]|[|<>][iu]1")
 """Types of plain numbers: float32 and float64, integers of every size, in both byte orders."""
 
-ENTRY = rb"'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([0-9, ]*\))"
-HEADER = re.compile(rb"\{\s*" + ENTRY + rb"(?:\s*,\s*" + ENTRY + rb"){2}\s*,?\s*\}\s*")
+ENTRY = rb"'(descr|fortran_order|shape)' *: *('[^']*'|True|False|\([0-9, ]*\))"
+HEADER = re.compile(rb"\{ *" + ENTRY + rb"(?: *, *" + ENTRY + rb"){2} *,? *\} *\n?")
 PAIR = re.compile(ENTRY)
 
 MAX_DIMENSIONS = 2

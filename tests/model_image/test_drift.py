@@ -12,7 +12,7 @@ import pytest
 
 from scoring import reference
 from scoring.contract import Feature, Kind, Schema
-from scoring.drift import FEWEST_ROWS, MOST_ROWS, WINDOW_ROWS, Drift
+from scoring.drift import FEWEST_ROWS, MOST_ROWS, WINDOW_ROWS, Bins, Drift
 from scoring.metrics import exposition
 
 if TYPE_CHECKING:
@@ -91,11 +91,9 @@ def test_rare_categories_share_a_bin_and_one_without_any_counts_as_rare() -> Non
     described: Any = reference.describe(np.array([[0, c] for c in range(55)] * 2, np.float32), SCHEMA)["colour"]
     assert len(described["codes"]) == 50
     assert described["rows"] == [2] * 50 + [10, 0]
-    bins = Drift({"size": {"edges": [], "rows": [1, 0]}, "colour": described}, SCHEMA)
-    bins.watching(lambda batch: batch)(np.array([[0, 0], [0, 54], [0, 59], [0, np.nan]], np.float32))
-    bins.count()
-    counts: Any = bins._bins["colour"].counts
-    assert (counts[0], counts[-2], counts[-1]) == (1, 2, 1)
+    bins = Bins(described)
+    bins.count(np.array([0, 54, 59, np.nan], np.float32))
+    assert (bins.counts[0], bins.counts[-2], bins.counts[-1]) == (1, 2, 1)
 
 
 @pytest.mark.parametrize("values", [np.full(9, np.nan), np.zeros(9), np.arange(3)])
@@ -113,7 +111,8 @@ def test_a_call_pays_next_to_nothing_and_no_more_is_kept_than_is_counted_at_a_ti
     for _ in range(20_000):
         predict(batch)
     assert time.process_time() - started < 0.4  # 20 µs a call on a busy machine; a count of its rows would take more
-    assert sum(map(len, drift._kept)) == MOST_ROWS
+    total = next(family for family in drift.families() if family.name == "slipway_drift_rows_total")
+    assert [sample.value for sample in total.samples] == [MOST_ROWS]
 
 
 def test_training_describes_every_feature_in_the_manifest(model: Artifact) -> None:

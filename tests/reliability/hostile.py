@@ -43,15 +43,19 @@ HEADERS = (
     *(b"Inference-Header-Content-Length: 3", b"Inference-Header-Content-Length: x", b"traceparent: 00-1-1-1"),
     b"Content-Type: text/csv; charset=utf-16",
 )
-PATHS = (b"/ping", b"/metrics", b"/version", b"/openapi.json", b"/v2", b"/v2/health/live", b"/v2/health/ready")
-PATHS += (
-    b"/v2/models/model",
-    b"/v2/models/model/ready",
-    b"/v2/models/absent/infer",
-    b"/",
-    b"*",
-    b"http://h/ping",
-    b"//",
+PATHS = (
+    *(
+        b"/ping",
+        b"/metrics",
+        b"/version",
+        b"/openapi.json",
+        b"/v2",
+        b"/v2/health/live",
+        b"/v2/health/ready",
+        b"/",
+        b"*",
+    ),
+    *(b"/v2/models/model", b"/v2/models/model/ready", b"/v2/models/absent/infer", b"http://h/ping"),
 )
 METHODS = (b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"POST")
 ACCEPTS = (b"", b"*/*", b"application/json", b"text/csv", b"application/x-npy", b"text/*;q=0.5")
@@ -132,7 +136,7 @@ def _cell(draw: random.Random) -> float | None:
     kind = draw.randrange(6)
     if kind == 0:
         return None
-    return draw.choice(NUMBERS) if kind == 1 else draw.randrange(-99, 99) if kind == 2 else draw.gauss(0, 10)
+    return draw.choice(NUMBERS) if kind == 1 else draw.randrange(-99, 99) if kind == 2 else draw.uniform(-30, 30)
 
 
 def _rows(draw: random.Random, schema: Schema) -> list[list[Any]]:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from scoring.messages import Request, Respond, Response
+
+    Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 NUMERIC = Schema("y", (Feature("a"), Feature("b"), Feature("c"), Feature("d")))
 MIXED = Schema("y", (Feature("a"), Feature("k", Kind.CATEGORICAL, ("red", 'b"lue', "gr,een", "ü")), Feature("b")))
@@ -117,6 +121,10 @@ class InProcess:
         assert not self._endpoint.connections, "the connection is still known"
         assert not self._application.metrics.in_flight, "a request was not answered"
         return transport.sent
+
+    def answer_with(self, predict: Predict) -> None:
+        """Put something else in the place of the model."""
+        self._application.model().batcher.around(lambda _: predict)
 
     def _run_turns(self) -> None:
         while self._turns:

@@ -30,8 +30,10 @@ Rows = list[list[float]]
 LONE_RETURN = re.compile("\r(?!\n)")
 """White space as any other."""
 
-TYPES = {f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)}
-TYPES |= {f"{sign}INT{8 * size}": f"<{sign or 'I'}{size}".lower() for sign in ("", "U") for size in (1, 2, 4, 8)}
+FLOATS = {f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)}
+TYPES = FLOATS | {
+    f"{sign}INT{8 * size}": f"<{sign or 'I'}{size}".lower() for sign in ("", "U") for size in (1, 2, 4, 8)
+}
 
 
 def rows(exchange: Exchange, schema: Schema) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -17,6 +17,8 @@ from tests.reliability.figures import Count, Run, measure
 from tests.reliability.in_process import MIXED, NUMERIC, Exchange, InProcess
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tests.reliability.hostile import Made
 
 CODES = {fault.code: fault.status.value for fault in Fault}
@@ -33,7 +35,7 @@ class Judge:
         self.statuses: Counter[int] = Counter()
         self.wrong: list[str] = []
         self._server = server
-        self._waiting: list[tuple[np.ndarray, np.ndarray, bytes]] = []
+        self._waiting: list[tuple[NDArray[np.float32], NDArray[np.float32], bytes]] = []
 
     def judge(self, made: Made) -> None:
         """Send one input."""
@@ -53,8 +55,8 @@ class Judge:
     def _check(self, exchange: Exchange) -> None:
         response = exchange.response
         if response.status != HTTPStatus.OK:
-            error = orjson.loads(response.body)["error"]
-            code = error["code"] if isinstance(error, dict) else orjson.loads(response.body)["code"]
+            document: dict[str, Any] = orjson.loads(response.body)
+            code = document["code"] if "code" in document else document["error"]["code"]
             assert CODES[code] == response.status, f"code {code} with status {response.status}"
         elif exchange.request.method == b"POST" and exchange.request.target.endswith(PREDICTIONS):
             rows = oracle.rows(exchange, self._server.schema)
@@ -77,13 +79,13 @@ class Judge:
 def fuzz(run: Run) -> tuple[Counter[int], list[str]]:
     """Send inputs to a server of numbers and to one with categories; give statuses and findings."""
     draw = random.Random(run.seed)  # noqa: S311 # repeatable, not secret
-    judges = [Judge(InProcess(run.folder / str(place), schema)) for place, schema in enumerate((NUMERIC, MIXED))]
     schemas = (NUMERIC, MIXED)
+    judges = [Judge(InProcess(run.folder / str(place), schema)) for place, schema in enumerate(schemas)]
     for number in range(run.size):
         judges[number % 2].judge(hostile.make(draw, schemas[number % 2]))
     for judge in judges:
         judge.compare()
-    return sum((judge.statuses for judge in judges), Counter()), [text for judge in judges for text in judge.wrong]
+    return judges[0].statuses + judges[1].statuses, judges[0].wrong + judges[1].wrong
 
 
 @measure(
