@@ -29,7 +29,9 @@ MAX_HEADER_BYTES = 4096
 TYPES = re.compile(r"[<>]f[48]|[<>][iu][248]|[|<>][iu]1")
 """Types of plain numbers: float32 and float64, integers of every size, in both byte orders."""
 
-ENTRY = rb"'(descr|fortran_order|shape)' *: *('[^']*'|True|False|\([0-9, ]*\))"
+SIZE = rb"(?:0|[1-9][0-9]*)"
+SHAPE = rb"\((?:%b,|%b(?:, ?%b)+,?)?\)" % (SIZE, SIZE, SIZE)
+ENTRY = rb"'(descr|fortran_order|shape)' *: *('[^']*'|True|False|%b)" % SHAPE
 HEADER = re.compile(rb"\{ *" + ENTRY + rb"(?: *, *" + ENTRY + rb"){2} *,? *\} *\n?")
 PAIR = re.compile(ENTRY)
 

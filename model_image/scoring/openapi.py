@@ -10,14 +10,12 @@ from __future__ import annotations
 import functools
 import sys
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from scoring.contract import IMAGE_CONTRACT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from scoring.openapi_schemas import OCTETS, SCHEMAS, STRING, refer
 
 ONE, SEVERAL = "one", "several"
 """Modes of the server: one model, or several."""
@@ -27,7 +25,6 @@ BOTH = (ONE, SEVERAL)
 JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
-OCTETS = "application/octet-stream"
 TEXT = "text/plain"
 
 ROWS = {CSV: "Text", JSON: "Instances", NPY: "Bytes"}
@@ -145,68 +142,6 @@ OPERATIONS = (
 """Every operation of the serving port."""
 
 
-def _object(
-    required: Mapping[str, object], optional: Mapping[str, object] | None = None, *, more: bool = False
-) -> object:
-    properties = {**required, **(optional or {})}
-    written: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": more}
-    return written | ({"required": [*required]} if required else {})
-
-
-def _list(items: object) -> object:
-    return {"type": "array", "items": items}
-
-
-def _refer(name: str) -> object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_TEXT = {"type": "string"}
-_WHOLE = {"type": "integer"}
-_NUMBER = {"type": "number"}
-_TENSOR = {"name": _TEXT, "datatype": _TEXT, "shape": _list(_WHOLE)}
-_VERSIONS = {"model_version": _TEXT, "manifest_sha256": _TEXT, "xgboost": _TEXT}
-_ROW = {"type": ["array", "object"], "description": "Cells in schema order, or every feature by name; null is missing."}
-
-SCHEMAS: dict[str, object] = {
-    "Text": _TEXT,
-    "Bytes": {"contentMediaType": OCTETS},
-    "Object": {"type": "object"},
-    "Error": _object({"error": _object({"code": _TEXT, "message": _TEXT}, {"row": _WHOLE, "column": _TEXT})}),
-    "ProtocolError": _object({"error": _TEXT, "code": _TEXT}),
-    "State": _object({"status": {"enum": ["ready", "loading", "draining"]}}),
-    "Ready": _object({"ready": {"type": "boolean"}}, {"name": _TEXT}),
-    "Instances": _object({"instances": {"type": "array", "items": _ROW, "minItems": 1}}),
-    "Predictions": _object({"predictions": _list({"anyOf": [_NUMBER, _list(_NUMBER)]})}),
-    "Version": _object({"image_contract": _WHOLE, "schema_version": _WHOLE, "xgboost": _TEXT}, _VERSIONS),
-    "Server": _object({"name": _TEXT, "version": _TEXT, "extensions": _list(_TEXT)}),
-    "Metadata": _object(
-        {"name": _TEXT, "versions": _list(_TEXT), "platform": _TEXT}
-        | dict.fromkeys(("inputs", "outputs"), _list(_object(_TENSOR)))
-    ),
-    "InferRequest": _object(
-        {"inputs": _list(_object(_TENSOR, {"data": _list({}), "parameters": {"type": "object"}}))}, more=True
-    ),
-    "InferResponse": _object(
-        {"model_name": _TEXT, "model_version": _TEXT, "outputs": _list(_object({**_TENSOR, "data": _list(_NUMBER)}))},
-        {"id": _TEXT},
-    ),
-    "Model": _object({"modelName": _TEXT, "modelUrl": _TEXT, "charged_bytes": _WHOLE, **_VERSIONS}),
-    "Models": _object({"models": _list(_refer("Model"))}),
-    "LoadRequest": _object({"model_name": _TEXT, "url": _TEXT}),
-    "IndexRequest": _object({}, {"ready": {"type": "boolean"}}, more=True),
-    "Index": _list(
-        _object(
-            {"name": _TEXT, "state": {"enum": ["READY", "LOADING", "UNAVAILABLE"]}, "reason": _TEXT},
-            {"version": _TEXT},
-        )
-    ),
-    "RepositoryLoadRequest": _object(
-        {}, {"parameters": _object({}, {"max_batch_rows": _WHOLE, "max_queued_bytes": _WHOLE})}, more=True
-    ),
-}
-
-
 def document(*modes: str) -> dict[str, object]:
     """Give the document of the operations that any of some modes has."""
     paths: dict[str, dict[str, object]] = {}
@@ -232,7 +167,7 @@ def _operation(operation: Documented) -> dict[str, object]:
     if operation.body:
         written["requestBody"] = {"content": _media(operation.body)}
     if "{name}" in operation.path:
-        written["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": _TEXT}]
+        written["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": STRING}]
     return written
 
 
@@ -241,7 +176,7 @@ def _content(description: str, media: dict[str, str]) -> dict[str, object]:
 
 
 def _media(schemas: dict[str, str]) -> dict[str, object]:
-    return {name: {"schema": _refer(schema)} for name, schema in schemas.items()}
+    return {name: {"schema": refer(schema)} for name, schema in schemas.items()}
 
 
 @functools.cache

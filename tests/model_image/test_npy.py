@@ -69,6 +69,7 @@ def test_integers_become_what_they_become_as_json(cells: list[int]) -> None:
         (b"1,2,3", Fault.MALFORMED_BODY, "version 1 or 2"),
         (saved(np.zeros((1, 3))).replace(b"\x01\0", b"\x01\x02", 1), Fault.MALFORMED_BODY, "version 1 or 2"),
         (saved(np.zeros((1, 3))).replace(b" \n", b" \v"), Fault.MALFORMED_BODY, "the header is damaged"),
+        (saved(np.zeros((1, 3))).replace(b"(1, 3), ", b"(1,, 3),"), Fault.MALFORMED_BODY, "the header is damaged"),
         (saved(np.zeros((1, 3)))[:-1], Fault.MALFORMED_BODY, "23 bytes of data, shape (1, 3) of <f8 needs 24"),
         (saved(np.zeros((1, 3))) + b"x", Fault.MALFORMED_BODY, "25 bytes of data"),
         (saved(np.zeros((1, 1, 3))), Fault.MALFORMED_BODY, "one or two dimensions"),

@@ -1,11 +1,13 @@
-"""Hostile, slow and too many clients in front of the real process: bounded memory, and honest clients are served."""
+"""Hostile and too many clients in front of the real process: bounded memory, and honest clients are served.
+
+Slow ones: `tests/reliability/measures/slow_clients.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gzip
-import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.loop
 
 HOSTILE = 300
-SLOW = 200
 GROWTH_KIB = 16 * 1024
 POST = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n"
 ROW = b"812.5,AA,7"
@@ -95,56 +96,6 @@ def test_hostile_bodies_are_refused_and_leave_no_memory_and_no_descriptor_behind
         time.sleep(0.1)  # a refused connection is left open for two seconds, for the answer to arrive
     assert descriptors(server) <= open_before
     assert server.request("POST", "/invocations", ROW, Content_Type="text/csv")[0] == 200
-
-
-def test_slow_clients_are_cut_off_and_honest_ones_are_served_meanwhile(start: Callable[..., Any]) -> None:
-    limits = dict.fromkeys(("HEADER_TIMEOUT", "BODY_TIMEOUT", "KEEP_ALIVE", "WRITE_TIMEOUT"), "1")
-    server = start(**{f"SLIPWAY_{name}_S": seconds for name, seconds in limits.items()})
-    drips = {
-        "head": (b"POST /invoc", b"a"),
-        "body": (POST + b"Content-Length: 1000\r\n\r\n", b"1"),
-        "silent": (b"", b""),
-        "idle": (b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n", b""),
-        "deaf": (b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n" * 1000, b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"),
-    }
-
-    async def slow(kind: str) -> float:
-        """Drip, and give the seconds after which the server ended the connection."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        channel = socket.create_connection(("127.0.0.1", server.port), timeout=5)
-        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        reader, writer = await asyncio.open_connection(sock=channel, limit=1024)
-        head, drop = drips[kind]
-        with contextlib.suppress(ConnectionError):
-            writer.write(head)
-            while loop.time() - began < 10 and not reader.at_eof() and not writer.transport.is_closing():
-                writer.write(drop)
-                await asyncio.sleep(0.1)
-                if kind != "deaf":
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(reader.read(1000), 0.1)
-        writer.transport.abort()
-        return loop.time() - began
-
-    async def honest(stop: asyncio.Event) -> Counter[int]:
-        found: Counter[int] = Counter()
-        while not stop.is_set():
-            found[await send(server.port, HONEST)] += 1
-        return found
-
-    async def run() -> tuple[dict[str, float], Counter[int]]:
-        stop = asyncio.Event()
-        honest_one = asyncio.create_task(honest(stop))
-        groups = (asyncio.gather(*(slow(kind) for _ in range(SLOW // len(drips)))) for kind in drips)
-        ends = await asyncio.gather(*groups)
-        stop.set()
-        return dict(zip(drips, map(max, ends), strict=True)), await honest_one
-
-    slowest, answers = asyncio.run(asyncio.wait_for(run(), 40))
-    assert {kind for kind, seconds in slowest.items() if seconds >= 8} == set()
-    assert answers[200] > 20
-    assert set(answers) == {200}
 
 
 def test_overload_is_refused_with_advice_in_bounded_memory_and_ends_with_the_load(start: Callable[..., Any]) -> None:

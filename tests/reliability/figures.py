@@ -46,6 +46,8 @@ class Run:
     seed: int
     folder: Path
     """An empty folder of its own."""
+    timed: bool = False
+    """Whether bounds of time count: not in `make test`, where others may use the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
