@@ -352,6 +352,17 @@ def test_a_half_closed_client_still_gets_its_answer() -> None:
     assert Client().connection.eof_received() is False
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 9\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n9\r\nabc"])
+def test_an_upload_that_is_cut_short_is_handed_to_nobody_and_leaves_nothing_behind(framing: bytes) -> None:
+    client = Client()
+    client.send(b"POST /now HTTP/1.1\r\nHost: h\r\n" + framing)
+    assert client.endpoint.buffered_bytes == 3
+    assert not client.connection.eof_received()
+    client.connection.connection_lost(None)
+    assert (client.application.requests, client.transport.sent) == ([], b"")
+    assert client.endpoint.buffered_bytes == 0
+
+
 def test_an_answer_for_a_client_that_left_is_dropped() -> None:
     client = Client()
     client.send(POST + POST[:-1])

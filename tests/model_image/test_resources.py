@@ -24,7 +24,6 @@ HOSTILE = 300
 GROWTH_KIB = 16 * 1024
 POST = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n"
 ROW = b"812.5,AA,7"
-HONEST = POST + b"Content-Length: %d\r\n\r\n%b" % (len(ROW), ROW)
 
 
 def memory(server: Any) -> int:

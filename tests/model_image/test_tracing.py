@@ -137,18 +137,28 @@ def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 @pytest.mark.loop
+@pytest.mark.parametrize("several", [False, True], ids=["one model", "several models"])
 def test_a_server_sends_its_spans_to_the_collector_before_it_ends(
-    start: Callable[..., Any], collector: tuple[str, list[dict[str, Any]]]
+    start: Callable[..., Any],
+    collector: tuple[str, list[dict[str, Any]]],
+    repository: tuple[Path, dict[str, str]],
+    several: bool,
 ) -> None:
     url, got = collector
-    server = start(SLIPWAY_TRACES_ENDPOINT=url, SLIPWAY_DRAIN_S="0")
+    options = {"SLIPWAY_TRACES_ENDPOINT": url, "SLIPWAY_DRAIN_S": "0"}
+    path, label, row = "/invocations", "POST /invocations", ROW
+    if several:
+        options |= {"SLIPWAY_MODELS_DIR": str(repository[0]), "SLIPWAY_MODELS_MEMORY_BYTES": str(10**9)}
+        options |= {"SLIPWAY_MODELS_AT_START": "one"}
+        path, label, row = "/models/one/invoke", "POST /models/{name}/invoke", b"0.3,0.9"
+    server = start(None, **options) if several else start(**options)
     headers = {"Content_Type": "text/csv", "Traceparent": f"00-{TRACE}-{PARENT}-01"}
-    assert server.request("POST", "/invocations", ROW, **headers)[0] == 200
+    assert server.request("POST", path, row, **headers)[0] == 200
     assert server.stop() == 0
     spans = [s for part in got for r in part["resourceSpans"] for scope in r["scopeSpans"] for s in scope["spans"]]
     ours = {span["name"]: span for span in spans if span["traceId"] == TRACE}
-    assert ours.keys() == {"POST /invocations", "predict"}
-    assert ours["POST /invocations"]["parentSpanId"] == PARENT
+    assert ours.keys() == {label, "predict"}
+    assert ours[label]["parentSpanId"] == PARENT
 
 
 @pytest.mark.loop

@@ -1,0 +1,64 @@
+"""The tables of the image's README against the code that they describe."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scoring.contract import Feature, Schema
+from scoring.drift import Drift
+from scoring.errors import Fault
+from scoring.metrics import Metrics
+from scoring.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = Path(__file__).parents[2] / "model_image"
+README = (IMAGE / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return README.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+
+
+def described() -> Iterator[str]:
+    """Give the row of every setting from its field, default and documentation."""
+    tree = ast.parse((IMAGE / "scoring/settings.py").read_text())
+    (settings,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    texts = {
+        ast.unparse(field.target): ast.literal_eval(text.value)
+        for field, text in zip(settings.body, settings.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    for field in fields(ServerSettings):
+        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+        text = " ".join(texts[field.name].split()).replace("``", "`").rstrip(".")
+        yield f"| `{field.name.upper()}` | {f'`{default}`' if default else ''} | {text} |"
+
+
+def test_every_setting_is_listed_with_its_default_as_the_code_documents_it() -> None:
+    rows = [line for line in section("Settings").splitlines() if line.startswith("| `")]
+    assert rows == [*described()]
+
+
+def test_every_metric_of_a_server_of_one_model_is_listed() -> None:
+    metrics = Metrics()
+    metrics.drift = Drift({"a": {"edges": [], "rows": [1, 0]}}, Schema("y", (Feature("a"),)))
+    names = {family.name for family in metrics.families()}
+    listed = re.findall(r"`(slipway_\w+)`", section("Metrics"))
+    several = {"slipway_model_charged_bytes", "slipway_models_budget_bytes", "slipway_model_events_total"}
+    assert set(listed) == names | several
+
+
+def test_every_code_of_an_error_is_listed_with_its_status() -> None:
+    listed = {
+        (int(status), code)
+        for statuses, codes in re.findall(r"^\| ([0-9, ]+)[^|]*\| (.*) \|$", README, re.MULTILINE)
+        for status in statuses.strip(" ,").split(", ")
+        for code in re.findall(r"`([a-z_]+)`", codes)
+    }
+    assert {(fault.status.value, fault.code) for fault in Fault} <= listed
