@@ -386,22 +386,3 @@ def test_draining_closes_each_connection_after_an_answer_and_idle_ones_at_the_en
     assert not idle.transport.ended
     idle.endpoint.close_idle()
     assert idle.transport.ended
-
-
-Junk = st.binary(max_size=80) | st.sampled_from(
-    [GET, POST, POST[:40], b"\r\n", b"HTTP/1.1", b"0\r\n\r\n", b"Host: h\r\n"]
-)
-
-
-@given(st.lists(Junk, max_size=6))
-@settings(max_examples=200)
-def test_no_bytes_make_a_5xx_or_a_leak(parts: list[bytes]) -> None:
-    client = Client()
-    for part in parts:
-        client.send(part)
-    for place in range(len(client.application.waiting)):
-        client.application.answer(place)
-    assert all(status < 500 for status in client.statuses())
-    client.connection.connection_lost(None)
-    assert client.endpoint.buffered_bytes == 0
-    assert not client.endpoint.connections

@@ -137,9 +137,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         elif name == "COPY" and not text.startswith("--from=build"):
             copy(made, text)
         elif name == "RUN" and not text.startswith("useradd"):
-            env = made.env | {
-                "PIP_NO_CACHE_DIR": "0"
-            }  # the one thing that differs: this machine has the wheels already
+            env = made.env | {"PIP_NO_CACHE_DIR": "0"}  # so that wheels may come from this machine
             subprocess.run(["/bin/sh", "-c", made.moved(text)], env=env, check=True, capture_output=True)
         else:
             assert name in ENGINE_ONLY | {"COPY", "RUN"}, name
