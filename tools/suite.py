@@ -82,7 +82,7 @@ def parts_of_check() -> list[Part]:
         Part("settings schema", ("-m", "settings.schema", "--check")),
         Part("policy documents", ("-m", "guardrails.docs", "--check")),
         Part("requirement locks", ("-m", "tools.locks", "--check")),
-        Part("bill of materials", ("-m", "tools.sbom", "--check")),
+        Part("bill of materials", ("-m", "sbom", "--check")),
         Part("Dockerfile", ("hadolint", "--failure-threshold", "style", "model_image/Dockerfile")),
     ]
 

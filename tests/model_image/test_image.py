@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+import sbom
 from scoring import artifact
-from tools import sbom
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands
 from tools.environments import Environments, uv_environment

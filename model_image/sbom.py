@@ -1,7 +1,7 @@
 """The model image's bill of materials in CycloneDX, from its lock: what pip installs there on Linux.
 
-python -m tools.sbom            # write model_image/sbom.cdx.json
-python -m tools.sbom --check    # exit code 1 if it is not the lock's
+python -m sbom            # write model_image/sbom.cdx.json
+python -m sbom --check    # exit code 1 if it is not the lock's
 """
 
 import re
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if BILL.read_text(encoding="utf-8") == wanted:
         return 0
-    sys.stderr.write(f"{BILL.relative_to(ROOT)} is not that of {LOCK.relative_to(ROOT)}; run `python -m tools.sbom`\n")
+    sys.stderr.write(f"{BILL.relative_to(ROOT)} is not that of {LOCK.relative_to(ROOT)}; run `python -m sbom`\n")
     return 1
 
 
