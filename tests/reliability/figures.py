@@ -84,6 +84,10 @@ class Measure:
         """Measure it once."""
         started = time.monotonic()
         count = self.take(run)
+        return self.with_count(count, time.monotonic() - started)
+
+    def with_count(self, count: Count, seconds: float) -> Figure:
+        """Make the figure of a count."""
         return Figure(
             number=self.number,
             name=self.name,
@@ -91,7 +95,7 @@ class Measure:
             denominator=count.denominator,
             failures=count.failures,
             detail=count.detail,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
         )
 
 
