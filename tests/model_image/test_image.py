@@ -155,7 +155,6 @@ def files_of(built: Built) -> list[Path]:
 
 
 @pytest.mark.loop
-@pytest.mark.xfail(reason="DuckDB, for Parquet, unpacks to 68 MB: 411 MB where 350 are wanted", strict=True)
 def test_the_image_keeps_its_size(built: Built) -> None:
     size = sum(path.stat().st_blocks * 512 for path in files_of(built))
     assert size + BASE <= LIMIT, f"{size / 1e6:.0f} MB and a base of {BASE / 1e6:.0f} MB"
