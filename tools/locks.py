@@ -16,12 +16,15 @@ from pathlib import Path
 
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands
-from tools.environments import GROUPS, REQUIREMENTS, Environments, uv_environment
+from tools.environments import BENCH_GROUPS, GROUPS, REQUIREMENTS, Environments, uv_environment
 from tools.progress import Board
 
 PYTHON = "3.11"
 """Oldest Python that the locks must install on."""
-ORDER = (("bootstrap", None), ("image", None), ("dev", "image"), ("program", "dev"), ("local", "dev"))
+ORDER = (
+    *(("bootstrap", None), ("image", None), ("dev", "image"), ("program", "dev"), ("local", "dev")),
+    *((group, None) for group in BENCH_GROUPS),
+)
 """Each group with the lock that constrains it: shared packages then have one version everywhere."""
 FORBIDDEN = {
     r"--(?:extra-)?index-url|--find-links": "an index address; --no-emit-index-url keeps it out",

@@ -1,0 +1,1 @@
+"""The model server beside its peers: one run, the same model, the same client, one core each."""
