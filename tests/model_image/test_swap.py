@@ -9,12 +9,10 @@ import shutil
 import signal
 import time
 import weakref
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import uvloop
 import xgboost
 
 from scoring import artifact, served
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SWAPS = 20
-REQUESTS = 20_000
-CONNECTIONS = 16
 ROWS = [(float(100 * place), place % 4, float(place % 24)) for place in range(64)]
 
 
@@ -58,82 +53,6 @@ def oracle(directory: Path) -> tuple[str, list[bytes]]:
     found = artifact.read(directory)
     answers = Predictor(found.model, found.schema).predict(np.array(ROWS, dtype=np.float32))
     return found.version, [b"%b\n" % repr(float(str(value))).encode() for value in answers]
-
-
-class Load:
-    """Clients that ask without pause, and judge every answer by the version that it names."""
-
-    def __init__(self, port: int, carriers: tuple[str, ...], oracles: dict[str, list[bytes]]) -> None:
-        self.port = port
-        self.oracles = oracles
-        quoted = ['"{}"'.format(carrier.replace('"', '""')) for carrier in carriers]
-        self.lines = [f"{a},{quoted[k]},{c}".encode() for a, k, c in ROWS]
-        self.answers: Counter[str] = Counter()
-        self.failures: list[object] = []
-        self.stopped = False
-        self.enough = asyncio.Event()
-        """Set by the last of the requests, or by a failure."""
-
-    async def client(self, start: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        place = start
-        try:
-            while not self.stopped:
-                place = (place + 1) % len(ROWS)
-                line = self.lines[place]
-                head = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
-                writer.write(head % len(line) + line)
-                answer = await reader.readuntil(b"\r\n\r\n")
-                fields = dict(part.split(b": ") for part in answer.strip().split(b"\r\n")[1:])
-                body = await reader.readexactly(int(fields[b"Content-Length"]))
-                version = fields.get(b"Model-Version", b"").decode()
-                self.answers[version] += 1
-                if self.answers.total() >= REQUESTS or self.failures:
-                    self.enough.set()
-                if version not in self.oracles or float(body) != float(self.oracles[version][place]):
-                    self.failures.append((answer, body, place))
-        except (OSError, asyncio.IncompleteReadError) as error:
-            self.failures.append(error)
-        finally:
-            writer.close()
-
-
-@pytest.mark.loop
-def test_swaps_under_load_fail_no_request_and_mix_no_versions(
-    start: Callable[..., Any], trained: Any, model: artifact.Artifact, other: Path, damaged: Path
-) -> None:
-    server = start(SLIPWAY_ADMIN_PORT="0")
-    admin = int(server.process.stdout.readline().rpartition(":")[2])
-    first = trained.base / "model"
-    oracles = dict([oracle(first), oracle(other)])
-    assert sum(old != new for old, new in zip(*oracles.values(), strict=True)) > len(ROWS) * 0.9
-    load = Load(server.port, model.schema.features[1].categories, oracles)
-
-    async def swap(directory: Path) -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", admin)
-        body = json.dumps({"url": str(directory)}).encode()
-        writer.write(b"POST /models/model HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n")
-        writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        answer = await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-        return int(answer[9:12])
-
-    async def run() -> list[int]:
-        clients = [asyncio.create_task(load.client(place * 3)) for place in range(CONNECTIONS)]
-        statuses = [await swap(directory) for _ in range(SWAPS // 4) for directory in (other, damaged, first, damaged)]
-        await load.enough.wait()
-        load.stopped = True
-        await asyncio.gather(*clients)
-        return statuses
-
-    statuses = uvloop.run(asyncio.wait_for(run(), 120))
-    assert statuses == [200, 422] * (SWAPS // 2)
-    assert load.failures == []
-    assert load.answers.total() >= REQUESTS
-    assert min(load.answers[version] for version in oracles) > REQUESTS // 20
-    metrics = server.request("GET", "/metrics")[2].decode()
-    assert f'slipway_model_swaps_total{{result="done"}} {SWAPS // 2}\n' in metrics
-    assert f'slipway_model_swaps_total{{result="refused"}} {SWAPS // 2}\n' in metrics
 
 
 @pytest.mark.loop

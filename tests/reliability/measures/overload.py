@@ -1,0 +1,198 @@
+"""Figure 19: three times and ten times what the server can do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import uvloop
+
+from bench import workload
+from bench.load import Load, Tally, post
+from scoring import artifact
+from scoring.contract import Feature, Schema
+from tests.reliability.figures import Count, Run, measure
+from tests.support.servers import Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROWS = 512
+"""Per request, as many as one XGBoost call takes: work for milliseconds, so that a client can offer ten times more."""
+TRAINING_ROWS = 2_000
+PEAK_SECONDS = 2.0
+PEAK_CONNECTIONS = 32
+CONNECTIONS = 2_000
+OK, OVERLOADED = 200, 503
+OVERLOADS = ((3.0, 1 / 3), (10.0, 2 / 3))
+"""Times the capacity, and its share of the requests."""
+GROWTH_KIB = 16 * 1024
+SAMPLE_SECONDS = 0.1
+
+GOODPUT = 0.9
+DEADLINE_SECONDS = 5.0
+REFUSAL_SECONDS = 0.05
+PING_SECONDS = 0.1
+RECOVERY_SECONDS = 2.0
+AT_EASE_SECONDS = 0.1
+"""A request that is answered within this found no queue."""
+
+
+@dataclass
+class Phase:
+    """One overload."""
+
+    times: float
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+    good: int = 0
+    """Right answers until the load ended."""
+    pings: array[float] = field(default_factory=lambda: array("d"))
+    probes: array[float] = field(default_factory=lambda: array("d"))
+    """The same on a connection of its own each, as a kubelet asks."""
+    memory: list[int] = field(default_factory=list[int])
+    recovery: float = 0.0
+
+    def growth_kib(self) -> int:
+        """How much more memory the second half took at most than the first."""
+        half = len(self.memory) // 2
+        return max(self.memory[half:]) - max(self.memory[:half]) if half else 0
+
+    def missed(self, capacity: float) -> list[str]:
+        """Bounds of time that did not hold."""
+        goodput = self.good / self.seconds / capacity
+        figures = {
+            f"goodput {goodput:.0%} of peak": goodput >= GOODPUT,
+            f"p99 {self.tally.quantile(0.99):.2f} s": self.tally.quantile(0.99) <= DEADLINE_SECONDS,
+            f"refusal p99 {self.tally.quantile(0.99, OVERLOADED) * 1e3:.0f} ms": (
+                self.tally.quantile(0.99, OVERLOADED) <= REFUSAL_SECONDS
+            ),
+            f"ping p99 {_p99(self.pings) * 1e3:.0f} ms": _p99(self.pings) <= PING_SECONDS,
+            f"probe p99 {_p99(self.probes) * 1e3:.0f} ms": _p99(self.probes) <= PING_SECONDS,
+            f"recovery {self.recovery:.2f} s": self.recovery <= RECOVERY_SECONDS,
+        }
+        return [text for text, holds in figures.items() if not holds]
+
+    def line(self, capacity: float) -> str:
+        """Say what happened."""
+        tally, pings, probes = self.tally, _p99(self.pings) * 1e3, _p99(self.probes) * 1e3
+        return (
+            f"{(tally.sent + tally.unsent) / self.seconds / capacity:.1f}x offered for {self.seconds:.0f} s: "
+            f"goodput {self.good / self.seconds / capacity:.0%} of peak, p99 {tally.quantile(0.99):.2f} s, "
+            f"{tally.answers[OVERLOADED]} refused, p99 {tally.quantile(0.99, OVERLOADED) * 1e3:.0f} ms, "
+            f"ping p99 {pings:.0f} ms ({probes:.0f} ms on new connections), memory {max(self.memory) / 1024:.0f} MiB "
+            f"({self.growth_kib() / 1024:+.1f} in the second half), at ease after {self.recovery:.2f} s, "
+            f"{dict(tally.failures) or 'none failed'}, {tally.unsent} not sent for want of a connection"
+        )
+
+
+def _p99(values: array[float]) -> float:
+    return sorted(values)[int(0.99 * len(values))] if values else 0.0
+
+
+def _judge(_place: int, status: int, head: bytes, body: bytes) -> str:
+    if status == OVERLOADED:
+        return "" if b"\r\nretry-after: " in head else "no advice"
+    return ("" if body.count(b"\n") in (ROWS, ROWS - 1) else "wrong") if status == OK else f"status {status}"
+
+
+async def _ping(server: Server, seconds: array[float], *, fresh: bool) -> None:
+    """Ask for readiness, on one connection that was there before the load or on a new one each time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    while True:
+        began = time.monotonic()
+        if fresh:
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        seconds.append(time.monotonic() - began if head.startswith(b"HTTP/1.1 200 ") else float("inf"))
+        await asyncio.sleep(SAMPLE_SECONDS / 4)
+
+
+async def _watch(server: Server, memory: list[int]) -> None:
+    while True:
+        memory.append(server.memory_kib())
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, rate: float, requests: int) -> None:
+    beside = [
+        asyncio.create_task(_ping(server, phase.pings, fresh=False)),
+        asyncio.create_task(_ping(server, phase.probes, fresh=True)),
+        asyncio.create_task(_watch(server, phase.memory)),
+    ]
+    await asyncio.sleep(SAMPLE_SECONDS)
+    flood, began = load(CONNECTIONS), time.monotonic()
+    ended: list[float] = []
+
+    def enough() -> bool:
+        if flood.tally.sent >= requests:
+            ended.append(time.monotonic())
+            phase.good = flood.tally.answers[OK]
+        return bool(ended)
+
+    phase.tally = await flood.open(rate, enough)
+    phase.seconds = ended[0] - began
+    for task in beside:
+        task.cancel()
+    while True:
+        asked = time.monotonic()
+        probe = load(1)
+        await probe.closed(lambda: probe.tally.answers.total() > 0)  # noqa: B023 # used before the next is made
+        if probe.tally.quantile(1.0) <= AT_EASE_SECONDS or asked - ended[0] > DEADLINE_SECONDS:
+            break
+    phase.recovery = asked - ended[0]
+
+
+def _write_model(directory: Path) -> None:
+    """As many trees as the benchmark's model has, which cost as much as its do."""
+    booster = workload.train(TRAINING_ROWS)
+    schema = Schema("label", tuple(Feature(f"f{place}") for place in range(workload.FEATURES)))
+    booster.feature_names, booster.feature_types = list(schema.names), ["q"] * schema.width
+    provenance = artifact.Provenance(hyperparameters={}, seed=0, code_version=None, data={}, metrics={})
+    artifact.write(directory, bytes(booster.save_raw("ubj")), schema, {}, provenance)
+
+
+@measure(
+    19,
+    "overload at 3 and 10 times capacity",
+    target="goodput ≥ 90 % of peak, accepted p99 ≤ 5 s, rest 503 with Retry-After in 50 ms, /ping p99 ≤ 100 ms, "
+    "constant memory, at ease 2 s after",
+    floor=3_000,
+    full=300_000,
+)
+def overload(run: Run) -> Count:
+    """Open loop with batches, at the server's own limits; at full size a minute and more at ten times."""
+    _write_model(run.folder / "model")
+    draw = np.random.default_rng(run.seed).integers(0, 9, size=(ROWS, workload.FEATURES))
+    wires = [post("/invocations", "text/csv", "\n".join(",".join(map(str, row)) for row in draw).encode())]
+    phases = [Phase(times) for times, _ in OVERLOADS]
+    with serving(run.folder / "model") as server:
+
+        def load(connections: int) -> Load:
+            return Load(lambda: server.port, wires, _judge, connections=connections, patient=False)
+
+        async def main() -> float:
+            end = time.monotonic() + PEAK_SECONDS
+            peak = await load(PEAK_CONNECTIONS).closed(lambda: time.monotonic() > end)
+            capacity = peak.answers[OK] / PEAK_SECONDS
+            for phase, (times, share) in zip(phases, OVERLOADS, strict=True):
+                await _overload(server, load, phase, times * capacity, int(run.size * share))
+            return capacity
+
+        capacity = uvloop.run(main())
+    missed = [text for phase in phases for text in phase.missed(capacity)] if run.timed else []
+    grown = [phase for phase in phases if phase.growth_kib() > GROWTH_KIB] if run.timed else []
+    failures = sum(phase.tally.failures.total() for phase in phases) + len(missed) + len(grown)
+    lines = "; ".join(phase.line(capacity) for phase in phases)
+    detail = (
+        f"capacity {capacity:.0f} batches of {ROWS} rows a second; {lines}; missed: {', '.join(missed) or 'nothing'}"
+    )
+    return Count(denominator=sum(phase.tally.sent for phase in phases), failures=failures, detail=detail)
