@@ -7,7 +7,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help up down status preview plan policy report cost chain destroy orphans serve test test-unit test-kube check \
-	lock doctor fmt schema docs clean
+	bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -27,7 +27,7 @@ make $@ STACK=$(or $(lastword $(filter-out local,$(STACKS))),dev))
 
 help: ## List these targets
 	@printf 'make TARGET [STACK=%s] [OUT=plan.json] [PYTHON=python3]\n\n' '$(subst $(eval) ,|,$(STACKS))'
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 up: ## Set up what is missing, then bring environment `local` up: deploy, train, serve, ask
 	$(call timed,up local,$(LOCAL) sandbox up)
@@ -83,6 +83,17 @@ test-unit: ## Unit and program tests only; no Pulumi CLI needed
 
 test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
+
+bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md
+	$(call timed,bench,$(RUN) --group image -- bench --peers '$(PEERS)' --points '$(POINTS)' $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter file,$(origin OUT)),,--out '$(OUT)'))
+
+reliability: ## Figures of reliability with their denominators; FULL=1: at the size of the targets; ONLY=12,13 SIZE=n SEED=n
+	$(call timed,reliability,$(RUN) --group dev --group image -- tests.reliability $(if $(FULL),--full) --only '$(ONLY)' \
+	$(if $(SIZE),--size $(SIZE)) --seed $(or $(SEED),1))
+
+soak: ## Memory and descriptors of the model server under load for MINUTES=30
+	$(call timed,soak,$(RUN) --group dev --group image -- tests.reliability --soak-minutes $(or $(MINUTES),30))
 
 check: ## Format, lint, types, import contracts, schemas, policy documents, locks
 	$(call timed,check,$(DEV) tools.suite check)

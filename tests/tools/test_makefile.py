@@ -109,7 +109,7 @@ def test_ci_runs_the_tests_then_the_checks_and_stops_at_a_failure(tmp_path: Path
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/control-plane.md", "docs/dependencies.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/control-plane.md", "docs/dependencies.md", "docs/reliability.md"])
 def test_documents_name_only_commands_that_exist(page: str) -> None:
     named = set(re.findall(r"(?:`|\$ )make ([a-z][a-z-]*)", (ROOT / page).read_text(encoding="utf-8")))
     assert named
