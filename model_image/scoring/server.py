@@ -27,6 +27,7 @@ from scoring.endpoint import Endpoint
 from scoring.errors import PlatformError, UserError
 from scoring.hosting import Hosting
 from scoring.http1 import Connection
+from scoring.listener import Listener
 from scoring.log import say
 from scoring.offload import Offload
 from scoring.several import SeveralModels
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from scoring.tracing import Tracing
 
 LOOPBACK = "127.0.0.1"
-BACKLOG = 1024
 SWEEP_SECONDS = 0.5
 
 TRACES_SECONDS = 2.0
@@ -93,14 +93,14 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, swapper.reload)
     endpoint = Endpoint(application, settings, time.monotonic)  # uvloop's own clock counts whole milliseconds
     stop = _Stop()
-    listener = await _listen(endpoint, settings.host, settings.port)
+    listener = _listen(endpoint, settings.host, settings.port)
     endpoints = [endpoint]
     say(f"serving model {found.version} on {_address(listener)}")
     if settings.admin_port >= 0:
         endpoints.append(
             Endpoint(AdminApplication(application, swapper, settings.model_name), settings, time.monotonic)
         )
-        admin = await _listen(endpoints[-1], LOOPBACK, settings.admin_port)
+        admin = _listen(endpoints[-1], LOOPBACK, settings.admin_port)
         say(f"operator's routes on {_address(admin)}")
     sweeper = asyncio.create_task(_sweep(endpoints, application.metrics.tick))
     await stop.asked.wait()
@@ -123,7 +123,7 @@ async def _serve_several(settings: ServerSettings) -> None:
     application = SeveralModels(settings, hosting)
     endpoint = Endpoint(application, settings, time.monotonic)
     stop = _Stop()
-    listener = await _listen(endpoint, settings.host, settings.port)
+    listener = _listen(endpoint, settings.host, settings.port)
     say(f"serving several models on {_address(listener)}")
     sweeper = asyncio.create_task(_sweep([endpoint], application.tick))
     starting = asyncio.create_task(_prepare(application, hosting, settings.models_at_start))
@@ -185,15 +185,15 @@ def _tracing(settings: ServerSettings) -> Tracing | None:
     return Tracing(settings)
 
 
-async def _listen(endpoint: Endpoint, host: str, port: int) -> asyncio.Server:
+def _listen(endpoint: Endpoint, host: str, port: int) -> Listener:
     try:
-        return await asyncio.get_running_loop().create_server(lambda: Connection(endpoint), host, port, backlog=BACKLOG)
+        return Listener(host, port, lambda: Connection(endpoint))
     except OSError as error:
         raise PlatformError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _address(listener: asyncio.Server) -> str:
-    host, port = listener.sockets[0].getsockname()[:2]
+def _address(listener: Listener) -> str:
+    host, port = listener.address
     return f"http://{host}:{port}"
 
 
@@ -205,7 +205,7 @@ async def _sweep(endpoints: list[Endpoint], tick: Callable[[], None]) -> None:
         tick()
 
 
-async def _drain(endpoint: Endpoint, listener: asyncio.Server, settings: ServerSettings, hurry: asyncio.Event) -> None:
+async def _drain(endpoint: Endpoint, listener: Listener, settings: ServerSettings, hurry: asyncio.Event) -> None:
     """Let balancers notice, refuse new connections, then let the last answers leave."""
     say(f"draining for {settings.drain_s:g} s")
     with contextlib.suppress(TimeoutError):
