@@ -84,7 +84,7 @@ test-unit: ## Unit and program tests only; no Pulumi CLI needed
 test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
 
-bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md
+bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv-1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md
 	$(call timed,bench,$(RUN) --group image -- bench --peers '$(PEERS)' --points '$(POINTS)' $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter file,$(origin OUT)),,--out '$(OUT)'))
 

@@ -154,7 +154,7 @@ KINDS = (
         routes={"csv": _CSV},
         environment={"SLIPWAY_MAX_BATCH_ROWS": "1"},
         tolerance=0.0,
-        points=frozenset({"csv1:c1", "csv1:c64"}),
+        points=frozenset({"csv-1:c1", "csv-1:c64"}),
         note="the same with one row per XGBoost call",
     ),
     Kind(

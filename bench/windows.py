@@ -36,8 +36,8 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Short name, such as `csv1:c64`."""
-        return f"{self.form}{self.rows}:c{self.concurrency}"
+        """Short name, such as `csv-1:c64`."""
+        return f"{self.form}-{self.rows}:c{self.concurrency}"
 
 
 POINTS = (

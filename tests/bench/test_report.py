@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def window(number: int, server: str, cpu_us: float, foreign: float = 0.0) -> Window:
     return Window(
         round=number,
-        point="csv1:c1",
+        point="csv-1:c1",
         server=server,
         answered=10,
         failures={},
@@ -46,7 +46,7 @@ def test_ratios_are_made_within_a_round_and_only_where_both_were_measured() -> N
         *(window(1, "kserve", 300), window(1, servers.OURS, 100)),
         window(2, "kserve", 1),
     ]
-    assert report.ratios(windows, "csv1:c1", "kserve", lambda one: one.cpu_us) == [5, 3]
+    assert report.ratios(windows, "csv-1:c1", "kserve", lambda one: one.cpu_us) == [5, 3]
 
 
 def test_the_page_tells_how_much_of_it_was_measured_beside_other_load() -> None:
