@@ -149,7 +149,7 @@ class Load:
         self.stopped = False
         self._idle: dict[int, list[_Connection]] = {}
         self._waiting: deque[float] = deque()
-        self._opening = 0
+        self._opening: Counter[int] = Counter()
         self._place = -1
         self._launched = 0
         self._closed_loop = False
@@ -179,6 +179,10 @@ class Load:
             await asyncio.sleep(TICK_SECONDS)
         return await self._end()
 
+    def pending(self, port: int) -> bool:
+        """Whether a request to a server is under way."""
+        return self._opening[port] > 0 or any(one.place >= 0 and one.port == port for one in self.connections)
+
     def reset(self) -> Tally:
         """Begin a new tally, and give the one so far."""
         done, self.tally = self.tally, Tally()
@@ -200,13 +204,14 @@ class Load:
         return self.tally
 
     def _busy(self) -> bool:
-        return self._opening > 0 or any(one.place >= 0 for one in self.connections)
+        return self._opening.total() > 0 or any(one.place >= 0 for one in self.connections)
 
     # connections
 
     def _open(self, due: float, *, once: bool = False) -> None:
-        self._opening += 1
-        task = asyncio.create_task(self._connect(self.port(), due, once=once))
+        port = self.port()
+        self._opening[port] += 1
+        task = asyncio.create_task(self._connect(port, due, once=once))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -229,7 +234,7 @@ class Load:
             connection.once = once
             self._send(connection, due)
         finally:
-            self._opening -= 1
+            self._opening[port] -= 1
 
     def _launch(self, due: float) -> None:
         self._launched += 1
@@ -237,7 +242,7 @@ class Load:
         pool = [] if alone else self._idle.get(self.port())
         if pool:
             self._send(pool.pop(), due)
-        elif len(self.connections) + self._opening < self.limit:
+        elif len(self.connections) + self._opening.total() < self.limit:
             self._open(due, once=alone)
         elif self.patient:
             self._waiting.append(due)

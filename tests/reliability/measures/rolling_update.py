@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 REPLICAS = 2
 REQUESTS_PER_RESTART = 5_000
 RATE = 1_500.0
-DRAIN_SECONDS = 4.0
+DRAIN_SECONDS = 60.0
+"""Longer than anything here takes: the drain is ended by a second signal, when the balancer has noticed."""
 LAG_SECONDS = 2.0
-"""How much later than it could the balancer learns of anything, at most. The drain outlasts that by what a shared
-machine may keep the balancer from looking."""
+"""How much later than it could the balancer learns of anything, at most."""
 POLL_SECONDS = 0.05
 BAD_START_EVERY = 4
 FRESH_EVERY = 4
+CONNECTIONS = 64
 OK = 200
 
 
@@ -97,6 +98,11 @@ class Rollout:
         self.answer = write_model(self.good, 1).encode()
         shutil.copytree(self.good, self.bad)
         (self.bad / artifact.MODEL).write_bytes(b"?")
+        wires = [post("/invocations", "text/csv", SMALL_ROW)]
+        judge = _judge(self.answer)
+        self.load = Load(
+            self.balancer.pick, wires, judge, connections=CONNECTIONS, fresh_every=FRESH_EVERY, patient=False
+        )
         self.codes: Counter[str] = Counter()
         self.believed_for = 0.0
         """Longest time that the balancer went on sending to a server that had been told to leave."""
@@ -136,10 +142,11 @@ class Rollout:
     async def _leave(self, server: Server) -> None:
         began = time.monotonic()
         server.process.terminate()
-        await self.balancer.until(lambda ports: server.port not in ports)
+        await self.balancer.until(lambda ports: server.port not in ports and not self.load.pending(server.port))
         self.believed_for = max(self.believed_for, time.monotonic() - began)
         self.balancer.servers.remove(server)
-        code = await asyncio.to_thread(server.process.wait, DRAIN_SECONDS + 10)
+        server.process.terminate()
+        code = await asyncio.to_thread(server.process.wait, DRAIN_SECONDS)
         self.codes[f"exit {code}"] += 1
         server.kill()
 
@@ -162,8 +169,7 @@ def rolling_update(run: Run) -> Count:
     """Open loop over kept and new connections, from before the first restart until after the last."""
     rollout = Rollout(run, max(4, run.size // REQUESTS_PER_RESTART))
     balancer = rollout.balancer
-    wires = [post("/invocations", "text/csv", SMALL_ROW)]
-    load = Load(balancer.pick, wires, _judge(rollout.answer), connections=512, fresh_every=FRESH_EVERY)
+    load = rollout.load
 
     async def main() -> None:
         watching = asyncio.create_task(balancer.watch())
@@ -179,11 +185,11 @@ def rolling_update(run: Run) -> Count:
     finally:
         for server in balancer.servers:
             server.kill()
-    failures = load.tally.failures.total() + load.tally.unsent + rollout.codes["bad one started"]
+    failures = load.tally.failures.total() + rollout.codes["bad one started"]
     failures += rollout.restarts - rollout.codes["exit 0"]
     problems = dict(load.tally.failures) or "none lost"
     detail = (
         f"{rollout.restarts} restarts {dict(rollout.codes)}; {problems}; p99 {load.tally.quantile(0.99) * 1e3:.0f} ms; "
-        f"balancer up to {rollout.believed_for:.1f} s late, drain {DRAIN_SECONDS} s"
+        f"balancer up to {rollout.believed_for:.1f} s late, {load.tally.unsent} not sent for want of a connection"
     )
     return Count(denominator=load.tally.sent, failures=failures, detail=detail)
