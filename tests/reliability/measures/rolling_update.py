@@ -79,11 +79,15 @@ class Balancer:
 async def _ready(port: int) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        line = await reader.readline()
-        writer.close()
     except OSError:
         return False
+    try:
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        line = await reader.readline()
+    except OSError:
+        return False
+    finally:
+        writer.close()
     return line.startswith(b"HTTP/1.1 200 ")
 
 
@@ -178,6 +182,7 @@ def rolling_update(run: Run) -> Count:
         rolling = asyncio.create_task(rollout.run())
         await load.open(RATE, lambda: watching.done() or (rolling.done() and load.tally.sent >= run.size))
         watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await rolling
 
     try:
