@@ -19,6 +19,7 @@ from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
 from components.peerings import Peerings, PeeringsArgs
+from components.pipelines import Pipelines, PipelinesArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
@@ -247,6 +248,18 @@ registry = ModelRegistry(
     ),
     opts=on_aws,
 )
+pipelines = Pipelines(
+    "pipelines",
+    PipelinesArgs(
+        labels=labels,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        training=training.handle,
+        registry=registry.handle,
+    ),
+    opts=on_aws,
+)
 
 export_outputs(
     settings,
@@ -255,4 +268,5 @@ export_outputs(
     tenancy=tenancy.handle,
     training=training.handle,
     registry=registry.handle,
+    pipelines=pipelines.handle,
 )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import pulumi
 
 if TYPE_CHECKING:
-    from components.handles import ClusterHandle, RegistryHandle, StoreHandle, TenancyHandle, TrainingHandle
+    from components.handles import (
+        ClusterHandle,
+        PipelinesHandle,
+        RegistryHandle,
+        StoreHandle,
+        TenancyHandle,
+        TrainingHandle,
+    )
     from settings.model import Settings
 
 
@@ -19,6 +26,7 @@ def export_outputs(
     tenancy: TenancyHandle,
     training: TrainingHandle,
     registry: RegistryHandle,
+    pipelines: PipelinesHandle,
 ) -> None:
     """Export the outputs of the stack; the kubeconfig stays a secret."""
     pulumi.export("accountId", settings.environment.account_id)
@@ -31,7 +39,8 @@ def export_outputs(
     pulumi.export("keyArn", store.key_arn)
     pulumi.export("modelEcrRepo", store.repositories)
     pulumi.export("teamEcrRepos", tenancy.repositories)
-    pulumi.export("trainingRoleArn", training.role_arn)
+    pulumi.export("modelRoleArns", {model: roles.arns for model, roles in training.roles.items()})
+    pulumi.export("pipelineNames", pipelines.names)
     pulumi.export("modelPackageGroups", registry.package_groups)
     pulumi.export("sageMakerModelArn", registry.model_arns)
     pulumi.export("settingsDigest", settings.digest)

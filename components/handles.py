@@ -202,13 +202,23 @@ class TenancyHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingHandle:
-    """What starts training jobs needs this."""
+class ModelRolesHandle:
+    """Execution roles of one model's pipeline."""
 
-    role_arn: pulumi.Output[str]
-    """Execution role of training jobs."""
+    arns: Mapping[str, pulumi.Output[str]]
+    """Role by duty (`components.model_places.Duty`)."""
+    ready: Ready
+    """Their policies: after these a job that starts may do what it has to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingHandle:
+    """What runs pipelines needs this."""
+
+    roles: Mapping[str, ModelRolesHandle]
+    """Execution roles by model."""
     security_group: pulumi.Output[str]
-    """Security group of training jobs inside the VPC."""
+    """Security group of jobs inside the VPC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,5 +227,15 @@ class RegistryHandle:
 
     package_groups: Mapping[str, pulumi.Output[str]]
     """Model package group name by model."""
+    ready: Mapping[str, Ready]
+    """Package group by model: after it a version can be registered."""
     model_arns: Mapping[str, pulumi.Output[str]]
     """SageMaker model ARN by model, for models with an approved version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelinesHandle:
+    """What turns data into versions of models."""
+
+    names: Mapping[str, pulumi.Output[str]]
+    """Name of the pipeline by model."""

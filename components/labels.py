@@ -178,6 +178,10 @@ class Labels:
         """Name of the SageMaker model of one approved version."""
         return fitted(f"{PROJECT}-{self.environment.name}-{model}-v{version}", MAX_SAGEMAKER_NAME)
 
+    def pipeline(self, model: str) -> str:
+        """Name of a model's pipeline; its longest form is far below the 256 characters of SageMaker."""
+        return f"{PROJECT}-{self.environment.name}-{model}"
+
     def launch_template(self, pool: str) -> str:
         """Name of a pool's launch template; its longest form is far below the 128 characters of EC2."""
         return f"{PROJECT}-{self.environment.name}-{pool}"

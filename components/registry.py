@@ -61,6 +61,7 @@ class ModelRegistry(pulumi.ComponentResource):
         }
         self.handle = RegistryHandle(
             package_groups={model: group.model_package_group_name for model, group in groups.items()},
+            ready={model: (group,) for model, group in groups.items()},
             model_arns={model: deployed.arn for model, deployed in approved.items()},
         )
         self.register_outputs({"package_groups": self.handle.package_groups, "model_arns": self.handle.model_arns})

@@ -1,7 +1,8 @@
-"""Training: what a SageMaker training job runs as.
+"""Training: what the pipelines of models and their jobs run as.
 
-Creates: the execution role of training jobs with one inline policy per ability; the security group of jobs in the VPC.
-Does not create: jobs or pipelines; SageMaker's own log group.
+Creates: for each model one execution role per duty (pipeline, process, train, evaluate), so that no job of a model
+reaches another's data and the roles of many models stay within IAM's limits; the security group of jobs in the VPC.
+Does not create: pipelines; SageMaker's own log groups.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ import pulumi_aws as aws
 
 from components import grants, iam
 from components.firewall import HTTPS, Traffic, let_in, let_out
-from components.handles import EndpointsHandle, NetworkHandle, StoreHandle, TrainingHandle
-from components.labels import DATA, MODELS, Labels
+from components.handles import EndpointsHandle, ModelRolesHandle, NetworkHandle, StoreHandle, TrainingHandle
+from components.model_places import Duty, ModelPlaces
+from components.training_grants import SAGEMAKER, duties
 
 if TYPE_CHECKING:
+    from components.labels import Labels
     from settings.model import ModelSpec
-
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-"""Log group of every training job of an account; SageMaker fixes its name and creates it."""
-METRICS_NAMESPACE = "/aws/sagemaker/TrainingJobs"
-"""CloudWatch namespace of algorithm metrics; SageMaker fixes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +31,7 @@ class TrainingArgs:
     labels: Labels
     """Names and tags."""
     models: tuple[ModelSpec, ...]
-    """Models; their prefixes and repositories are all that a job may touch."""
+    """Models; each has roles of its own."""
     store: StoreHandle
     """Key of data and models."""
     network: NetworkHandle
@@ -43,51 +41,52 @@ class TrainingArgs:
 
 
 class Training(pulumi.ComponentResource):
-    """Identity and network of training jobs; see the module for what is created."""
+    """Identities and network of pipelines and jobs; see the module for what is created."""
 
     handle: TrainingHandle
-    """What starts jobs uses this."""
+    """What runs pipelines uses this."""
 
     def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:training:Training", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        account = iam.Account.of(args.labels.environment)
+        roles = {model.name: self._create_roles(model) for model in args.models}
+        group = self._create_security_group()
+        self.handle = TrainingHandle(roles=roles, security_group=group.id)
+        self.register_outputs({"roles": {model: handle.arns for model, handle in roles.items()}})
+
+    def _create_roles(self, model: ModelSpec) -> ModelRolesHandle:
+        made = {duty: self._create_role(model, duty, may) for duty, may in duties(self._args.labels, model).items()}
+        return ModelRolesHandle(
+            arns={duty: role.arn for duty, (role, _) in made.items()},
+            ready=tuple(policy for _, policies in made.values() for policy in policies),
+        )
+
+    def _create_role(
+        self, model: ModelSpec, duty: Duty, may: list[iam.Statement]
+    ) -> tuple[aws.iam.Role, list[aws.iam.RolePolicy]]:
+        labels = self._args.labels
+        account, name = iam.Account.of(labels.environment), f"{self._name}-{model.name}-{duty}"
         role = aws.iam.Role(
             f"{name}-role",
-            name=args.labels.role("training"),
-            description="SageMaker training jobs",
-            assume_role_policy=iam.service_trust(account, "sagemaker.amazonaws.com"),
+            name=ModelPlaces(labels, model).role(duty),
+            description=f"Pipeline of {model.name}: {duty}",
+            assume_role_policy=iam.service_trust(account, SAGEMAKER),
             opts=self._child,
         )
-        policies = {
-            **grants.inline_policies(self._abilities(account)),
-            "use-key": args.store.key_arn.apply(grants.use_key),
-        }
-        for ability, policy in policies.items():
-            aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
-        group = self._create_security_group()
-        self.handle = TrainingHandle(role_arn=role.arn, security_group=group.id)
-        self.register_outputs({"role_arn": role.arn})
 
-    def _abilities(self, account: iam.Account) -> dict[str, list[iam.Statement]]:
-        """What a job may do, beside the use of the key."""
-        labels, models = self._args.labels, self._args.models
-        artefacts = [f"{model.name}/" for model in models]
-        bucket = labels.bucket(MODELS)
-        return {
-            "read-datasets": grants.read_objects(
-                account, labels.bucket(DATA), [model.dataset_prefix for model in models]
-            ),
-            "resume-checkpoints": grants.read_objects(
-                account, bucket, [f"{prefix}checkpoints/" for prefix in artefacts]
-            ),
-            "write-models": grants.write_objects(account, bucket, artefacts),
-            "pull-images": grants.pull_images(account, [labels.repository(model.name) for model in models]),
-            "write-logs": grants.create_log_group(account, LOG_GROUP) + grants.write_logs(account, LOG_GROUP),
-            "put-metrics": grants.put_metrics(METRICS_NAMESPACE),
-            "attach-to-network": grants.attach_to_network(account, labels.ownership),
-        }
+        def use_key(key_arn: str) -> str:
+            """The pipeline itself only reads reports; jobs write, and their volumes are encrypted too."""
+            if duty is Duty.PIPELINE:
+                return grants.use_key_through_s3(account, key_arn, write=False)
+            return grants.use_key(key_arn)
+
+        policies = {**grants.inline_policies({duty: may}), "use-key": self._args.store.key_arn.apply(use_key)}
+        attached = [
+            aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
+            for ability, policy in policies.items()
+        ]
+        return role, attached
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
         name, labels, endpoints = self._name, self._args.labels, self._args.endpoints

@@ -115,6 +115,17 @@ EC2_FAMILIES: Final = frozenset(name.partition(".")[0] for name in EC2_TYPES)
 TRAINING_TYPES: Final = _types(_SAGEMAKER_SIZES, "ml.")
 """Every SageMaker instance type that a training job may name."""
 
+_TRAINING_ONLY: Final = _words("c5n p3dn p4d p4de p5e p5en p6-b200 p6-b300 p6e-gb200 trn1 trn1n trn2")
+
+PROCESSING_TYPES: Final = frozenset(
+    name for name in TRAINING_TYPES - {"ml.p5.48xlarge"} if name.split(".")[1] not in _TRAINING_ONLY
+)
+"""Every SageMaker instance type that a processing job may name."""
+
+_LOCAL_DISKS: Final = _words(
+    "r5d g4dn g5 g6 g6e g7 g7e p3dn p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200 trn1 trn1n trn2"
+)
+
 _NVIDIA: Final = _words("g4dn g5 g5g g6 g6e gr6 p3 p3dn p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200")
 _NEURON: Final = _words("inf1 inf2 trn1 trn1n trn2")
 _ARM_BY_EXCEPTION: Final = frozenset({"p6e-gb200"})
@@ -148,6 +159,15 @@ UNSUPPORTED: Final[dict[str, str]] = {
 def family(instance_type: str) -> str:
     """Return the part of `instance_type` before the size: `g6` of `g6.xlarge`."""
     return instance_type.partition(".")[0]
+
+
+def takes_volume_key(instance_type: str) -> bool:
+    """Return whether a job on a type of `TRAINING_TYPES` may name a key for its volume.
+
+    Types with local disks encrypt these with a key of the host, and SageMaker refuses another one (SageMaker API
+    reference, `ResourceConfig`, `VolumeKmsKeyId`).
+    """
+    return instance_type.split(".")[1] not in _LOCAL_DISKS
 
 
 def architecture(instance_type: str) -> Architecture:

@@ -45,7 +45,16 @@ from settings.model.karpenter import (
     TaintSpec,
 )
 from settings.model.load_balancing import LoadBalancingSpec, Scheme
-from settings.model.models import ApprovedSpec, GateSpec, HyperparametersSpec, ModelSpec, TrainingSpec
+from settings.model.models import (
+    ApprovedSpec,
+    DataSpec,
+    GateSpec,
+    HyperparametersSpec,
+    ModelSpec,
+    PipelineSpec,
+    ProcessingSpec,
+    TrainingSpec,
+)
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
@@ -90,6 +99,7 @@ __all__ = [
     "ConsolidationSpec",
     "ContainerLimitsSpec",
     "DataClassification",
+    "DataSpec",
     "DomainsSpec",
     "EfaPoolSpec",
     "EfsSpec",
@@ -121,7 +131,9 @@ __all__ = [
     "NodePoolSpec",
     "Partition",
     "PeeringSpec",
+    "PipelineSpec",
     "PoolRole",
+    "ProcessingSpec",
     "QuotaSpec",
     "RecordsSpec",
     "Region",

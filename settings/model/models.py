@@ -74,8 +74,43 @@ class TrainingSpec(Section):
     """Managed spot training; SageMaker then needs checkpoints and `maxWaitSeconds`."""
     max_wait_seconds: Annotated[int, Field(ge=60, le=432_000)] | None
     """Spot only: longest time from the start to the end, waiting for capacity included."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] | None
+    """How long idle hosts are kept, and paid, for the next job (a warm pool); null keeps none."""
     hyperparameters: HyperparametersSpec
     """Algorithm settings."""
+
+
+class DataSpec(Section):
+    """What the data has to keep to before anything is trained on it."""
+
+    minimum_rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Rows of each of `train` and `validation` at least."""
+    missing_gain: Annotated[float, Field(gt=0, le=1)]
+    """By how much the share of empty cells of a column may differ at most between one file and the others together."""
+    smallest_part: Annotated[float, Field(ge=0, lt=1)]
+    """Rows of a file at least, as a share of the median of all files; 0 lets any file be short."""
+
+
+class ProcessingSpec(Section):
+    """The processing jobs of a model's pipeline: one checks the data, one judges the model."""
+
+    instance_type: Annotated[str, Field(pattern=TRAINING_INSTANCE)]
+    """SageMaker instance type."""
+    volume_gib: Annotated[int, Field(ge=1, le=16384)]
+    """Encrypted storage volume, GiB."""
+    max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)]
+    """Each job is stopped after this time."""
+
+
+class PipelineSpec(Section):
+    """How a model's pipeline runs, and what becomes of its result."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)]
+    """How often a step that AWS itself failed is started, the first time included."""
+    cache_days: Annotated[int, Field(ge=1, le=365)] | None
+    """For how long a step that was run with the same inputs is not run again; null runs every step every time."""
+    approval: Literal["automatic", "manual"]
+    """Whether a version that passed the gate is approved at once, or waits for a person."""
 
 
 class GateSpec(Section):
@@ -107,8 +142,14 @@ class ModelSpec(Section):
     """Prefix of the model's data in the data bucket, ending in a slash."""
     label: Annotated[str, Field(pattern=COLUMN, max_length=64)]
     """Column that the model predicts."""
+    data: DataSpec
+    """What its data has to keep to."""
+    processing: ProcessingSpec
+    """What its data is checked on, and the trained model judged."""
     training: TrainingSpec
     """How it is trained."""
+    pipeline: PipelineSpec
+    """How the steps from data to a registered version run."""
     gate: GateSpec
     """What it has to reach."""
     approved: ApprovedSpec | None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from settings.instances import TRAINING_TYPES, Accelerator, accelerator, near
+from settings.instances import PROCESSING_TYPES, TRAINING_TYPES, Accelerator, accelerator, near
 from settings.model import Settings
 from settings.problems import Finding, join, repeated
 from settings.rules.environment import Rule
@@ -64,6 +64,31 @@ def training_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
             found=name,
             allowed="a SageMaker training type of settings/instances.py",
             remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5, ml.c6i or ml.g5",
+        )
+
+
+def processing_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
+    """SageMaker refuses an unknown type when the first job starts, long after the stack is up."""
+    name = settings.models[index].processing.instance_type
+    if name not in PROCESSING_TYPES:
+        choices = near(name, PROCESSING_TYPES)
+        yield Finding(
+            path=("models", index, "processing", "instanceType"),
+            found=name,
+            allowed="a SageMaker processing type",
+            remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5 or ml.c5",
+        )
+
+
+def warm_hosts_are_not_spot(settings: Settings, index: int) -> Iterator[Finding]:
+    """SageMaker refuses a warm pool of spot hosts (SageMaker developer guide, "SageMaker managed warm pools")."""
+    training = settings.models[index].training
+    if training.spot and training.keep_alive_seconds is not None:
+        yield Finding(
+            path=("models", index, "training", "keepAliveSeconds"),
+            found=str(training.keep_alive_seconds),
+            allowed="null while spot is true",
+            remedy="write null: hosts that AWS may take back cannot be kept, or set spot to false",
         )
 
 
@@ -198,6 +223,8 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     training_type_exists,
+    processing_type_exists,
+    warm_hosts_are_not_spot,
     spot_training_has_time_to_wait,
     early_stopping_can_happen,
     gate_metric_is_of_the_objective,

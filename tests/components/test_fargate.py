@@ -12,7 +12,7 @@ from components.fargate_objects import refusals, sold_size
 from settings import fargate_limits
 from settings.fargate_limits import LIMITS
 from settings.rules.fargate import RULES as FARGATE_RULES
-from tests.components.policies import may
+from tests.support.iam_evaluator import may
 from tests.support.optional import FARGATE
 from tests.support.optional import FARGATE_PROFILE as PROFILE
 from tests.support.recorded import STACKS, Recorded, record_program

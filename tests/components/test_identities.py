@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from tests.support.iam_evaluator import inline_policies, listed, may
 from tests.support.recorded import record_program, stack_section
 
 A_SECOND_MODEL = {"name": "churn", "datasetPrefix": "customers/", "label": "left"}
@@ -15,7 +15,22 @@ BUCKET = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-"
 ECR = "arn:aws:ecr:us-east-1:777788889999:repository/"
 LOGS = "arn:aws:logs:us-east-1:777788889999:log-group:"
 EC2 = "arn:aws:ec2:us-east-1:777788889999:"
+JOBS = "arn:aws:sagemaker:us-east-1:777788889999:"
+PREFIX = "slipway-prod-flight-delay-3aee1516"
+OURS = {
+    "aws:ResourceTag/Project": "slipway",
+    "aws:ResourceTag/Environment": "prod",
+    "kms:ViaService": "s3.us-east-1.amazonaws.com",
+}
+CLOSED = {
+    "sagemaker:NetworkIsolation": "true",
+    "sagemaker:InterContainerTrafficEncryption": "true",
+    "sagemaker:InstanceTypes": "ml.m5.xlarge",
+}
+WAITING = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
 
+DUTIES = ("pipeline", "process", "train", "evaluate")
+MODEL = "slipway-prod-flight-delay"
 
 NODE_POLICIES = {
     "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
@@ -29,11 +44,11 @@ MANAGED = {
 }
 
 SERVICES = {
+    **{f"slipway-prod-flight-delay-{duty}": {"Service": "sagemaker.amazonaws.com"} for duty in DUTIES},
     "slipway-prod-flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"},
     "slipway-prod-karpenter-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
     "slipway-prod-node": {"Service": "ec2.amazonaws.com"},
-    "slipway-prod-training": {"Service": "sagemaker.amazonaws.com"},
 }
 
 SERVICE_ACCOUNTS = {
@@ -98,32 +113,18 @@ HARMLESS_IAM = {
     "iam:GetInstanceProfile",
     "iam:ListInstanceProfiles",
 }
-"""The first only for the role of nodes, which has fewer rights than whoever hands it out, the second only for the role
-that Elastic Load Balancing itself takes."""
+"""The first only for the roles in `PASSES`, which have fewer rights than whoever hands them out, the second only for
+the role that Elastic Load Balancing itself takes."""
 
-
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+PASSES = {
+    "slipway-prod-karpenter": (["slipway-prod-karpenter-node"], "ec2.amazonaws.com"),
+    f"{MODEL}-pipeline": ([f"{MODEL}-{duty}" for duty in DUTIES[1:]], "sagemaker.amazonaws.com"),
+}
+"""Role → the roles that it may hand out, and the service that gets them."""
 
 
 def statements(role: str) -> list[dict[str, Any]]:
-    found = [
-        statement
-        for policy in record_program("prod").of_type("aws:iam/rolePolicy:RolePolicy")
-        if policy.inputs["role"] == role
-        for statement in policy.policy()["Statement"]
-    ]
-    assert found, role
-    return found
-
-
-def may(role: str, action: str, resource: str) -> bool:
-    """Whether some statement allows the action on the resource when its conditions hold; nothing here is denied."""
-    return any(
-        any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"]))
-        and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
-        for statement in statements(role)
-    )
+    return [statement for policy in inline_policies(record_program("prod"), role) for statement in policy["Statement"]]
 
 
 def roles_with_policies() -> set[str]:
@@ -161,7 +162,8 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
     duties = {
-        *("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model", "training"),
+        *("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
+        *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),
     }
     assert roles == {f"slipway-prod-{duty}" for duty in duties}
@@ -179,8 +181,9 @@ def test_no_role_can_raise_its_own_rights() -> None:
             actions = {action for action in listed(statement["Action"]) if action.startswith(("iam:", "sts:"))}
             assert actions <= HARMLESS_IAM, role
             if "iam:PassRole" in actions:
-                assert listed(statement["Resource"]) == ["arn:aws:iam::777788889999:role/slipway-prod-karpenter-node"]
-                assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+                passed, service = PASSES[role]
+                assert listed(statement["Resource"]) == [f"arn:aws:iam::777788889999:role/{each}" for each in passed]
+                assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": service}}
             if "iam:CreateServiceLinkedRole" in actions:
                 service = "elasticloadbalancing.amazonaws.com"
                 assert f":role/aws-service-role/{service}/" in statement["Resource"]
@@ -190,22 +193,44 @@ def test_no_role_can_raise_its_own_rights() -> None:
 @pytest.mark.parametrize(
     ("role", "action", "resource", "allowed"),
     [
-        ("training", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", True),
-        ("training", "s3:GetObject", f"{BUCKET}data/customers/01.csv", False),
-        ("training", "s3:PutObject", f"{BUCKET}data/flight-delay/x", False),
-        ("training", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
-        ("training", "s3:PutObject", f"{BUCKET}models/churn/job/model.tar.gz", False),
-        ("training", "s3:GetObject", f"{BUCKET}models/flight-delay/checkpoints/7", True),
-        ("training", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
-        ("training", "s3:DeleteObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
-        ("training", "s3:GetObject", "arn:aws:s3:::somebody-else/flight-delay/x", False),
-        ("training", "ecr:BatchGetImage", f"{ECR}slipway-prod/flight-delay", True),
-        ("training", "ecr:BatchGetImage", f"{ECR}slipway-staging/flight-delay", False),
-        ("training", "ecr:PutImage", f"{ECR}slipway-prod/flight-delay", False),
-        ("training", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:job", True),
-        ("training", "logs:PutLogEvents", f"{LOGS}/aws/eks/slipway-prod/cluster:log-stream:x", False),
-        ("training", "ec2:CreateNetworkInterface", f"{EC2}subnet/subnet-1", True),
-        ("training", "ec2:RunInstances", f"{EC2}subnet/subnet-1", False),
+        ("flight-delay-process", "s3:GetObject", f"{BUCKET}data/flight-delay/train/2013-01.csv", True),
+        ("flight-delay-process", "s3:GetObject", f"{BUCKET}data/customers/01.csv", False),
+        ("flight-delay-process", "s3:PutObject", f"{BUCKET}data/flight-delay/train/x", False),
+        ("flight-delay-process", "s3:PutObject", f"{BUCKET}models/flight-delay/data/v/train/2013-01.csv", True),
+        ("flight-delay-process", "s3:PutObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-process", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/ProcessingJobs:log-stream:job", True),
+        ("flight-delay-process", "sagemaker:CreateTrainingJob", f"{JOBS}training-job/{PREFIX}-1", False),
+        ("flight-delay-train", "s3:GetObject", f"{BUCKET}models/flight-delay/data/v/train/2013-01.csv", True),
+        ("flight-delay-train", "s3:GetObject", f"{BUCKET}data/flight-delay/train/2013-01.csv", False),
+        ("flight-delay-train", "s3:PutObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", True),
+        ("flight-delay-train", "s3:PutObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", False),
+        ("flight-delay-train", "s3:PutObject", f"{BUCKET}models/churn/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-train", "s3:GetObject", f"{BUCKET}models/flight-delay/checkpoints/7", True),
+        ("flight-delay-train", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-train", "s3:DeleteObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-train", "s3:GetObject", "arn:aws:s3:::somebody-else/flight-delay/x", False),
+        ("flight-delay-train", "ecr:BatchGetImage", f"{ECR}slipway-prod/flight-delay", True),
+        ("flight-delay-train", "ecr:BatchGetImage", f"{ECR}slipway-staging/flight-delay", False),
+        ("flight-delay-train", "ecr:PutImage", f"{ECR}slipway-prod/flight-delay", False),
+        ("flight-delay-train", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:job", True),
+        ("flight-delay-train", "logs:PutLogEvents", f"{LOGS}/aws/eks/slipway-prod/cluster:log-stream:x", False),
+        ("flight-delay-train", "ec2:CreateNetworkInterface", f"{EC2}subnet/subnet-1", True),
+        ("flight-delay-train", "ec2:RunInstances", f"{EC2}subnet/subnet-1", False),
+        ("flight-delay-train", "sagemaker:CreateModelPackage", f"{JOBS}model-package/{MODEL}/*", False),
+        ("flight-delay-evaluate", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", True),
+        ("flight-delay-evaluate", "s3:GetObject", f"{BUCKET}models/flight-delay/data/v/validation/2013-01.csv", True),
+        ("flight-delay-evaluate", "s3:PutObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", True),
+        ("flight-delay-evaluate", "s3:PutObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-evaluate", "s3:GetObject", f"{BUCKET}data/flight-delay/train/2013-01.csv", False),
+        ("flight-delay-pipeline", "sagemaker:DescribeTrainingJob", f"{JOBS}training-job/{PREFIX}-abc-1", True),
+        ("flight-delay-pipeline", "sagemaker:StopProcessingJob", f"{JOBS}processing-job/{PREFIX}-abc-1", True),
+        ("flight-delay-pipeline", "sagemaker:StopTrainingJob", f"{JOBS}training-job/slipway-prod-churn-1-x", False),
+        ("flight-delay-pipeline", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{MODEL}", False),
+        ("flight-delay-pipeline", "sagemaker:UpdateModelPackage", f"{JOBS}model-package/{MODEL}/1", False),
+        ("flight-delay-pipeline", "sagemaker:DeleteModelPackage", f"{JOBS}model-package/{MODEL}/1", False),
+        ("flight-delay-pipeline", "s3:GetObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", True),
+        ("flight-delay-pipeline", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
+        ("flight-delay-pipeline", "s3:PutObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", False),
         ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
         ("model", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
         ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
@@ -226,12 +251,60 @@ def test_no_role_can_raise_its_own_rights() -> None:
     ],
 )
 def test_a_role_may_do_its_duty_and_no_other(role: str, action: str, resource: str, *, allowed: bool) -> None:
-    assert may(f"slipway-prod-{role}", action, resource) is allowed
+    assert may(record_program("prod"), f"slipway-prod-{role}", action, resource, OURS) is allowed
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context", "allowed"),
+    [
+        ("CreateTrainingJob", f"training-job/{PREFIX}-1", CLOSED, True),
+        ("CreateTrainingJob", f"training-job/{PREFIX}-1", {**CLOSED, "sagemaker:NetworkIsolation": "false"}, False),
+        ("CreateTrainingJob", f"training-job/{PREFIX}-1", {}, False),
+        (
+            "CreateTrainingJob",
+            f"training-job/{PREFIX}-1",
+            {**CLOSED, "sagemaker:InstanceTypes": "ml.p5.48xlarge"},
+            False,
+        ),
+        ("CreateTrainingJob", f"training-job/{PREFIX}-1", {**CLOSED, "sagemaker:KeepAlivePeriod": "60"}, False),
+        ("CreateTrainingJob", "training-job/slipway-prod-churn-1", CLOSED, False),
+        (
+            "CreateProcessingJob",
+            f"processing-job/{PREFIX}-1",
+            {**CLOSED, "sagemaker:InstanceTypes": "ml.m5.large"},
+            True,
+        ),
+        ("CreateProcessingJob", f"processing-job/{PREFIX}-1", CLOSED, False),
+        ("CreateModelPackage", f"model-package/{MODEL}/3", WAITING, True),
+        ("CreateModelPackage", f"model-package-group/{MODEL}", WAITING, True),
+        ("CreateModelPackage", f"model-package/{MODEL}/3", {"sagemaker:ModelApprovalStatus": "Approved"}, False),
+        ("CreateModelPackage", "model-package/slipway-prod-churn/3", WAITING, False),
+    ],
+)
+def test_a_pipeline_starts_closed_jobs_on_the_hosts_of_the_settings_and_approves_nothing_in_prod(
+    action: str, resource: str, context: dict[str, str], *, allowed: bool
+) -> None:
+    role = f"{MODEL}-pipeline"
+    assert may(record_program("prod"), role, f"sagemaker:{action}", f"{JOBS}{resource}", context) is allowed
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "allowed"),
+    [
+        (f"{MODEL}-train", "sagemaker.amazonaws.com", True),
+        (f"{MODEL}-train", "ec2.amazonaws.com", False),
+        (f"{MODEL}-pipeline", "sagemaker.amazonaws.com", False),
+        ("slipway-prod-model", "sagemaker.amazonaws.com", False),
+    ],
+)
+def test_a_pipeline_hands_out_the_roles_of_its_own_jobs_to_sagemaker(role: str, service: str, *, allowed: bool) -> None:
+    arn, context = f"arn:aws:iam::777788889999:role/{role}", {"iam:PassedToService": service}
+    assert may(record_program("prod"), f"{MODEL}-pipeline", "iam:PassRole", arn, context) is allowed
 
 
 def test_the_key_is_used_by_its_own_arn() -> None:
     key = record_program("prod").exports["keyArn"]
-    for role in ("slipway-prod-training", "slipway-prod-model"):
+    for role in (*(f"{MODEL}-{duty}" for duty in DUTIES), "slipway-prod-model"):
         resources = {r for s in statements(role) for r in listed(s["Resource"]) if ":kms:" in r}
         assert resources == {key}, role
 
@@ -245,8 +318,13 @@ def test_a_second_model_adds_its_own_prefixes_and_repository() -> None:
         "flight-delay": "slipway-prod-flight-delay",
         "churn": "slipway-prod-churn",
     }
-    reads = recorded.one("aws:iam/rolePolicy:RolePolicy", "training-read-datasets").policy()["Statement"][0]["Resource"]
-    assert reads == [f"{BUCKET}data/flight-delay/*", f"{BUCKET}data/customers/*"]
+    shape = [item.name for item in recorded.resources if item.name.startswith(("training-", "pipelines-"))]
+    assert {name.replace("-churn", "-flight-delay") for name in shape if "-churn" in name} == {
+        name for name in shape if "-flight-delay" in name
+    }
+    role = "slipway-prod-churn-process"
+    assert may(recorded, role, "s3:GetObject", f"{BUCKET}data/customers/01.csv", {})
+    assert not may(recorded, role, "s3:GetObject", f"{BUCKET}data/flight-delay/train/2013-01.csv", {})
     gone = {item.urn for item in prod.resources} - {item.urn for item in recorded.resources}
     assert gone == set()
 
@@ -259,4 +337,4 @@ def test_an_environment_without_models_has_no_empty_policy() -> None:
         if policy.name.startswith(("training-", "registry-"))
     }
     assert "put-metrics" in names
-    assert names.isdisjoint({"read-datasets", "write-models", "read-models", "pull-images"})
+    assert names.isdisjoint({"read-models", "pull-images", *DUTIES})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ from components.karpenter_objects import controller_values, node_pool
 from components.labels import Labels
 from settings.model import ElasticPoolSpec, Partition
 from tests.settings.stacks import decoded, settings_of
+from tests.support.iam_evaluator import may
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 
 if TYPE_CHECKING:
@@ -340,37 +340,8 @@ TAKING_OVER = {**OURS, "aws:TagKeys": "kubernetes.io/cluster/slipway-prod"}
 VIA_EC2 = {"kms:ViaService": "ec2.us-east-1.amazonaws.com", "kms:GrantIsForAWSResource": "true"}
 
 
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def holds(condition: Mapping[str, Mapping[str, str | list[str]]], context: Mapping[str, str]) -> bool:
-    """Whether a condition holds for a request; a key that the request lacks holds only where the operator says so."""
-    for operator, keys in condition.items():
-        for key, patterns in keys.items():
-            if key not in context:
-                if operator.endswith("IfExists") or operator.startswith("ForAllValues:"):
-                    continue
-                return False
-            if not any(fnmatchcase(context[key], pattern) for pattern in listed(patterns)):
-                return False
-    return True
-
-
 def controller_may(action: str, resource: str, context: Mapping[str, str]) -> bool:
-    policies = [
-        policy.policy()
-        for policy in record_program("prod").of_type("aws:iam/rolePolicy:RolePolicy")
-        if policy.inputs["role"] == "slipway-prod-karpenter"
-    ]
-    assert len(policies) == 7
-    return any(
-        any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"]))
-        and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
-        and holds(statement.get("Condition", {}), context)
-        for policy in policies
-        for statement in policy["Statement"]
-    )
+    return may(record_program("prod"), "slipway-prod-karpenter", action, resource, context)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,8 @@ from components.load_balancing_grants import BalancerDuty, controller_policies
 from components.load_balancing_objects import class_parameters, controller_values
 from settings.model import Partition, Scheme
 from tests.settings.stacks import changed, decoded, settings_of
-from tests.support.recorded import STACKS, Recorded, record_program, stack_section
+from tests.support.iam_evaluator import may
+from tests.support.recorded import STACKS, record_program, stack_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -252,40 +252,8 @@ ELB_ROLE = (
 )
 
 
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def holds(condition: Mapping[str, Mapping[str, str | list[str]]], context: Mapping[str, str]) -> bool:
-    """Whether a condition holds for a request; a key that the request lacks holds only where the operator says so."""
-    for operator, keys in condition.items():
-        for key, patterns in keys.items():
-            if key not in context:
-                if operator.endswith("IfExists") or operator.startswith("ForAllValues:"):
-                    continue
-                return False
-            matched = any(fnmatchcase(context[key], pattern) for pattern in listed(patterns))
-            if matched is ("NotEquals" in operator):
-                return False
-    return True
-
-
-def policies(recorded: Recorded) -> list[dict[str, Any]]:
-    return [
-        policy.policy()
-        for policy in recorded.of_type("aws:iam/rolePolicy:RolePolicy")
-        if policy.inputs["role"] == "slipway-prod-load-balancing"
-    ]
-
-
 def controller_may(action: str, resource: str, context: Mapping[str, str], *, overrides: str = "{}") -> bool:
-    return any(
-        action in listed(statement["Action"])
-        and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
-        and holds(statement.get("Condition", {}), context)
-        for policy in policies(record_program("prod", overrides=overrides))
-        for statement in policy["Statement"]
-    )
+    return may(record_program("prod", overrides=overrides), "slipway-prod-load-balancing", action, resource, context)
 
 
 @pytest.mark.parametrize(

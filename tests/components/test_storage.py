@@ -10,8 +10,8 @@ import pytest
 from components import iam, storage_grants
 from components.labels import Labels
 from settings.model import Partition
-from tests.components.policies import may
 from tests.settings.stacks import decoded, settings_of
+from tests.support.iam_evaluator import may
 from tests.support.optional import LUSTRE, STORAGE
 from tests.support.recorded import STACKS, Recorded, Resource, record_program, stack_section
 

@@ -110,7 +110,7 @@ def test_the_outputs_name_what_exists(deployed: tuple[Engine, Outcome]) -> None:
     (cluster,) = world.of_type(CLUSTER)
     assert (outputs["clusterName"], outputs["clusterEndpoint"]) == (cluster.id, cluster.outputs["endpoint"])
     roles = [record.outputs["arn"] for record in world.of_type("aws:iam/role:Role")]
-    assert outputs["trainingRoleArn"] in roles
+    assert set(outputs["modelRoleArns"]["flight-delay"].values()) < set(roles)
     repositories = {str(record.outputs["repositoryUrl"]) for record in world.of_type("aws:ecr/repository:Repository")}
     assert {*outputs["modelEcrRepo"].values(), *outputs["teamEcrRepos"].values()} == repositories
     groups = {record.id for record in world.of_type("aws:sagemaker/modelPackageGroup:ModelPackageGroup")}

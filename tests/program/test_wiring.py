@@ -24,7 +24,8 @@ EXPORTS = {
     "keyArn",
     "modelEcrRepo",
     "teamEcrRepos",
-    "trainingRoleArn",
+    "modelRoleArns",
+    "pipelineNames",
     "modelPackageGroups",
     "sageMakerModelArn",
     "settingsDigest",
@@ -55,7 +56,10 @@ UNKNOWN_DOCUMENTS = {
     "tenancy-ml-training-workload-use-key",
     "storage-ebs-encrypt-volumes",
     "storage-ebs-role",
-    "training-use-key",
+    "training-flight-delay-evaluate-use-key",
+    "training-flight-delay-pipeline-use-key",
+    "training-flight-delay-process-use-key",
+    "training-flight-delay-train-use-key",
 }
 """Policy documents that name what AWS numbers: the cluster's issuer, the key."""
 

@@ -7,6 +7,7 @@ from botocore.loaders import Loader
 
 from settings.instances import (
     EC2_TYPES,
+    PROCESSING_TYPES,
     TRAINING_TYPES,
     UNSUPPORTED,
     Accelerator,
@@ -15,6 +16,7 @@ from settings.instances import (
     architecture,
     family,
     near,
+    takes_volume_key,
 )
 from settings.places import REGIONS
 
@@ -31,6 +33,12 @@ def test_every_node_type_exists_in_ec2() -> None:
 
 def test_training_types_are_those_of_sagemaker() -> None:
     assert enumeration("sagemaker", "TrainingInstanceType") == TRAINING_TYPES
+    assert enumeration("sagemaker", "ProcessingInstanceType") == PROCESSING_TYPES
+
+
+@pytest.mark.parametrize(("name", "takes"), [("ml.m5.xlarge", True), ("ml.g5.xlarge", False), ("ml.p3.2xlarge", True)])
+def test_a_host_with_local_disks_takes_no_key_for_its_volume(name: str, *, takes: bool) -> None:
+    assert takes_volume_key(name) is takes
 
 
 def test_regions_are_those_of_the_sdk() -> None:

@@ -219,6 +219,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of_bucket,
     "aws:s3/bucketVersioning:BucketVersioning": _of_bucket,
     "aws:sagemaker/model:Model": _named("name", "sagemaker", "model/"),
+    "aws:sagemaker/pipeline:Pipeline": _named("pipelineName", "sagemaker", "pipeline/"),
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
         "modelPackageGroupName", "sagemaker", "model-package-group/"
     ),

@@ -14,6 +14,13 @@ KINDS: Final[dict[str, Kind]] = {
         immutable=frozenset({"modelPackageGroupName", "modelPackageGroupDescription"}),
         api=("sagemaker", "CreateModelPackageGroup", ""),
     ),
+    "aws:sagemaker/pipeline:Pipeline": Kind(
+        identify=joined("pipelineName"),
+        compute=arn("arn:{partition}:sagemaker:{region}:{account}:pipeline/{id}"),
+        immutable=frozenset({"pipelineName"}),
+        needs={"roleArn": ROLE},
+        api=("sagemaker", "CreatePipeline", ""),
+    ),
     "aws:sagemaker/model:Model": Kind(
         identify=joined("name"),
         compute=arn("arn:{partition}:sagemaker:{region}:{account}:model/{id}"),

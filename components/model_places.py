@@ -1,0 +1,84 @@
+"""Where the pipeline of a model keeps things: prefixes of the models bucket, and names of jobs.
+
+A prefix names its content, not the run that wrote it: what is asked for twice lies where it lay, so a step that has run
+with the same inputs need not run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from components.labels import MODELS, PROJECT, fingerprint
+
+if TYPE_CHECKING:
+    from components.labels import Labels
+    from settings.model import ModelSpec
+
+MAX_JOB_PREFIX: Final = 38
+"""Characters of a job name's prefix (SageMaker developer guide, "Customize access management for Pipelines jobs");
+SageMaker appends the execution, a token and the number of failures."""
+
+
+class Duty(StrEnum):
+    """What a role is for; every model has one role for each."""
+
+    PIPELINE = "pipeline"
+    """Starts the jobs and registers their result."""
+    PROCESS = "process"
+    """Checks the data and takes a copy."""
+    TRAIN = "train"
+    """Trains on the copy."""
+    EVALUATE = "evaluate"
+    """Judges what was trained."""
+
+
+JOB_DUTIES: Final = (Duty.PROCESS, Duty.TRAIN, Duty.EVALUATE)
+"""Duties of jobs, whose roles the pipeline hands to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlaces:
+    """Names and prefixes of one model in one environment."""
+
+    labels: Labels
+    model: ModelSpec
+
+    def role(self, duty: Duty) -> str:
+        """Name of the role of one duty."""
+        return self.labels.role(f"{self.model.name}-{duty}")
+
+    @property
+    def job_prefix(self) -> str:
+        """First part of the name of every job of the pipeline.
+
+        It ends in a fingerprint, so that no model's prefix is the beginning of another's, whatever they are called.
+        """
+        environment = self.labels.environment.name
+        suffix = f"-{fingerprint(environment, self.model.name)}"
+        return f"{PROJECT}-{environment}-{self.model.name}"[: MAX_JOB_PREFIX - len(suffix)].rstrip("-") + suffix
+
+    @property
+    def data(self) -> str:
+        """Prefix of checked copies of the data."""
+        return f"{self.model.name}/data/"
+
+    @property
+    def jobs(self) -> str:
+        """Prefix of what training jobs write."""
+        return f"{self.model.name}/jobs/"
+
+    @property
+    def checkpoints(self) -> str:
+        """Prefix of what an interrupted training continues from."""
+        return f"{self.model.name}/checkpoints/"
+
+    @property
+    def reports(self) -> str:
+        """Prefix of what was found about data and models."""
+        return f"{self.model.name}/reports/"
+
+    def uri(self, prefix: str) -> str:
+        """Address of a prefix of the models bucket, without the slash at its end."""
+        return f"s3://{self.labels.bucket(MODELS)}/{prefix}".rstrip("/")

@@ -1,0 +1,209 @@
+"""The pipeline of a model as SageMaker reads it: check the data, train, evaluate, pass the gate, register.
+
+Pure functions from settings, names and the network's ids to the JSON of a pipeline definition. Steps refer to one
+another by `Get`, which also orders them. Whoever starts an execution gives two parameters: which data it is
+(`DataVersion`, a digest over the objects) and which image (`ImageDigest`). All else is fixed here, so that a pull
+request shows it.
+Arguments of a step are those of `CreateProcessingJob`, `CreateTrainingJob` and `CreateModelPackage` (SageMaker API
+reference); the words between them are in `components.pipeline_words`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from components import iam
+from components.labels import DATA
+from components.model_places import Duty, ModelPlaces
+from components.pipeline_gate import gate_step
+from components.pipeline_words import (
+    EVALUATION,
+    Step,
+    channel,
+    job_input,
+    job_output,
+    joined,
+    output,
+    parameter,
+    result,
+    retries,
+)
+from settings.instances import takes_volume_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from components.labels import Labels
+    from settings.model import ModelSpec
+
+VERSION: Final = "2020-12-01"
+"""Version of the definition's schema; there is no other."""
+CHANNELS: Final = ("train", "validation")
+"""Folders below a model's data prefix; each is a channel of the training job."""
+METRICS: Final = {
+    "train:round": r"^\[(\d+)\] ",
+    "validation:auc": r"validation-auc=(\S+)",
+    "validation:logloss": r"validation-logloss=(\S+)",
+}
+"""What the model image prints of each round, as SageMaker metric definitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What AWS numbers: known once it exists."""
+
+    key_arn: str
+    """Key of volumes and outputs."""
+    subnets: Sequence[str]
+    """Private subnets, one per zone."""
+    security_group: str
+    """Security group of jobs."""
+
+
+def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) -> str:
+    """The definition as JSON; the same arguments give the same text."""
+    steps = _Steps(labels, model, around)
+    definition: Step = {
+        "Version": VERSION,
+        "Metadata": {},
+        "Parameters": [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")],
+        "Steps": [steps.process(), steps.train(), steps.evaluate(), gate_step(labels, model, steps.image)],
+    }
+    return json.dumps(definition)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    labels: Labels
+    model: ModelSpec
+    around: Surroundings
+
+    @property
+    def _places(self) -> ModelPlaces:
+        return ModelPlaces(self.labels, self.model)
+
+    def process(self) -> Step:
+        """Refuse data that breaks its contract, copy what keeps it."""
+        data, contract = f"s3://{self.labels.bucket(DATA)}/{self.model.dataset_prefix}", self.model.data
+        arguments = ["check", "--label", self.model.label]
+        arguments += ["--minimum-rows", str(contract.minimum_rows), "--missing-gain", str(contract.missing_gain)]
+        arguments += ["--smallest-part", str(contract.smallest_part)]
+        copies = {name: self._versioned(self._places.data, name) for name in CHANNELS}
+        return self._processing(
+            "Process",
+            Duty.PROCESS,
+            arguments,
+            inputs={name: f"{data}{name}/" for name in CHANNELS},
+            outputs={**copies, "report": self._versioned(self._places.reports, "data")},
+        )
+
+    def train(self) -> Step:
+        """Train on the copy, in a spot job with checkpoints where the settings say so."""
+        training, places = self.model.training, self._places
+        arguments: Step = {
+            "TrainingJobName": places.job_prefix,
+            "AlgorithmSpecification": {
+                "TrainingImage": self.image,
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
+                "EnableSageMakerMetricsTimeSeries": False,
+            },
+            "RoleArn": self._role(Duty.TRAIN),
+            "HyperParameters": {"label": self.model.label}
+            | {name: str(value) for name, value in training.hyperparameters.model_dump().items()},
+            "InputDataConfig": [channel(name, output("Process", name)) for name in CHANNELS],
+            "OutputDataConfig": {"S3OutputPath": places.uri(places.jobs), "KmsKeyId": self.around.key_arn},
+            "ResourceConfig": self._hosts(training.instance_type, training.instance_count, training.volume_gib),
+            "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_seconds},
+            "VpcConfig": self._network(),
+            "EnableNetworkIsolation": True,
+            "EnableInterContainerTrafficEncryption": True,
+            "EnableManagedSpotTraining": training.spot,
+            "Tags": self._tags(),
+        }
+        if training.spot:
+            arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] = training.max_wait_seconds
+            arguments["CheckpointConfig"] = {"S3Uri": self._versioned(places.checkpoints)}
+        if training.keep_alive_seconds is not None:
+            arguments["ResourceConfig"]["KeepAlivePeriodInSeconds"] = training.keep_alive_seconds
+        return self._step("Train", "Training", arguments)
+
+    def evaluate(self) -> Step:
+        """Unpack the model as a server would, and ask it about rows that it has not learnt from."""
+        step = self._processing(
+            "Evaluate",
+            Duty.EVALUATE,
+            ["evaluate", "--label", self.model.label, "--seed", str(self.model.training.hyperparameters.seed)],
+            inputs={
+                "model": result("Train", "ModelArtifacts.S3ModelArtifacts"),
+                "validation": output("Process", "validation"),
+            },
+            outputs={"report": joined("/", self._places.uri(self._places.reports), result("Train", "TrainingJobName"))},
+        )
+        return step | {
+            "PropertyFiles": [
+                {"PropertyFileName": EVALUATION, "OutputName": "report", "FilePath": f"{EVALUATION}.json"}
+            ]
+        }
+
+    def _processing(
+        self, name: str, duty: Duty, arguments: list[str], inputs: Mapping[str, object], outputs: Mapping[str, object]
+    ) -> Step:
+        spec = self.model.processing
+        request: Step = {
+            "ProcessingJobName": self._places.job_prefix,
+            "ProcessingResources": {"ClusterConfig": self._hosts(spec.instance_type, 1, spec.volume_gib)},
+            "AppSpecification": {
+                "ImageUri": self.image,
+                "ContainerEntrypoint": ["python", "-m", "processing"],
+                "ContainerArguments": arguments,
+            },
+            "RoleArn": self._role(duty),
+            "ProcessingInputs": [job_input(each, uri) for each, uri in inputs.items()],
+            "ProcessingOutputConfig": {
+                "KmsKeyId": self.around.key_arn,
+                "Outputs": [job_output(each, uri) for each, uri in outputs.items()],
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": spec.max_runtime_seconds},
+            "NetworkConfig": {
+                "EnableInterContainerTrafficEncryption": True,
+                "EnableNetworkIsolation": True,
+                "VpcConfig": self._network(),
+            },
+            "Environment": {"DATA_VERSION": parameter("DataVersion")},
+            "Tags": self._tags(),
+        }
+        return self._step(name, "Processing", request)
+
+    def _step(self, name: str, kind: str, arguments: Step) -> Step:
+        spec = self.model.pipeline
+        step: Step = {"Name": name, "Type": kind, "Arguments": arguments, "RetryPolicies": retries(spec.attempts)}
+        if spec.cache_days is not None:
+            step["CacheConfig"] = {"Enabled": True, "ExpireAfter": f"P{spec.cache_days}D"}
+        return step
+
+    def _hosts(self, instance_type: str, count: int, volume_gib: int) -> Step:
+        hosts: Step = {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}
+        return hosts | {"VolumeKmsKeyId": self.around.key_arn} if takes_volume_key(instance_type) else hosts
+
+    @property
+    def image(self) -> Step:
+        """The model's own repository, by a digest: what starts an execution chooses no other place."""
+        account = iam.Account.of(self.labels.environment)
+        return joined("@", f"{account.registry}/{self.labels.repository(self.model.name)}", parameter("ImageDigest"))
+
+    def _role(self, duty: Duty) -> str:
+        return iam.Account.of(self.labels.environment).role(self._places.role(duty))
+
+    def _versioned(self, prefix: str, *below: str) -> Step:
+        """A place that belongs to the version of the data."""
+        return joined("/", self._places.uri(prefix), parameter("DataVersion"), *below)
+
+    def _network(self) -> Step:
+        return {"Subnets": list(self.around.subnets), "SecurityGroupIds": [self.around.security_group]}
+
+    def _tags(self) -> list[Step]:
+        """The required tags, which the provider gives to the pipeline and not to its jobs, and the model."""
+        return [{"Key": key, "Value": value} for key, value in {**self.labels.tags, "Model": self.model.name}.items()]

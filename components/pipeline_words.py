@@ -1,0 +1,90 @@
+"""The words of a pipeline definition: references between steps, inputs and outputs, and when a step is tried again.
+
+A reference is resolved when the execution gets there; until then it stands in the definition as it is.
+Sources: SageMaker developer guide, "Pipeline definition JSON schema" (version 2020-12-01), "Retry Policy for Pipeline
+Steps"; API reference, `Channel`, `ProcessingInput`, `ProcessingOutput`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PROCESSING: Final = "/opt/ml/processing"
+"""Folder of a processing container's inputs and outputs; SageMaker fixes it."""
+CSV: Final = "text/csv"
+JSON: Final = "application/json"
+EVALUATION: Final = "evaluation"
+"""Property file of what the evaluation found; `<name>.json` in the report."""
+
+Step = dict[str, Any]
+"""A step or a part of it, in SageMaker's own spelling."""
+
+
+def parameter(name: str) -> Step:
+    """What an execution was given."""
+    return {"Get": f"Parameters.{name}"}
+
+
+def result(step: str, path: str) -> Step:
+    """What the job of an earlier step answers when it is described."""
+    return {"Get": f"Steps.{step}.{path}"}
+
+
+def output(step: str, name: str) -> Step:
+    """Where a processing step put one of its outputs."""
+    return result(step, f"ProcessingOutputConfig.Outputs['{name}'].S3Output.S3Uri")
+
+
+def joined(on: str, *values: object) -> Step:
+    """One text of several."""
+    return {"Std:Join": {"On": on, "Values": list(values)}}
+
+
+def found(path: str) -> Step:
+    """A value that the evaluation found."""
+    return {"Std:JsonGet": {"PropertyFile": {"Get": f"Steps.Evaluate.PropertyFiles.{EVALUATION}"}, "Path": path}}
+
+
+def retries(attempts: int) -> list[Step]:
+    """What AWS itself failed is tried again, ever more slowly; a quota or missing capacity takes longer to come back.
+
+    Source: SageMaker developer guide, "Retry Policy for Pipeline Steps".
+    """
+    if attempts == 1:
+        return []
+    soon = {"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR"]}
+    later = {"ExceptionType": ["SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"]}
+    return [
+        {**kinds, "IntervalSeconds": seconds, "BackoffRate": 2.0, "MaxAttempts": attempts}
+        for kinds, seconds in ((soon, 10), (later, 300))
+    ]
+
+
+def channel(name: str, uri: object) -> Step:
+    """Channel of a training job: every CSV file below a prefix, on every host."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "ContentType": CSV, "InputMode": "File", "DataSource": {"S3DataSource": source}}
+
+
+def job_input(name: str, uri: object) -> Step:
+    """Input of a processing job: every object below a prefix, or one object."""
+    source = {
+        "S3Uri": uri,
+        "LocalPath": f"{PROCESSING}/input/{name}",
+        "S3DataType": "S3Prefix",
+        "S3InputMode": "File",
+        "S3DataDistributionType": "FullyReplicated",
+        "S3CompressionType": "None",
+    }
+    return {"InputName": name, "AppManaged": False, "S3Input": source}
+
+
+def job_output(name: str, uri: object) -> Step:
+    """Output of a processing job, which is uploaded when the job ends well."""
+    target = {"S3Uri": uri, "LocalPath": f"{PROCESSING}/output/{name}", "S3UploadMode": "EndOfJob"}
+    return {"OutputName": name, "AppManaged": False, "S3Output": target}
+
+
+def report(uri: object) -> Step:
+    """A report that the registry shows with a version."""
+    return {"ContentType": JSON, "S3Uri": uri}

@@ -1,0 +1,143 @@
+"""What the roles of a model's pipeline may do: one list of statements for each duty.
+
+Every ARN is built from names that the settings fix, so the documents can be read before anything exists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from components import grants, iam
+from components.labels import DATA, MODELS
+from components.model_places import JOB_DUTIES, Duty, ModelPlaces
+
+if TYPE_CHECKING:
+    from components.labels import Labels
+    from settings.model import ModelSpec
+
+PROCESSING_LOGS: Final = "/aws/sagemaker/ProcessingJobs"
+"""Log group of every processing job of an account, and CloudWatch namespace; SageMaker fixes and creates it."""
+TRAINING_LOGS: Final = "/aws/sagemaker/TrainingJobs"
+"""The same of training jobs."""
+SAGEMAKER: Final = "sagemaker.amazonaws.com"
+"""Principal that every role here trusts, and is passed to."""
+
+APPROVAL: Final = {"automatic": "Approved", "manual": "PendingManualApproval"}
+"""Approval in the settings → status that a new version gets."""
+
+
+def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
+    """What each role of a model may do, beside the use of the key."""
+    account, places = iam.Account.of(labels.environment), ModelPlaces(labels, model)
+    bucket = labels.bucket(MODELS)
+    data = grants.read_objects(account, labels.bucket(DATA), [model.dataset_prefix])
+    return {
+        Duty.PIPELINE: _orchestrate(account, places),
+        Duty.PROCESS: [
+            *data,
+            *grants.write_objects(account, bucket, [places.data, places.reports]),
+            *_run(account, places, PROCESSING_LOGS),
+        ],
+        Duty.TRAIN: [
+            *grants.read_objects(account, bucket, [places.data, places.checkpoints]),
+            *grants.write_objects(account, bucket, [places.jobs, places.checkpoints]),
+            *_run(account, places, TRAINING_LOGS),
+        ],
+        Duty.EVALUATE: [
+            *grants.read_objects(account, bucket, [places.data, places.jobs]),
+            *grants.write_objects(account, bucket, [places.reports]),
+            *_run(account, places, PROCESSING_LOGS),
+        ],
+    }
+
+
+def _run(account: iam.Account, places: ModelPlaces, logs: str) -> list[iam.Statement]:
+    """What every job needs: its image, its log, its metrics, its network interface."""
+    labels = places.labels
+    return [
+        *grants.pull_images(account, [labels.repository(places.model.name)]),
+        *grants.create_log_group(account, logs),
+        *grants.write_logs(account, logs),
+        *grants.put_metrics(logs),
+        *grants.attach_to_network(account, labels.ownership),
+    ]
+
+
+def _orchestrate(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
+    """Start, watch and stop the jobs of one model, read what they report, register the result.
+
+    Source: SageMaker developer guide, "IAM Access Management" of Pipelines; service authorization reference for the
+    condition keys.
+    """
+    jobs = [account.arn("sagemaker", f"{kind}/{places.job_prefix}-*") for kind in ("processing-job", "training-job")]
+    return [
+        *_create(account, places),
+        {
+            "Effect": "Allow",
+            "Action": [
+                *("sagemaker:AddTags", "sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
+                *("sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob"),
+            ],
+            "Resource": jobs,
+        },
+        {
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": [account.role(places.role(duty)) for duty in JOB_DUTIES],
+            "Condition": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
+        },
+        *grants.read_objects(account, places.labels.bucket(MODELS), [places.reports]),
+        *_register(account, places),
+    ]
+
+
+def _create(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
+    """Start jobs: without a network of their own, encrypted between hosts, on the hosts that the settings name."""
+    model = places.model
+    warm = model.training.keep_alive_seconds
+    bound: iam.Condition = (
+        {"Null": {"sagemaker:KeepAlivePeriod": "true"}}
+        if warm is None
+        else {"NumericLessThanEqualsIfExists": {"sagemaker:KeepAlivePeriod": str(warm)}}
+    )
+    kinds: list[tuple[str, str, str, iam.Condition]] = [
+        ("CreateProcessingJob", "processing-job", model.processing.instance_type, {}),
+        ("CreateTrainingJob", "training-job", model.training.instance_type, bound),
+    ]
+    return [
+        {
+            "Effect": "Allow",
+            "Action": f"sagemaker:{action}",
+            "Resource": account.arn("sagemaker", f"{kind}/{places.job_prefix}-*"),
+            "Condition": {
+                "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
+                "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
+                **more,
+            },
+        }
+        for action, kind, instance_type, more in kinds
+    ]
+
+
+def _register(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
+    """Add versions to the model's own group, with no other approval status than the settings say."""
+    group = places.labels.package_group(places.model.name)
+    versions = [account.arn("sagemaker", f"{kind}/{group}{each}") for kind, each in _PACKAGES]
+    status = APPROVAL[places.model.pipeline.approval]
+    return [
+        {
+            "Effect": "Allow",
+            "Action": "sagemaker:CreateModelPackage",
+            "Resource": versions,
+            "Condition": {"StringEquals": {"sagemaker:ModelApprovalStatus": status}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["sagemaker:AddTags", "sagemaker:DescribeModelPackage"],
+            "Resource": versions[1],
+        },
+    ]
+
+
+_PACKAGES: Final = (("model-package-group", ""), ("model-package", "/*"))
+"""Resource types of a version's group and of the version, and what follows the group's name in their ARNs."""
