@@ -24,7 +24,7 @@ from sandbox.chaos import Chaos
 from sandbox.costing import read_plan, report_costs
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
-from sandbox.loop.spec import LoopReport, LoopSpec
+from sandbox.loop.spec import DeclaredPipeline, LoopReport, LoopSpec
 from sandbox.recovery import recover
 from settings.check import load_file
 from settings.problems import SettingsError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from sandbox.console import Console
+    from sandbox.world import World
     from settings.model import Settings
 
 LOCAL: Final = "local"
@@ -81,7 +82,7 @@ def up(console: Console) -> None:
                 outcome = engine.up(policy_pack(LOCAL), step.note)
                 step.summary = _describe(outcome.changes)
         outputs = {name: output.value for name, output in engine.outputs().items()}
-        reports = [loop.bring_up(spec, console) for spec in _loops(settings, outputs)]
+        reports = [loop.bring_up(spec, console) for spec in _loops(settings, outputs, engine.world())]
         console.table("Environment local is up", _summary(engine, outcome, reports))
         for report in reports:
             console.info(f"\nTry {report.model}:\n  {report.curl}")
@@ -269,16 +270,25 @@ def _last_paragraph(message: str) -> str:
     return message.strip().split("\n", 1)[-1].strip()
 
 
-def _loops(settings: Settings, outputs: dict[str, Any]) -> Iterator[LoopSpec]:
+def _loops(settings: Settings, outputs: dict[str, Any], world: World) -> Iterator[LoopSpec]:
+    declared = {record.id: record.inputs for record in world.of_type("aws:sagemaker/pipeline:Pipeline")}
+    roles = tuple(sorted(arn for arns in outputs["modelRoleArns"].values() for arn in arns.values()))
     python = Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
     for model in settings.models:
+        name = outputs["pipelineNames"][model.name]
         yield LoopSpec(
             account_id=outputs["accountId"],
             region=outputs["region"],
             data_bucket=outputs["dataBucket"],
             models_bucket=outputs["modelsBucket"],
             repository_url=outputs["modelEcrRepo"][model.name],
-            training_role_arn=outputs["trainingRoleArn"],
+            key_arn=outputs["keyArn"],
+            pipeline=DeclaredPipeline(
+                name=name,
+                role_arn=str(declared[name]["roleArn"]),
+                definition=str(declared[name]["pipelineDefinition"]),
+            ),
+            role_arns=roles,
             package_group=outputs["modelPackageGroups"][model.name],
             model=model,
             state_dir=state_folder(LOCAL),

@@ -74,6 +74,8 @@ class Package:
     """`ModelDataUrl`."""
     properties: dict[str, str]
     """Customer metadata."""
+    evaluation_uri: str
+    """Evaluation JSON in S3; empty when the version names none."""
 
 
 def data_version(s3: S3Client, uris: Iterable[str]) -> str:
@@ -269,6 +271,7 @@ def _package(found: DescribeModelPackageOutputTypeDef) -> Package:
         image_uri=container.get("Image", ""),
         artefact_uri=container.get("ModelDataUrl", ""),
         properties=dict(found.get("CustomerMetadataProperties", {})),
+        evaluation_uri=found.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri", ""),
     )
 
 

@@ -6,6 +6,7 @@ result.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, cast
 
 from sandbox.loop.files import md5_of
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.literals import BucketLocationConstraintType
+    from mypy_boto3_sagemaker import SageMakerClient
 
     from sandbox.loop.flights import Dataset
     from sandbox.loop.loopback import Clients
-    from sandbox.loop.spec import LoopSpec
+    from sandbox.loop.spec import DeclaredPipeline, LoopSpec
 
 USES = ("train", "validation", "holdout")
 """Folders of a data set; each becomes a prefix below the model's own."""
@@ -28,7 +30,7 @@ NO_CONSTRAINT_REGION = "us-east-1"
 
 
 def declare(clients: Clients, spec: LoopSpec) -> bool:
-    """Create what is missing: versioned buckets, the image repository (immutable tags), the model package group.
+    """Create what is missing: versioned buckets, the image repository, the model package group, the pipeline.
 
     Returns:
         Whether anything was missing.
@@ -39,7 +41,8 @@ def declare(clients: Clients, spec: LoopSpec) -> bool:
         _create_bucket(clients.s3, bucket, spec.region)
     repository = _declare_repository(clients, repository_name(spec))
     group = _declare_group(clients, spec.package_group)
-    return bool(missing) or repository or group
+    pipeline = _declare_pipeline(clients.sagemaker, spec.pipeline)
+    return bool(missing) or repository or group or pipeline
 
 
 def repository_name(spec: LoopSpec) -> str:
@@ -76,6 +79,24 @@ def _declare_group(clients: Clients, name: str) -> bool:
     if name in groups:
         return False
     clients.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    return True
+
+
+def _declare_pipeline(sagemaker: SageMakerClient, declared: DeclaredPipeline) -> bool:
+    """Create the pipeline, or bring its definition up to date."""
+    pages = sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix=declared.name)
+    names = {found.get("PipelineName") for page in pages for found in page["PipelineSummaries"]}
+    if declared.name not in names:
+        sagemaker.create_pipeline(
+            PipelineName=declared.name,
+            PipelineDefinition=declared.definition,
+            RoleArn=declared.role_arn,
+            ClientRequestToken=hashlib.sha256(declared.definition.encode()).hexdigest(),
+        )
+        return True
+    if sagemaker.describe_pipeline(PipelineName=declared.name)["PipelineDefinition"] == declared.definition:
+        return False
+    sagemaker.update_pipeline(PipelineName=declared.name, PipelineDefinition=declared.definition)
     return True
 
 

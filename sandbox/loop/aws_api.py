@@ -1,4 +1,4 @@
-"""AWS APIs on loopback: moto for S3, ECR, IAM, KMS, STS and the model registry, and training jobs that really run.
+"""AWS APIs on loopback: moto for S3, ECR, IAM, KMS, STS and the model registry; jobs and pipelines that really run.
 
 `python -m sandbox.loop.aws_api --state-dir DIR --port N …` serves until SIGTERM. moto alone calls a training job
 completed at once, takes a second job of the same name and cannot stop one; this process answers those operations
@@ -29,76 +29,104 @@ from werkzeug.serving import make_server
 
 from sandbox.loop.container import ModelImage
 from sandbox.loop.environment import Environment, Refusal
-from sandbox.loop.job import STATUS_MESSAGES, Job
-from sandbox.loop.jobs import STOP_GRACE_SECONDS, JobRunner
+from sandbox.loop.guard import STOP_GRACE_SECONDS
+from sandbox.loop.job import Job, mirror
+from sandbox.loop.jobs import JobRunner
 from sandbox.loop.loopback import Clients
+from sandbox.loop.pipeline_api import PipelineApi
 from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
+from sandbox.loop.processing import ProcessingJob, ProcessingRunner
+from sandbox.loop.processing_api import ProcessingApi
 from sandbox.loop.request import TrainingRequest
-from sandbox.loop.spec import HEALTH_PATH, LoopPaths
+from sandbox.loop.spec import HEALTH_PATH, TROUBLE_PATH, LoopPaths
+from sandbox.loop.wire import Moto, Operations, answer, body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from moto.sagemaker.models import FakeTrainingJob, SageMakerModelBackend
+    from moto.sagemaker.models import SageMakerModelBackend
     from mypy_boto3_s3 import S3Client
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 
 
-class TrainingApi:
-    """WSGI application: training jobs in front, moto behind."""
+class Apis:
+    """WSGI application: jobs and pipelines in front, moto behind."""
 
-    def __init__(self, moto: WSGIApplication, environment: Environment, runner: JobRunner, fingerprint: str) -> None:
+    def __init__(
+        self,
+        moto: WSGIApplication,
+        environment: Environment,
+        runner: JobRunner,
+        fingerprint: str,
+        others: Sequence[Operations],
+    ) -> None:
         self._moto = moto
         self._environment = environment
         self._runner = runner
         self._fingerprint = fingerprint
+        self._others = {name: operations for operations in others for name in operations.names}
         self._lock = threading.RLock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("PATH_INFO") == HEALTH_PATH:
-            return _answer(start_response, HTTPStatus.OK, {"fingerprint": self._fingerprint})
+        path = str(environ.get("PATH_INFO"))
+        if path == HEALTH_PATH:
+            return answer(start_response, HTTPStatus.OK, {"fingerprint": self._fingerprint})
+        if path == TROUBLE_PATH:
+            return answer(start_response, HTTPStatus.OK, {"done": self._trouble(json.loads(body(environ)))})
         service, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).partition(".")
         if operation == "UpdateModelPackage":
             self._keep_unmentioned(environ)
-        if service != "SageMaker" or not operation.endswith(("TrainingJob", "TrainingJobs")):
+        ours = operation in self._others or operation.endswith(("TrainingJob", "TrainingJobs"))
+        if service != "SageMaker" or not ours:
             return self._moto(environ, start_response)
         with self._lock:  # a job is never seen between moto's record of it and ours
             try:
+                if operation in self._others:
+                    document = self._others[operation].answer(operation, environ, Moto(self._moto, environ))
+                    return answer(start_response, HTTPStatus.OK, document)
                 return self._training_job(operation, environ, start_response)
             except Refusal as refusal:
-                body = {"__type": refusal.code, "message": str(refusal)}
-                return _answer(start_response, HTTPStatus.BAD_REQUEST, body)
+                document = {"__type": refusal.code, "message": str(refusal)}
+                return answer(start_response, HTTPStatus.BAD_REQUEST, document)
+
+    def _trouble(self, wanted: dict[str, str]) -> bool:
+        """Bring about what AWS does without being asked: take a spot host away, or have none for the next job."""
+        if "failNext" in wanted:
+            self._runner.fail_next(wanted["failNext"])
+            return True
+        job = self._runner.get(wanted["interrupt"])
+        return job is not None and self._runner.interrupt(job)
 
     def publish(self, job: Job) -> None:
         """Bring moto's record of a job up to date."""
         with self._lock:
             record = self._backend.training_jobs.get(job.name)
             if record is not None:
-                _mirror(job, record)
+                mirror(job, record)
 
     def _training_job(self, operation: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if operation == "StopTrainingJob":
-            self._stop(json.loads(_body(environ))["TrainingJobName"])
-            return _answer(start_response, HTTPStatus.OK, {})
+            self._stop(json.loads(body(environ))["TrainingJobName"])
+            return answer(start_response, HTTPStatus.OK, {})
         if operation != "CreateTrainingJob":
             return self._moto(environ, start_response)
-        request = TrainingRequest.parse(_body(environ))
+        request = TrainingRequest.parse(body(environ))
         name = request.name
         if name in self._backend.training_jobs:
             raise Refusal("ResourceInUse", f"Training job names must be unique within an account and region: {name}")
         self._environment.check(request)
-        answer = list(self._moto(environ, start_response))
+        answered = list(self._moto(environ, start_response))
         record = self._backend.training_jobs.get(name)
         if record is not None:
             self._runner.submit(request, record.arn)
-        return answer
+        return answered
 
     def _keep_unmentioned(self, environ: WSGIEnvironment) -> None:
         """Add to an update of a model package what it does not mention; SageMaker keeps that, moto would drop it."""
-        update = json.loads(_body(environ))
+        update = json.loads(body(environ))
         package = self._backend.model_packages.get(update["ModelPackageArn"])
         if package is not None:
             present: dict[str, Any] = {
@@ -125,49 +153,6 @@ class TrainingApi:
         return sagemaker_backends[self._environment.account_id][self._environment.region]
 
 
-def _mirror(job: Job, record: FakeTrainingJob) -> None:
-    """Copy a job into moto's record; moto leaves out of its answer what is None."""
-    last = job.transitions[-1][1]
-    seconds = None if job.started is None else int(((job.ended or last) - job.started).total_seconds())
-    values = {
-        "training_job_status": job.status,
-        "secondary_status": job.secondary,
-        "secondary_status_transitions": [
-            {"Status": name, "StartTime": begun, "StatusMessage": STATUS_MESSAGES[name]}
-            | ({"EndTime": over} if over else {})
-            for name, begun, over in job.transitions
-        ],
-        "failure_reason": job.failure if job.status == "Failed" else None,
-        "model_artifacts": {"S3ModelArtifacts": job.artefact} if job.artefact else None,
-        "final_metric_data_list": [
-            {"MetricName": name, "Value": value, "Timestamp": when} for name, (value, when) in job.metrics.items()
-        ],
-        "algorithm_specification": job.request.algorithm,
-        "creation_time": job.created,
-        "last_modified_time": last,
-        "training_start_time": job.started,
-        "training_end_time": job.ended,
-        "training_time_in_seconds": seconds if job.ended else None,
-        "billable_time_in_seconds": seconds if job.ended else None,
-    }
-    for name, value in values.items():
-        setattr(record, name, value)
-
-
-def _body(environ: WSGIEnvironment) -> bytes:
-    """The request's body, put back for whoever reads it next."""
-    content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = BytesIO(content)
-    return content
-
-
-def _answer(start_response: StartResponse, status: HTTPStatus, body: object) -> Iterable[bytes]:
-    content = json.dumps(body).encode()
-    headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(content)))]
-    start_response(f"{status.value} {status.phrase}", headers)
-    return [content]
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.loop.aws_api", description=__doc__)
     parser.add_argument(
@@ -177,6 +162,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--account-id", required=True, help="account of everything that is served")
     parser.add_argument("--region", required=True, help="region of everything that is served")
     parser.add_argument("--role-arn", action="append", required=True, help="role that exists; may be repeated")
+    parser.add_argument("--key-arn", required=True, help="KMS key that exists")
     parser.add_argument("--image-python", type=Path, required=True, help="interpreter of the model image")
     parser.add_argument("--image-source", type=Path, required=True, help="folder that holds the package `scoring`")
     parser.add_argument("--fingerprint", default="", help="answered by the health check")
@@ -204,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         region=options.region,
         partition=options.role_arn[0].split(":")[1],
         role_arns=tuple(options.role_arn),
+        key_arn=options.key_arn,
     )
     serve(options, environment, jobs, record)
 
@@ -212,20 +199,24 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
     """Bind, record the process, answer requests."""
     endpoint = f"http://{LOOPBACK}:{options.port}"
 
+    clients = Clients(endpoint, environment.region)
+
     def s3() -> S3Client:
-        return Clients(endpoint, environment.region).s3
+        return clients.s3
 
     def publish(job: Job) -> None:
         api.publish(job)
 
-    runner = JobRunner(
-        image=ModelImage(python=options.image_python, source=options.image_source),
-        folder=jobs,
-        s3=s3,
-        publish=publish,
-        grace_seconds=options.stop_grace_seconds,
-    )
-    api = TrainingApi(DomainDispatcherApplication(create_backend_app), environment, runner, options.fingerprint)
+    image, slot = ModelImage(python=options.image_python, source=options.image_source), threading.Semaphore()
+    grace = options.stop_grace_seconds
+
+    def processing(publish: Callable[[ProcessingJob], None]) -> ProcessingRunner:
+        return ProcessingRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
+
+    runner = JobRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
+    others = (ProcessingApi(environment, processing), PipelineApi(environment, clients))
+    moto = DomainDispatcherApplication(create_backend_app)
+    api = Apis(moto, environment, runner, options.fingerprint, others)
     environment.create()
     signal.signal(signal.SIGTERM, _leave)
     server = make_server(LOOPBACK, options.port, api, threaded=True, request_handler=MotoRequestHandler)

@@ -92,7 +92,7 @@ class Container:
         if channel.data_type != "S3Prefix" or channel.settings["TrainingInputMode"] != "File":
             raise ChannelError(f"channel {channel.name!r}: only S3DataType S3Prefix in File mode is provided here")
         try:
-            count = _copy_prefix(s3, channel.s3_uri, self.base / "input/data" / channel.name)
+            count = copy_prefix(s3, channel.s3_uri, self.base / "input/data" / channel.name)
         except s3.exceptions.NoSuchBucket:
             raise ChannelError(f"channel {channel.name!r}: the bucket of {channel.s3_uri} does not exist") from None
         if count == 0:
@@ -100,7 +100,7 @@ class Container:
 
     def restore_checkpoints(self, s3: S3Client, uri: str) -> int:
         """Bring back what earlier attempts kept under `uri`; how many files."""
-        return _copy_prefix(s3, f"{uri}/", self.checkpoints)
+        return copy_prefix(s3, f"{uri}/", self.checkpoints)
 
     def start(self, image: ModelImage, extra: Mapping[str, str], record: Path) -> subprocess.Popen[str]:
         """Start `train`. The process is recorded at `record` and dies with the calling thread's process."""
@@ -145,7 +145,7 @@ def _resources(instance_type: str) -> dict[str, object]:
     }
 
 
-def _copy_prefix(s3: S3Client, uri: str, folder: Path) -> int:
+def copy_prefix(s3: S3Client, uri: str, folder: Path) -> int:
     """Copy the objects under a prefix; they keep the part of their keys that follows its last slash."""
     bucket, prefix = split_uri(uri)
     base = prefix.rpartition("/")[0]

@@ -10,8 +10,6 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 
-from sandbox.loop.spec import KEY_ALIAS
-
 if TYPE_CHECKING:
     from sandbox.loop.request import TrainingRequest
 
@@ -33,6 +31,8 @@ class Environment:
     region: str
     partition: str
     role_arns: tuple[str, ...]
+    key_arn: str
+    """Key of everything that is written."""
 
     def create(self) -> None:
         """Make the roles and the key in moto's memory."""
@@ -48,21 +48,32 @@ class Environment:
                 max_session_duration="3600",
             )
         keys = kms_backends[self.account_id][self.region]
-        key = keys.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "key of the models", None)
-        keys.create_alias(key.id, KEY_ALIAS)
+        key = keys.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "key of the environment", None)
+        keys.keys.pop(key.id)
+        key.id, key.arn = self.key_arn.rpartition("/")[2], self.key_arn
+        keys.keys[key.id] = key
 
     def check(self, request: TrainingRequest) -> None:
+        """Refuse a training job that SageMaker could not run."""
+        self.check_job(
+            role_arn=request.role_arn,
+            image=request.image,
+            kms_key=request.kms_key,
+            instance_count=request.instance_count,
+        )
+
+    def check_job(self, *, role_arn: str, image: str, kms_key: str, instance_count: int) -> None:
         """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
-        if request.role_arn not in self.role_arns:
-            raise Refusal("ValidationException", f"Could not assume role {request.role_arn}: it does not exist")
-        if not self._image_exists(request.image):
-            raise Refusal("ValidationException", f"Could not find image {request.image} in ECR of {self.account_id}")
-        if not request.kms_key:
-            raise Refusal("ValidationException", "OutputDataConfig.KmsKeyId is missing: artefacts must be encrypted")
-        if not self._key_exists(request.kms_key):
-            raise Refusal("ValidationException", f"KMS key {request.kms_key} does not exist")
-        if request.instance_count > 1:
-            raise Refusal("ResourceLimitExceeded", "this environment has one training host: set InstanceCount to 1")
+        if role_arn not in self.role_arns:
+            raise Refusal("ValidationException", f"Could not assume role {role_arn}: it does not exist")
+        if not self._image_exists(image):
+            raise Refusal("ValidationException", f"Could not find image {image} in ECR of {self.account_id}")
+        if not kms_key:
+            raise Refusal("ValidationException", "KmsKeyId of the output is missing: what is written must be encrypted")
+        if not self._key_exists(kms_key):
+            raise Refusal("ValidationException", f"KMS key {kms_key} does not exist")
+        if instance_count > 1:
+            raise Refusal("ResourceLimitExceeded", "this environment has one host for a job: set InstanceCount to 1")
 
     def _image_exists(self, uri: str) -> bool:
         repository, _, digest = uri.partition("@")

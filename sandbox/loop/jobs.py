@@ -8,16 +8,14 @@ isolation (the trainer gets an environment without credentials or endpoints, but
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
-import signal
-import subprocess
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandbox.loop.container import ChannelError, Container, ModelImage
+from sandbox.loop.guard import INTERRUPTED, STOP_GRACE_SECONDS, Guard
 from sandbox.loop.image import variables
 from sandbox.loop.job import Job
 from sandbox.loop.request import split_uri
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from sandbox.loop.request import TrainingRequest
-
-STOP_GRACE_SECONDS = 120.0
-"""Between SIGTERM and SIGKILL; SageMaker's own figure (StopTrainingJob)."""
 
 
 class MetricError(Exception):
@@ -67,6 +62,7 @@ class JobRunner:
         folder: Path,
         s3: Callable[[], S3Client],
         publish: Callable[[Job], None],
+        slot: threading.Semaphore,
         grace_seconds: float = STOP_GRACE_SECONDS,
     ) -> None:
         self._image = image
@@ -74,9 +70,10 @@ class JobRunner:
         self._s3 = s3
         self._publish = publish
         self._grace_seconds = grace_seconds
-        self._slot = threading.Semaphore()
+        self._slot = slot
         self._change = threading.Lock()
         self._jobs: dict[str, Job] = {}
+        self._reasons: list[str] = []
 
     def submit(self, request: TrainingRequest, arn: str) -> Job:
         """Accept a job; it is `InProgress` when this returns. The caller has checked that the name is new."""
@@ -99,6 +96,18 @@ class JobRunner:
         self._publish(job)
         job.wake.set()
 
+    def interrupt(self, job: Job) -> bool:
+        """Take a spot job's host away, as EC2 does; whether it had one. It goes on from its checkpoints."""
+        if job.secondary != "Training" or job.request.checkpoint_uri is None:
+            return False
+        job.interrupted = True
+        job.wake.set()
+        return True
+
+    def fail_next(self, reason: str) -> None:
+        """Let the next job fail with this reason, as if SageMaker had no host for it."""
+        self._reasons.append(reason)
+
     def log_path(self, name: str) -> Path:
         """Where the output of a job's container goes."""
         return self._folder / name / "container.log"
@@ -113,6 +122,16 @@ class JobRunner:
                 self._finish(job, "Failed", f"InternalServerError: {type(error).__name__}: {error}")
 
     def _execute(self, job: Job) -> None:
+        if self._reasons:
+            self._finish(job, "Failed", self._reasons.pop())
+            return
+        while self._on_a_host(job) == INTERRUPTED:
+            self._enter(job, INTERRUPTED)
+            job.interrupted = False
+            job.wake.clear()
+
+    def _on_a_host(self, job: Job) -> str:
+        """Run the job from its newest checkpoint on; the verdict."""
         request, s3 = job.request, self._s3()
         container = Container(self._folder / job.name / "opt-ml")
         container.prepare(request)
@@ -127,10 +146,13 @@ class JobRunner:
         if request.checkpoint_uri:
             files = container.checkpoints.rglob("*")
             self._upload(s3, job, files, container.checkpoints, f"{request.checkpoint_uri}/")
+        if verdict == INTERRUPTED:
+            return verdict
         if verdict != "Failed":
             self._save(s3, job, container)
         self._finish(job, verdict, self._reason(job, container) if verdict == "Failed" else None)
         shutil.rmtree(container.base, ignore_errors=True)
+        return verdict
 
     def _train(self, job: Job, container: Container) -> str:
         """Run the trainer to its end: `Completed`, `Failed`, `Stopped` or `MaxRuntimeExceeded`."""
@@ -140,9 +162,9 @@ class JobRunner:
         environment |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
         log = self.log_path(job.name)
         process = container.start(self._image, environment, log.with_name("trainer.json"))
-        guard = _Guard(process, job, self._grace_seconds)
+        guard = Guard(process, job, self._grace_seconds)
         guard.start()
-        with process, log.open("w", encoding="utf-8") as file:
+        with process, log.open("a", encoding="utf-8") as file:
             for line in process.stdout or ():
                 file.write(line)
                 file.flush()
@@ -191,32 +213,3 @@ class JobRunner:
             job.failure = failure
             job.enter(verdict, "Stopped" if verdict == "MaxRuntimeExceeded" else verdict)
         self._publish(job)
-
-
-class _Guard(threading.Thread):
-    """Ends a trainer that was asked to stop, or ran too long: SIGTERM, then SIGKILL to its process group."""
-
-    def __init__(self, process: subprocess.Popen[str], job: Job, grace_seconds: float) -> None:
-        super().__init__(name=f"guard-{job.name}", daemon=True)
-        self._process, self._job = process, job
-        self._grace_seconds = grace_seconds
-        self.verdict: str | None = None
-        """Why the trainer was ended; None when it ended by itself."""
-
-    def run(self) -> None:
-        """Wait for a reason to end the trainer, or for its end."""
-        woken = self._job.wake.wait(self._job.request.max_runtime_seconds)
-        if self._process.poll() is not None or (woken and not self._job.stop_asked):
-            return
-        self.verdict = "Stopped" if woken else "MaxRuntimeExceeded"
-        self._process.terminate()
-        try:
-            self._process.wait(self._grace_seconds)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-    def finish(self) -> None:
-        """The trainer has ended: let the guard go and wait for its verdict."""
-        self._job.wake.set()
-        self.join()

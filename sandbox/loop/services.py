@@ -120,7 +120,8 @@ def aws_api(spec: LoopSpec, paths: LoopPaths) -> Service:
         *("--state-dir", str(spec.state_dir.resolve())),
         *("--account-id", spec.account_id),
         *("--region", spec.region),
-        *("--role-arn", spec.training_role_arn),
+        *(word for arn in spec.role_arns for word in ("--role-arn", arn)),
+        *("--key-arn", spec.key_arn),
         *("--image-python", str(spec.image_python)),
         *("--image-source", str(spec.image_source)),
     ]

@@ -18,12 +18,24 @@ if TYPE_CHECKING:
 HEALTH_PATH = "/_slipway/health"
 """Path at which the AWS APIs answer the fingerprint that they were started with."""
 
-KEY_ALIAS = "alias/slipway-models"
-"""Alias of the KMS key that stands, on loopback, for the environment's own."""
+TROUBLE_PATH = "/_slipway/trouble"
+"""Path at which the AWS APIs take `{"interrupt": <training job>}` and `{"failNext": <reason>}`; for tests."""
 
 
 class LoopError(Exception):
     """The loop cannot go on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPipeline:
+    """A pipeline as the stack declares it."""
+
+    name: str
+    """Name of the pipeline."""
+    role_arn: str
+    """Role that it runs as."""
+    definition: str
+    """JSON of its definition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +52,12 @@ class LoopSpec:
     """Bucket of artefacts and checkpoints."""
     repository_url: str
     """Repository of the model image, `<registry>/<name>`."""
-    training_role_arn: str
-    """Role of the training job."""
+    key_arn: str
+    """Key of everything that is written."""
+    pipeline: DeclaredPipeline
+    """Steps from data to a registered version."""
+    role_arns: tuple[str, ...]
+    """Every role of pipelines and jobs in the environment, those of other models too: one account serves all."""
     package_group: str
     """Model package group."""
     model: ModelSpec

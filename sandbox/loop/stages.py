@@ -7,18 +7,19 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lifecycle import gate, steps
-from lifecycle.requests import MODEL_DIGEST_PROPERTY, Capacity, TrainingPlan
-from lifecycle.training_log import metric_definitions
-from sandbox.loop import account, flights, image, services
+from lifecycle import gate, pipelines, steps
+from lifecycle.requests import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
+from sandbox.loop import account, flights, image, progress, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
-from sandbox.loop.spec import KEY_ALIAS, Evaluation, LoopError, LoopReport
+from sandbox.loop.spec import Evaluation, LoopError, LoopReport
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from lifecycle.requests import TrainedModel
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
+
     from lifecycle.steps import Package
     from sandbox.console import Console
     from sandbox.loop.flights import Dataset
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 CHANNELS = ("train", "validation")
 
 MAX_ATTEMPTS = 20
-"""Attempts per data, code and settings; failed ones cost nothing here, and each `up` is somebody asking again."""
+"""Executions per data, code and settings; failed ones cost nothing here, and each `up` is somebody asking again."""
+TIMEOUT_SECONDS = 3600.0
+"""Longest time that `up` waits for an execution."""
 
 _POLL_SECONDS = 0.25
 _DIGEST_LENGTH = 12
@@ -54,16 +57,15 @@ class Loop:
             self._did("AWS APIs", started)
             clients = Clients(endpoint, self.spec.region)
         self._fill_account(clients, data, built)
-        plan = self._plan(clients, built)
-        trained = self._train(clients, plan)
-        package = self._register(clients, trained)
+        self._run_pipeline(clients, built)
+        package = self._approved(clients)
         model_dir = self._fetch(clients, package)
         with self.console.step(f"Serve {self.spec.model.name} version {package.version}"):
             server = services.model_server(self.spec, self.paths, built, model_dir, package.version)
             url, started = server.ensure()
             self._did("model server", started)
         holdout = self._judge(url, model_dir, data)
-        return self._report(package, trained, holdout, url, endpoint)
+        return self._report(clients, package, holdout, url, endpoint)
 
     def _did(self, what: str, changed: bool) -> None:
         if changed:
@@ -75,83 +77,54 @@ class Loop:
             self._did("image", image.push(clients.ecr, account.repository_name(self.spec), built))
             self._did("objects", account.upload(clients.s3, self.spec, data, step.note) > 0)
 
-    def _plan(self, clients: Clients, built: BuiltImage) -> TrainingPlan:
-        spec, training = self.spec, self.spec.model.training
-        channels = {name: f"s3://{spec.data_bucket}/{spec.model.dataset_prefix}{name}/" for name in CHANNELS}
-        settings = training.hyperparameters.model_dump()
-        return TrainingPlan(
-            model=spec.model.name,
-            image_uri=f"{spec.repository_url}@{built.digest}",
-            role_arn=spec.training_role_arn,
-            channels=channels,
-            data_version=steps.data_version(clients.s3, channels.values()),
-            output_uri=f"s3://{spec.models_bucket}/{spec.model.name}",
-            kms_key=_key_arn(spec),
-            capacity=Capacity(
-                instance_type=training.instance_type,
-                instance_count=training.instance_count,
-                volume_gib=training.volume_gib,
-                max_runtime_seconds=training.max_runtime_seconds,
-                max_wait_seconds=training.max_wait_seconds if training.spot else None,
-            ),
-            hyperparameters={"label": spec.model.label} | {name: str(value) for name, value in settings.items()},
-            metrics=metric_definitions(training.hyperparameters.objective),
-            network=None,
-            tags={"Model": spec.model.name},
-        )
+    def _run_pipeline(self, clients: Clients, built: BuiltImage) -> None:
+        """Run the pipeline on the data that is there, unless it has run on it."""
+        spec = self.spec
+        prefixes = [f"s3://{spec.data_bucket}/{spec.model.dataset_prefix}{name}/" for name in CHANNELS]
+        parameters = {"DataVersion": steps.data_version(clients.s3, prefixes), "ImageDigest": built.digest}
+        found: list[PipelineExecutionStepTypeDef] = []
+        with self.console.step(f"Run the pipeline {spec.pipeline.name}") as step:
 
-    def _train(self, clients: Clients, plan: TrainingPlan) -> TrainedModel:
-        with self.console.step(f"Train {plan.model}") as step:
-            started = steps.start_or_adopt(clients.sagemaker, plan, max_attempts=MAX_ATTEMPTS)
-            self._did("training job", started.created)
-
-            def show(progress: steps.Progress) -> None:
-                words = (f"{name.partition(':')[2]} {value:.4g}" for name, value in progress.metrics.items())
-                step.note(" ".join((progress.phase.lower(), *words)))
+            def show(so_far: Sequence[PipelineExecutionStepTypeDef]) -> None:
+                found[:] = so_far
+                step.note(", ".join(progress.line(clients.sagemaker, each) for each in so_far[-1:]))
 
             try:
-                steps.wait_for_job(
+                execution = pipelines.start_or_adopt(
+                    clients.sagemaker, spec.pipeline.name, parameters, max_attempts=MAX_ATTEMPTS
+                )
+                self._did("pipeline execution", execution.created)
+                pipelines.wait_for_execution(
                     clients.sagemaker,
-                    started.job_name,
+                    execution.arn,
                     on_progress=show,
                     poll_seconds=_POLL_SECONDS,
-                    timeout_seconds=plan.capacity.max_runtime_seconds,
+                    timeout_seconds=TIMEOUT_SECONDS,
                 )
-            except steps.TrainingFailedError as error:
-                raise LoopError(f"{error}\nlog of the container: {self._job_log(started.job_name)}") from error
-            step.summary = started.job_name
-            return steps.evaluate(clients.s3, clients.sagemaker, started.job_name, kms_key=plan.kms_key)
+            except pipelines.PipelineFailedError as error:
+                raise LoopError(f"{error}\n{self._steps(found)}") from error
+            step.summary = execution.arn.rpartition("/")[2]
+        if execution.created:
+            self.console.info(self._steps(found))
 
-    def _register(self, clients: Clients, trained: TrainedModel) -> Package:
-        """Gate, register, approve; returns the newest approved version, which is what serves."""
-        limits = self.spec.model.gate
-        with self.console.step("Judge, register and approve the model") as step:
-            decision = gate.decide(trained.metrics, metric=limits.metric, minimum=limits.minimum)
-            reason = "; ".join(decision.reasons)
-            step.summary = reason
-            if not decision.passed:
-                raise LoopError(
-                    f"the gate refused {trained.job_name}: {reason}. Better data or settings can change that; "
-                    f"the gate is `models[].gate` in the stack file."
-                )
-            package, created = steps.register(
-                clients.sagemaker,
-                self.spec.package_group,
-                trained,
-                reason=reason,
-                instance_types=(self.spec.model.training.instance_type,),
-            )
-            self._did("model package", created)
-            self._did(
-                "approval",
-                steps.approve(clients.sagemaker, package, f"environment local approves what passes: {reason}"),
-            )
-            return steps.describe_package(clients.sagemaker, package.arn)
+    def _steps(self, found: Sequence[PipelineExecutionStepTypeDef]) -> str:
+        """What each step did and how long it took, and where its log is."""
+        return "\n".join(f"    {progress.summary(step, self.paths.jobs)}" for step in found)
+
+    def _approved(self, clients: Clients) -> Package:
+        """The newest approved version, which is what serves."""
+        group = self.spec.package_group
+        newest = steps.find_package(clients.sagemaker, group, lambda _: True)
+        approved = steps.find_package(clients.sagemaker, group, lambda package: package.status == "Approved")
+        if approved is None:
+            waiting = "no version" if newest is None else f"{newest.arn} is {newest.status}"
+            raise LoopError(f"{waiting}: only an approved version serves; approve one with `UpdateModelPackage`")
+        if newest is not None and newest.version != approved.version:
+            self.console.info(f"  version {newest.version} is {newest.status}; version {approved.version} serves")
+        return approved
 
     def _fetch(self, clients: Clients, package: Package) -> Path:
-        """Unpack the artefact of an approved version, after checking that it is the one that was registered."""
-        if package.status != "Approved":
-            raise LoopError(f"{package.arn} is {package.status}; only an approved version may serve")
+        """Unpack the artefact of a version, after checking that it is the one that was registered."""
         digest = package.properties[MODEL_DIGEST_PROPERTY]
         folder = self.paths.versions(self.spec.model.name) / f"{package.version}-{digest[:_DIGEST_LENGTH]}"
         if not folder.is_dir():
@@ -194,13 +167,12 @@ class Loop:
             self._did("evaluation", True)
             return evaluation
 
-    def _report(
-        self, package: Package, trained: TrainedModel, holdout: Evaluation, url: str, endpoint: str
-    ) -> LoopReport:
+    def _report(self, clients: Clients, package: Package, holdout: Evaluation, url: str, endpoint: str) -> LoopReport:
+        evaluation = json.loads(steps.fetch(clients.s3, package.evaluation_uri))
         report = LoopReport(
             model=self.spec.model.name,
             model_version=package.version,
-            metrics=dict(trained.metrics),
+            metrics=gate.metric_values(evaluation),
             holdout=holdout,
             endpoint_url=f"{url}/invocations",
             curl=_curl(url, self.paths.data),
@@ -210,20 +182,14 @@ class Loop:
                 "training data": f"s3://{self.spec.data_bucket}/{self.spec.model.dataset_prefix}",
                 "model artefact": package.artefact_uri,
                 "model package": package.arn,
-                "log of the training": str(self._job_log(trained.job_name)),
+                "log of the training": str(
+                    self.paths.jobs / package.properties[TRAINING_JOB_PROPERTY] / "container.log"
+                ),
                 "log of the server": str(self.paths.server_log(self.spec.model.name)),
                 "files": str(self.paths.root),
             },
         )
         return replace(report, changed=bool(self.changes))
-
-    def _job_log(self, job_name: str) -> Path:
-        return self.paths.jobs / job_name / "container.log"
-
-
-def _key_arn(spec: LoopSpec) -> str:
-    partition = spec.training_role_arn.split(":")[1]
-    return f"arn:{partition}:kms:{spec.region}:{spec.account_id}:{KEY_ALIAS}"
 
 
 def _curl(url: str, data: Path) -> str:

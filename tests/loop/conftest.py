@@ -20,7 +20,7 @@ from sandbox.loop.processes import (
     start_daemon,
     wait_until,
 )
-from sandbox.loop.spec import HEALTH_PATH, KEY_ALIAS, LoopPaths
+from sandbox.loop.spec import HEALTH_PATH, LoopPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform/training"
-KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:{KEY_ALIAS}"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 REPOSITORY_URL = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/models/toy"
 FAKE_IMAGE = Path(__file__).with_name("fake_image")
 GRACE_SECONDS = 0.5
@@ -92,7 +92,8 @@ def start_api(folder: Path) -> Api:
     port = free_port()
     command = [
         *(sys.executable, "-m", "sandbox.loop.aws_api", "--state-dir", str(folder), "--port", str(port)),
-        *("--account-id", ACCOUNT, "--region", REGION, "--role-arn", ROLE, "--image-python", sys.executable),
+        *("--account-id", ACCOUNT, "--region", REGION, "--role-arn", ROLE, "--key-arn", KEY),
+        *("--image-python", sys.executable),
         *("--image-source", str(FAKE_IMAGE), "--stop-grace-seconds", str(GRACE_SECONDS)),
     ]
     start_daemon(

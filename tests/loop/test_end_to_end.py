@@ -20,6 +20,7 @@ from sandbox.loop.processes import REPOSITORY
 from sandbox.loop.run import bring_up, tear_down
 from sandbox.loop.spec import LoopPaths, LoopReport, LoopSpec
 from settings.model import ModelSpec
+from tests.loop.specs import loop_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 pytestmark = pytest.mark.loop
-
-ACCOUNT, REGION = "123456789012", "eu-central-1"
 
 
 def local_model() -> ModelSpec:
@@ -39,18 +38,7 @@ def local_model() -> ModelSpec:
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSpec]:
     folder = tmp_path_factory.mktemp("loop")
-    yield LoopSpec(
-        account_id=ACCOUNT,
-        region=REGION,
-        data_bucket="slipway-data",
-        models_bucket="slipway-models",
-        repository_url=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/slipway/flight-delay",
-        training_role_arn=f"arn:aws:iam::{ACCOUNT}:role/slipway-training",
-        package_group="slipway-flight-delay",
-        model=local_model(),
-        state_dir=folder,
-        image_python=Path(sys.executable),
-    )
+    yield loop_spec(local_model(), folder, Path(sys.executable), REPOSITORY / "model_image")
     tear_down(folder, Console(io.StringIO()))
 
 

@@ -59,7 +59,7 @@ def test_artefacts_are_encrypted_with_the_key_of_the_request(api: Api) -> None:
 
     stored = api.clients.s3.head_object(Bucket="models-bucket", Key="toy/jobs/encrypts/output/model.tar.gz")
     assert stored["ServerSideEncryption"] == "aws:kms"
-    assert stored["SSEKMSKeyId"].endswith("alias/slipway-models")
+    assert stored["SSEKMSKeyId"].startswith("arn:aws:kms:eu-central-1:123456789012:key/")
 
 
 def test_statuses_and_metrics_are_those_of_a_real_job(api: Api) -> None:

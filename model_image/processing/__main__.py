@@ -1,0 +1,78 @@
+"""Command line of a processing container: ``check`` and ``evaluate``; folders below SAGEMAKER_BASE_DIR (/opt/ml).
+
+Source: Amazon SageMaker Developer Guide, "Build your own processing container"; what is written to ``output/message``
+is shown as the job's ``ExitMessage``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from processing import check, evaluation
+from scoring.errors import ScoringError, failure_text, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
+"""The variable of SageMaker's training toolkit that moves the base folder."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give the process's exit code: 0, or the one of the error's owner."""
+    base = Path(os.environ.get(BASE_VARIABLE, "/opt/ml"))
+    options = _parse(arguments)
+    try:
+        if options.command == "check":
+            contract = check.Contract(
+                label=options.label,
+                minimum_rows=options.minimum_rows,
+                missing_gain=options.missing_gain,
+                smallest_part=options.smallest_part,
+            )
+            check.run(base / "processing", contract, os.environ.get("DATA_VERSION", ""))
+        else:
+            evaluation.run(base / "processing", options.label, options.seed)
+    except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
+        return _report(error, base / "output/message")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="processing", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    checking = commands.add_parser("check", help="refuse data that breaks its contract, copy what keeps it")
+    checking.add_argument("--minimum-rows", type=int, required=True, help="rows of each channel at least")
+    checking.add_argument(
+        "--missing-gain",
+        type=float,
+        required=True,
+        help="how far the empty share of a column may move",
+    )
+    checking.add_argument(
+        "--smallest-part", type=float, required=True, help="rows of a file at least, as a share of the median"
+    )
+    judging = commands.add_parser("evaluate", help="unpack a model and evaluate it on the rows of `validation`")
+    judging.add_argument("--seed", type=int, required=True, help="decides the samples behind standard deviations")
+    for command in (checking, judging):
+        command.add_argument("--label", required=True, help="column that the model predicts")
+    return parser.parse_args(arguments)
+
+
+def _report(error: Exception, message: Path) -> int:
+    if not isinstance(error, ScoringError):
+        traceback.print_exception(error)
+    text = failure_text(error)
+    sys.stderr.write(text + "\n")
+    message.parent.mkdir(parents=True, exist_ok=True)
+    message.write_text(text, encoding="utf-8")
+    return owner(error).exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

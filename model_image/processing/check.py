@@ -1,0 +1,115 @@
+"""The data's contract: what a month has to look like before a model learns from it.
+
+A poisoned file is cheaper to refuse here than to find in a model. Checked are the files of `train` and `validation`:
+the same columns everywhere, labels that are 0 or 1 and both occur, enough rows, no file much shorter than the others,
+and no column whose empty cells come or go. Shuffled labels look like labels: those only the gate can find.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scoring import dataset, document
+from scoring.channels import Channel
+from scoring.errors import UserError, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scoring.dataset import Column, Table
+
+CHANNELS = ("train", "validation")
+REPORT = "data.json"
+LABELS = {"0", "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What the data has to keep to."""
+
+    label: str
+    """Column that the model predicts."""
+    minimum_rows: int
+    """Rows of each channel at least."""
+    missing_gain: float
+    """By how much a file's share of empty cells may differ from that of the other files together."""
+    smallest_part: float
+    """Rows of a file at least, as a share of the median."""
+
+
+def run(base: Path, contract: Contract, data_version: str) -> None:
+    """Check the channels below ``base/input`` and copy them to ``base/output``, with a report.
+
+    Raises:
+        UserError: with every breach of the contract.
+    """
+    tables = {name: _read(name, base / "input" / name) for name in CHANNELS}
+    problems = [problem for table in tables.values() for problem in breaches(table, contract)]
+    problems += _other_columns(tables)
+    if problems:
+        raise UserError(summarize(problems))
+    for name in CHANNELS:
+        shutil.copytree(base / "input" / name, base / "output" / name, dirs_exist_ok=True)
+    report = base / "output/report" / REPORT
+    report.parent.mkdir(parents=True, exist_ok=True)
+    found = {name: _statistics(table, contract.label) for name, table in tables.items()}
+    report.write_bytes(document.dump({"data_version": data_version, "channels": found}))
+
+
+def _read(name: str, folder: Path) -> Table:
+    files = tuple(sorted(path for path in folder.rglob("*.csv") if path.is_file()))
+    if not files:
+        raise UserError(f"channel {name!r} holds no *.csv file")
+    return dataset.read(Channel(name, files, ()))
+
+
+def _other_columns(tables: dict[str, Table]) -> list[str]:
+    first, *others = tables.values()
+    return [
+        f"{other.channel} has other columns than {first.channel}: {', '.join(sorted(strange))}"
+        for other in others
+        if (strange := first.columns.keys() ^ other.columns.keys())
+    ]
+
+
+def breaches(table: Table, contract: Contract) -> Iterator[str]:
+    """Every way in which a channel breaks the contract."""
+    if table.rows < contract.minimum_rows:
+        yield f"{table.channel}: {table.rows} rows; at least {contract.minimum_rows} are wanted"
+    middle = statistics.median(part.rows for part in table.parts)
+    for part in table.parts:
+        if part.rows < contract.smallest_part * middle:
+            yield f"{table.channel}/{part.path.name}: {part.rows} rows; half of the files have {middle:.0f} or more"
+    label = table.columns.get(contract.label)
+    if label is None:
+        yield f"{table.channel}: column {contract.label!r}, the label, is missing"
+    elif set(label.texts) != LABELS:
+        shown = ", ".join(sorted(label.texts)[:5])
+        yield f"{table.channel}: {contract.label!r} has to be 0 and 1, both; found {shown}"
+    for column in table.columns.values():
+        yield from _moved(table, column, contract.missing_gain)
+
+
+def _moved(table: Table, column: Column, gain: float) -> Iterator[str]:
+    """Files whose share of empty cells is far from that of the other files together."""
+    empty = np.isin(column.codes, [code for code, text in enumerate(column.texts) if not text.strip()])
+    ends = np.cumsum([part.rows for part in table.parts])
+    counts = [int(part.sum()) for part in np.split(empty, ends[:-1])]
+    for part, count in zip(table.parts, counts, strict=True):
+        others = table.rows - part.rows
+        here, there = count / max(part.rows, 1), (sum(counts) - count) / max(others, 1)
+        if others and abs(here - there) > gain:
+            yield f"{table.channel}/{part.path.name}: {here:.0%} of {column.name!r} is empty, {there:.0%} elsewhere"
+
+
+def _statistics(table: Table, label: str) -> dict[str, object]:
+    column = table.columns[label]
+    ones = int(np.equal(column.codes, column.texts.index("1")).sum())
+    files = {part.path.name: {"rows": part.rows, "sha256": part.sha256} for part in table.parts}
+    return {"rows": table.rows, "label_rate": ones / table.rows, "files": files}

@@ -1,0 +1,54 @@
+"""What a person sees of a pipeline's steps, while they run and when they have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
+
+
+def job_of(step: PipelineExecutionStepTypeDef) -> str:
+    """Name of the job that the step runs or took; empty where it has none."""
+    metadata = step.get("Metadata", {})
+    arn = metadata.get("TrainingJob", {}).get("Arn", "") or metadata.get("ProcessingJob", {}).get("Arn", "")
+    return arn.rpartition("/")[2]
+
+
+def log(jobs: Path, job: str) -> Path:
+    """Where the output of a job's container goes, below the folder of all jobs."""
+    return jobs / job / "container.log"
+
+
+def line(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
+    """A running step in a few words: a training job with its phase and latest metrics."""
+    words = [step.get("StepName", "")]
+    if "TrainingJob" in step.get("Metadata", {}):
+        job = sagemaker.describe_training_job(TrainingJobName=job_of(step))
+        words.append(job["SecondaryStatus"].lower())
+        words += [
+            f"{metric.get('MetricName', '').partition(':')[2]} {metric.get('Value', 0.0):.4g}"
+            for metric in job.get("FinalMetricDataList", [])
+        ]
+    return " ".join(words)
+
+
+def summary(step: PipelineExecutionStepTypeDef, jobs: Path) -> str:
+    """A step that has ended: how, how long it took, and where its log is.
+
+    Args:
+        step: The step.
+        jobs: Folder with one folder per job.
+    """
+    name, status = step.get("StepName", ""), step.get("StepStatus", "")
+    begun, over = step.get("StartTime"), step.get("EndTime")
+    took = f"{(over - begun).total_seconds():.1f} s" if begun and over else ""
+    if "CacheHitResult" in step:
+        took = "taken from an earlier execution"
+    elif step.get("AttemptCount", 1) > 1:
+        took += f", {step.get('AttemptCount')} attempts"
+    place = f"  {log(jobs, job)}" if (job := job_of(step)) else ""
+    return f"{name:9} {status:9} {took}{place}"
