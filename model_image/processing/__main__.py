@@ -55,7 +55,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="how far the empty share of a column may move",
     )
     checking.add_argument(
-        "--smallest-part", type=float, required=True, help="rows of a file at least, as a share of the median"
+        "--smallest-part", type=float, required=True, help="rows of a file at least, as a share of the others' median"
     )
     judging = commands.add_parser("evaluate", help="unpack a model and evaluate it on the rows of `validation`")
     judging.add_argument("--seed", type=int, required=True, help="decides the samples behind standard deviations")

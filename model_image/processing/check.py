@@ -40,7 +40,7 @@ class Contract:
     missing_gain: float
     """By how much a file's share of empty cells may differ from that of the other files together."""
     smallest_part: float
-    """Rows of a file at least, as a share of the median."""
+    """Rows of a file at least, as a share of the median of the other files."""
 
 
 def run(base: Path, contract: Contract, data_version: str) -> None:
@@ -82,10 +82,12 @@ def breaches(table: Table, contract: Contract) -> Iterator[str]:
     """Every way in which a channel breaks the contract."""
     if table.rows < contract.minimum_rows:
         yield f"{table.channel}: {table.rows} rows; at least {contract.minimum_rows} are wanted"
-    middle = statistics.median(part.rows for part in table.parts)
     for part in table.parts:
-        if part.rows < contract.smallest_part * middle:
-            yield f"{table.channel}/{part.path.name}: {part.rows} rows; half of the files have {middle:.0f} or more"
+        others = [other.rows for other in table.parts if other is not part]
+        usual = statistics.median(others) if others else 0
+        if part.rows < contract.smallest_part * usual:
+            found = f"{part.rows} rows; half of the other files have {usual:.0f} or more"
+            yield f"{table.channel}/{part.path.name}: {found}"
     label = table.columns.get(contract.label)
     if label is None:
         yield f"{table.channel}: column {contract.label!r}, the label, is missing"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sandbox.loop.execution_parts import Cache, Start
     from sandbox.loop.loopback import Clients
 
-RETRY_SCALE: Final = 0.01
+RETRY_SCALE: Final = 0.001
 """Share of the published waits between retries that is waited here."""
 POLL_SECONDS: Final = 0.1
 _TOKEN_DIGITS: Final = 10

@@ -88,7 +88,7 @@ class DataSpec(Section):
     missing_gain: Annotated[float, Field(gt=0, le=1)]
     """By how much the share of empty cells of a column may differ at most between one file and the others together."""
     smallest_part: Annotated[float, Field(ge=0, lt=1)]
-    """Rows of a file at least, as a share of the median of all files; 0 lets any file be short."""
+    """Rows of a file at least, as a share of the median of the other files; 0 lets any file be short."""
 
 
 class ProcessingSpec(Section):

@@ -1,0 +1,231 @@
+"""The pipeline that the program defines, run by the interpreter: real checks, real training, real refusals."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from lifecycle import pipelines, steps
+from sandbox.console import Console
+from sandbox.loop import flights
+from sandbox.loop.loopback import Clients
+from sandbox.loop.processes import LOOPBACK, REPOSITORY, running, wait_until
+from sandbox.loop.run import bring_up, status, tear_down
+from sandbox.loop.spec import TROUBLE_PATH, LoopError, LoopPaths, LoopSpec
+from tests.loop.specs import loop_spec
+from tests.loop.test_end_to_end import local_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sandbox.loop.flights import Dataset
+    from sandbox.loop.spec import LoopReport
+
+pytestmark = pytest.mark.loop
+
+
+def shuffled(path: Path) -> None:
+    """Give every row the label of another one: the share of late flights stays, what it depends on goes."""
+    header, *rows = path.read_text().splitlines()
+    labels = [row.partition(",")[0] for row in rows]
+    half = len(rows) // 2
+    moved = labels[half:] + labels[:half]
+    lines = [f"{label},{row.partition(',')[2]}" for label, row in zip(moved, rows, strict=True)]
+    path.write_text("\n".join([header, *lines]) + "\n")
+
+
+def renamed(path: Path) -> None:
+    """Call a column by another name."""
+    path.write_text(path.read_text().replace("carrier", "airline", 1))
+
+
+def halved(path: Path) -> None:
+    """Lose every second row."""
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *rows[::2]]) + "\n")
+
+
+def emptied(path: Path) -> None:
+    """Lose the distance of all flights, the ninth column with the label."""
+    header, *rows = path.read_text().splitlines()
+    at = header.split(",").index("distance")
+    cells = (row.split(",") for row in rows)
+    path.write_text("\n".join([header, *(",".join([*row[:at], "", *row[at + 1 :]]) for row in cells)]) + "\n")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSpec]:
+    folder = tmp_path_factory.mktemp("pipeline")
+    quick = local_model()
+    training = quick.training
+    few = training.hyperparameters.model_copy(update={"num_round": 40, "early_stopping_rounds": 10})
+    quick = quick.model_copy(update={"training": training.model_copy(update={"hyperparameters": few})})
+    spec = loop_spec(quick, folder, Path(sys.executable), REPOSITORY / "model_image")
+    yield replace(spec, training_months=(1,))
+    tear_down(folder, Console(io.StringIO()))
+
+
+@pytest.fixture(scope="module")
+def january(spec: LoopSpec) -> LoopReport:
+    return bring_up(spec, Console(io.StringIO()))
+
+
+@pytest.fixture
+def clients(spec: LoopSpec, january: LoopReport) -> Clients:
+    return Clients(january.places["AWS APIs"], spec.region)
+
+
+def test_metrics_and_lineage_can_be_read_back_from_the_registry(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    package = clients.sagemaker.describe_model_package(ModelPackageName=january.places["model package"])
+    lineage = package["CustomerMetadataProperties"]
+    job = clients.sagemaker.describe_training_job(TrainingJobName=lineage["training-job"])
+    checked = json.loads(steps.fetch(clients.s3, package["ModelMetrics"]["ModelDataQuality"]["Statistics"]["S3Uri"]))
+
+    assert january.model_version == package["ModelPackageVersion"] == 1
+    assert package["MetadataProperties"]["GeneratedBy"] == job["TrainingJobArn"]
+    assert package["InferenceSpecification"]["Containers"][0].get("Image", "").endswith(lineage["image-digest"])
+    assert checked["data_version"] == lineage["data-version"]
+    assert checked["channels"]["train"]["rows"] == 21_415
+    assert float(lineage["evaluation/auc"]) == pytest.approx(january.metrics["auc"], abs=1e-6)
+    assert january.metrics["auc"] > spec.model.gate.minimum
+
+
+def test_the_evaluation_of_the_pipeline_is_that_of_the_trainer(january: LoopReport, clients: Clients) -> None:
+    package = steps.describe_package(clients.sagemaker, january.places["model package"])
+    written = json.loads(steps.fetch(clients.s3, package.evaluation_uri))["binary_classification_metrics"]
+    unpacked = next(Path(january.places["files"]).glob("models/*/*/evaluation.json"))
+    trained = json.loads(unpacked.read_text())["binary_classification_metrics"]
+
+    assert written["auc"]["value"] == pytest.approx(trained["auc"]["value"], abs=1e-6)
+
+
+class Poisoning(NamedTuple):
+    """What happens to a month, and where it is found."""
+
+    poison: Callable[[Path], None]
+    uses: tuple[str, ...]
+    step: str
+    reason: str
+
+
+BOTH = ("train", "validation")
+POISONINGS = {
+    "labels shuffled": Poisoning(shuffled, BOTH, "Refuse", "auc has to exceed 0.68; it is 0."),
+    "schema broken": Poisoning(renamed, BOTH, "Process", "the header differs"),
+    "half missing": Poisoning(halved, BOTH, "Process", "train/2013-02.csv: 9827 rows; half of the other files"),
+    "column lost": Poisoning(emptied, BOTH, "Process", "train/2013-02.csv: 100% of 'distance' is empty, 0% elsewhere"),
+}
+
+
+@pytest.mark.parametrize("case", POISONINGS.values(), ids=POISONINGS)
+def test_a_poisoned_month_is_refused_and_the_version_before_it_still_serves(
+    spec: LoopSpec, january: LoopReport, clients: Clients, monkeypatch: pytest.MonkeyPatch, case: Poisoning
+) -> None:
+    prepare = flights.prepare
+
+    def poisoned(root: Path, months: Sequence[int]) -> Dataset:
+        data = prepare(root, months)
+        for use in case.uses:
+            case.poison(data.root / use / "2013-02.csv")
+        return data
+
+    monkeypatch.setattr(flights, "prepare", poisoned)
+    with pytest.raises(LoopError) as refusal:
+        bring_up(replace(spec, training_months=(1, 2)), Console(io.StringIO()))
+
+    assert case.reason in str(refusal.value)
+    assert f"{case.step:9} Failed" in str(refusal.value)
+    versions = clients.sagemaker.list_model_packages(ModelPackageGroupName=spec.package_group)
+    assert [each.get("ModelPackageVersion") for each in versions["ModelPackageSummaryList"]] == [1]
+    assert all(service.healthy for service in status(spec.state_dir))
+    server = running(LoopPaths.of(spec.state_dir).server_record(spec.model.name))
+    assert server is not None
+    assert f"/{january.model_version}-" in server.fingerprint
+
+
+def test_the_same_event_delivered_five_times_gives_one_execution(spec: LoopSpec, clients: Clients) -> None:
+    name, parameters = spec.pipeline.name, {"DataVersion": "elsewhere", "ImageDigest": "sha256:" + "0" * 64}
+    before = clients.sagemaker.list_pipeline_executions(PipelineName=name)["PipelineExecutionSummaries"]
+    started = pipelines.start_or_adopt(clients.sagemaker, name, parameters, max_attempts=1)
+    token = pipelines.token(name, spec.pipeline.definition, parameters, 1)
+    again = {
+        clients.sagemaker.start_pipeline_execution(
+            PipelineName=name,
+            PipelineParameters=[{"Name": key, "Value": value} for key, value in sorted(parameters.items())],
+            ClientRequestToken=token,
+        )["PipelineExecutionArn"]
+        for _ in range(4)
+    }
+    after = clients.sagemaker.list_pipeline_executions(PipelineName=name)["PipelineExecutionSummaries"]
+
+    assert again == {started.arn}
+    assert len(after) == len(before) + 1
+
+
+def test_an_interrupted_spot_job_goes_on_from_its_checkpoint_and_gives_the_same_model(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    package = steps.describe_package(clients.sagemaker, january.places["model package"])
+    job = clients.sagemaker.describe_training_job(TrainingJobName=package.properties["training-job"])
+    request = {
+        "TrainingJobName": "interrupted",
+        "AlgorithmSpecification": {
+            "TrainingImage": package.image_uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": job["AlgorithmSpecification"].get("MetricDefinitions", []),
+        },
+        "RoleArn": job["RoleArn"],
+        "HyperParameters": job["HyperParameters"],
+        "InputDataConfig": job["InputDataConfig"],
+        "OutputDataConfig": job["OutputDataConfig"],
+        "ResourceConfig": job["ResourceConfig"],
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
+        "EnableManagedSpotTraining": True,
+        "CheckpointConfig": {"S3Uri": f"s3://{spec.models_bucket}/interrupted/checkpoints"},
+    }
+    clients.sagemaker.create_training_job(**request)  # pyright: ignore[reportArgumentType] - of what was described
+
+    def describe() -> list[str]:
+        found = clients.sagemaker.describe_training_job(TrainingJobName="interrupted")
+        return [each["Status"] for each in found.get("SecondaryStatusTransitions", [])]
+
+    assert wait_until(lambda: trouble(january, interrupt="interrupted"), 30)
+    assert wait_until(lambda: describe()[-1] in {"Completed", "Failed"}, 60)
+    first, second = (
+        steps.fetch(clients.s3, uri)
+        for uri in (
+            package.artefact_uri,
+            clients.sagemaker.describe_training_job(TrainingJobName="interrupted")["ModelArtifacts"][
+                "S3ModelArtifacts"
+            ],
+        )
+    )
+    assert describe().count("Interrupted") == 1
+    assert describe().count("Training") == 2
+    assert first == second
+
+
+def trouble(report: LoopReport, **wanted: str) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, int(report.places["AWS APIs"].rpartition(":")[2]), timeout=10)
+    connection.request("POST", TROUBLE_PATH, json.dumps(wanted))
+    return bool(json.loads(connection.getresponse().read())["done"])
+
+
+def test_a_month_more_waits_for_capacity_and_makes_the_second_version(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    trouble(january, failNext="CapacityError: Unable to provision requested ML compute capacity")
+    report = bring_up(replace(spec, training_months=(1, 2)), Console(io.StringIO()))
+
+    package = steps.describe_package(clients.sagemaker, report.places["model package"])
+    assert report.model_version == 2
+    assert package.properties["training-job"].endswith("-1"), "the first attempt is number 0"
