@@ -52,11 +52,14 @@ def retries(attempts: int) -> list[Step]:
     """
     if attempts == 1:
         return []
-    soon = {"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR"]}
-    later = {"ExceptionType": ["SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"]}
+    seconds = {
+        ("Step.SERVICE_FAULT", "Step.THROTTLING"): 10,
+        ("SageMaker.JOB_INTERNAL_ERROR",): 10,
+        ("SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"): 300,
+    }
     return [
-        {**kinds, "IntervalSeconds": seconds, "BackoffRate": 2.0, "MaxAttempts": attempts}
-        for kinds, seconds in ((soon, 10), (later, 300))
+        {"ExceptionType": list(names), "IntervalSeconds": interval, "BackoffRate": 2.0, "MaxAttempts": attempts}
+        for names, interval in seconds.items()
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -11,6 +12,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components import pipeline_words as words
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, Duty, ModelPlaces
 from components.pipeline_definition import Surroundings, pipeline_definition
@@ -30,6 +32,10 @@ REQUESTS = {
     "Training": "CreateTrainingJob",
     "RegisterModel": "CreateModelPackage",
 }
+
+
+SDK = Path(__file__).with_name("sdk_spelling.json")
+"""What the classes of sagemaker-core 2.27.0 and sagemaker-mlops 1.27.0 emit for the words of `pipeline_words`."""
 
 
 @pytest.fixture(params=STACKS)
@@ -233,3 +239,20 @@ def test_the_model_of_a_stack_is_that_of_its_file(stack: str) -> None:
     (model,) = stack_section(stack, "models")
     spec = ModelSpec.model_validate(model)
     assert record_program(stack).exports["pipelineNames"] == {spec.name: f"slipway-{stack}-{spec.name}"}
+
+
+def test_references_retries_and_conditions_are_spelt_as_sagemakers_own_sdk_spells_them() -> None:
+    sdk = json.loads(SDK.read_text())
+    assert words.parameter("DataVersion") == sdk["parameter"]
+    assert sdk["parameter definition"] == {"Name": "DataVersion", "Type": "String"}
+    assert words.output("Process", "train") == sdk["processing output"]
+    assert words.result("Train", "ModelArtifacts.S3ModelArtifacts") == sdk["training artefact"]
+    assert words.joined("/", "s3://b", words.parameter("DataVersion"), "x") == sdk["join"]
+    assert words.found("binary_classification_metrics.auc.value") == sdk["json get"]
+    once, capacity, internal = sdk["retries"]
+    assert words.retries(3) == [once, internal, capacity]
+    definition = defined()
+    assert step(definition, "Judge")["Arguments"]["Conditions"] == [sdk["condition"]]
+    assert step(definition, "Evaluate")["PropertyFiles"] == [sdk["property file"]]
+    assert step(definition, "Train")["CacheConfig"] == sdk["cache"]["CacheConfig"]
+    assert step(definition, "Refuse").keys() == sdk["fail"].keys()
