@@ -66,6 +66,8 @@ class Quantity(StrEnum):
     """Nodes of an elastic pool on average."""
     TRAINING_HOURS = "trainingHours"
     """Hours of all hosts of a model's training jobs together."""
+    PROCESSING_HOURS = "processingHours"
+    """Hours of all hosts of a model's processing jobs together."""
     LOAD_BALANCERS = "loadBalancers"
     """Application load balancers that controllers make, which no plan shows."""
     BALANCER_LOAD = "balancerLoad"

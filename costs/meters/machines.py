@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 NODE_CLASS: Final = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+SECONDS_PER_HOUR: Final = 3600
+PROCESSING_STEPS: Final = ("Process", "Evaluate")
+"""Steps of a pipeline that are processing jobs (`components.pipeline_definition`)."""
 ENDPOINT_CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 
 POOL_LABEL: Final = "slipway.dev/pool"
@@ -116,18 +119,33 @@ def endpoint(resource: Planned, context: Context) -> Iterator[Finding]:
 
 
 def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
-    """Hosts of a model's training jobs; the disks that they have for that time are left out."""
-    spec = model.training
+    """Hosts of a model's pipeline; the disks that they have for that time are left out.
+
+    What one run costs at most is told by the hours that its jobs are stopped after.
+    """
+    spec, processing = model.training, model.processing
     spot = ", spot" if spec.spot else ""
+    most = spec.instance_count * spec.max_runtime_seconds / SECONDS_PER_HOUR
     yield from context.assume(
         Quantity.TRAINING_HOURS,
         model.name,
         meter="training",
-        what=f"training on {spec.instance_type}{spot}",
+        what=f"training on {spec.instance_type}{spot}; a run takes {most:.1f} hours at most",
         price=f"sagemaker.{spec.instance_type}",
         discount="sagemaker.spot" if spec.spot else "",
     )
-    yield Gap(what=f"disks of training hosts, {spec.volume_gib} GiB each while a job runs", why="no price was found")
+    most = len(PROCESSING_STEPS) * processing.max_runtime_seconds / SECONDS_PER_HOUR
+    yield from context.assume(
+        Quantity.PROCESSING_HOURS,
+        model.name,
+        meter="processing",
+        what=f"checking and evaluating on {processing.instance_type}; a run takes {most:.1f} hours at most",
+        price=f"sagemaker.{processing.instance_type}",
+    )
+    disks = f"{spec.volume_gib} and {processing.volume_gib} GiB each"
+    yield Gap(what=f"disks of training and processing hosts, {disks} while a job runs", why="no price was found")
+    if spec.keep_alive_seconds is not None:
+        yield Gap(what="warm hosts between two trainings", why="how often one follows another soon enough is not known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

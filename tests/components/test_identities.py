@@ -27,6 +27,7 @@ CLOSED = {
     "sagemaker:InterContainerTrafficEncryption": "true",
     "sagemaker:InstanceTypes": "ml.m5.xlarge",
 }
+OTHER_HOST = {**CLOSED, "sagemaker:InstanceTypes": "ml.p5.48xlarge"}
 WAITING = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
 
 DUTIES = ("pipeline", "process", "train", "evaluate")
@@ -274,7 +275,12 @@ def test_a_role_may_do_its_duty_and_no_other(role: str, action: str, resource: s
             {**CLOSED, "sagemaker:InstanceTypes": "ml.m5.large"},
             True,
         ),
-        ("CreateProcessingJob", f"processing-job/{PREFIX}-1", CLOSED, False),
+        (
+            "CreateProcessingJob",
+            f"processing-job/{PREFIX}-1",
+            {**CLOSED, "sagemaker:InstanceTypes": "ml.m5.large"},
+            False,
+        ),
         ("CreateModelPackage", f"model-package/{MODEL}/3", WAITING, True),
         ("CreateModelPackage", f"model-package-group/{MODEL}", WAITING, True),
         ("CreateModelPackage", f"model-package/{MODEL}/3", {"sagemaker:ModelApprovalStatus": "Approved"}, False),

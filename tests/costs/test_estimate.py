@@ -55,7 +55,7 @@ def test_a_type_that_nobody_has_spoken_of_is_reported_and_not_counted_as_nothing
 @pytest.mark.parametrize("stack", STACKS)
 def test_of_an_environment_everything_has_a_price_and_an_assumption_but_the_disks_of_training_hosts(stack: str) -> None:
     gaps = {(gap.component, gap.what.split(",")[0], gap.why) for gap in estimated(stack).not_priced}
-    assert gaps == {("training", "disks of training hosts", "no price was found")}
+    assert gaps == {("training", "disks of training and processing hosts", "no price was found")}
 
 
 @pytest.mark.parametrize("stack", STACKS)
