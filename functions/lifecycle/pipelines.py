@@ -115,15 +115,3 @@ def list_steps(sagemaker: SageMakerClient, arn: str) -> list[PipelineExecutionSt
     )
     steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
     return sorted(steps, key=lambda step: step.get("StartTime", _NEVER))
-
-
-def registered(steps: Sequence[PipelineExecutionStepTypeDef]) -> str:
-    """ARN of the version that an execution registered.
-
-    Raises:
-        LifecycleError: It registered none.
-    """
-    arns = [step.get("Metadata", {}).get("RegisterModel", {}).get("Arn", "") for step in steps]
-    if not any(arns):
-        raise LifecycleError("the execution has registered no version")
-    return next(filter(None, reversed(arns)))

@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lifecycle import gate, pipelines, steps
-from lifecycle.requests import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
+from lifecycle import evaluation, pipelines, steps
+from lifecycle.steps import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
 from sandbox.loop import account, flights, image, progress, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
@@ -162,17 +162,17 @@ class Loop:
                 raise LoopError(
                     f"{error}; the server's log is {self.paths.server_log(self.spec.model.name)}"
                 ) from error
-            evaluation = evaluate.judge(labels, answers, rate)
-            write_json(known, {"question": question, "evaluation": asdict(evaluation)})
+            judged = evaluate.judge(labels, answers, rate)
+            write_json(known, {"question": question, "evaluation": asdict(judged)})
             self._did("evaluation", True)
-            return evaluation
+            return judged
 
     def _report(self, clients: Clients, package: Package, holdout: Evaluation, url: str, endpoint: str) -> LoopReport:
-        evaluation = json.loads(steps.fetch(clients.s3, package.evaluation_uri))
+        document = json.loads(steps.fetch(clients.s3, package.evaluation_uri))
         report = LoopReport(
             model=self.spec.model.name,
             model_version=package.version,
-            metrics=gate.metric_values(evaluation),
+            metrics=evaluation.metric_values(document),
             holdout=holdout,
             endpoint_url=f"{url}/invocations",
             curl=_curl(url, self.paths.data),

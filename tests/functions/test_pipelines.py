@@ -8,7 +8,6 @@ import pytest
 from botocore.stub import Stubber
 
 from lifecycle import pipelines
-from lifecycle.steps import LifecycleError
 from tests.functions.test_steps import make_client
 
 if TYPE_CHECKING:
@@ -92,10 +91,3 @@ def test_a_token_stands_for_pipeline_definition_parameters_and_attempt() -> None
     assert len(tokens) == 5
     assert pipelines.token("p", "{}", dict(reversed(PARAMETERS.items())), 1) in tokens
     assert {len(token) for token in tokens} == {64}, "between the 32 and 128 characters that SageMaker takes"
-
-
-def test_the_registered_version_is_that_of_the_last_step_that_registered() -> None:
-    steps: list[Any] = [{"Metadata": {"Fail": {}}}, {"Metadata": {"RegisterModel": {"Arn": "v1"}}}, {}]
-    assert pipelines.registered(steps) == "v1"
-    with pytest.raises(LifecycleError, match="no version"):
-        pipelines.registered(steps[:1])
