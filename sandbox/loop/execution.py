@@ -71,18 +71,19 @@ class Execution:
     def _run_all(self, steps: Sequence[Mapping[str, Any]]) -> None:
         waiting = list(steps)
         while waiting:
-            step = next((each for each in waiting if self._is_ready(each, steps)), None)
+            step = next((each for each in waiting if self._is_ready(each)), None)
             if step is None:
                 names = ", ".join(each["Name"] for each in waiting)
                 raise StepFailedError(f"steps {names} wait for one another, or for a step that is not there")
             waiting.remove(step)
             self._run(step)
 
-    def _is_ready(self, step: Mapping[str, Any], beside: Sequence[Mapping[str, Any]]) -> bool:
+    def _is_ready(self, step: Mapping[str, Any]) -> bool:
+        """Whether every step has ended that this one, or a step inside it, refers to."""
         inside = {each["Name"] for branch in ("IfSteps", "ElseSteps") for each in step["Arguments"].get(branch, [])}
         needs = steps_named(step["Arguments"]) - inside | set(step.get("DependsOn", []))
         ended = {each.name for each in self.steps if each.status == "Succeeded"}
-        return needs <= ended | ({each["Name"] for each in beside} & ended)
+        return needs <= ended
 
     def _run(self, step: Mapping[str, Any]) -> None:
         run = StepRun(step["Name"])
