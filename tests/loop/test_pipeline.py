@@ -8,7 +8,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -85,7 +85,9 @@ def clients(spec: LoopSpec, january: LoopReport) -> Clients:
 def test_metrics_and_lineage_can_be_read_back_from_the_registry(
     spec: LoopSpec, january: LoopReport, clients: Clients
 ) -> None:
-    package = clients.sagemaker.describe_model_package(ModelPackageName=january.places["model package"])
+    package: dict[str, Any] = {
+        **clients.sagemaker.describe_model_package(ModelPackageName=january.places["model package"])
+    }
     lineage = package["CustomerMetadataProperties"]
     job = clients.sagemaker.describe_training_job(TrainingJobName=lineage["training-job"])
     checked = json.loads(steps.fetch(clients.s3, package["ModelMetrics"]["ModelDataQuality"]["Statistics"]["S3Uri"]))

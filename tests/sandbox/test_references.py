@@ -10,7 +10,10 @@ from sandbox.loop.conditions import holds
 from sandbox.loop.execution_parts import values_of
 from sandbox.loop.references import Scope, UnresolvedError, resolve, steps_named
 
-OUTPUTS = [{"OutputName": "train", "S3Output": {"S3Uri": "s3://b/train"}}, {"OutputName": "report", "S3Output": {}}]
+OUTPUTS: list[dict[str, Any]] = [
+    {"OutputName": "train", "S3Output": {"S3Uri": "s3://b/train"}},
+    {"OutputName": "report", "S3Output": {}},
+]
 SCOPE = Scope(
     parameters={"Rows": 3, "Name": "x"},
     execution={"PipelineExecutionId": "e1"},
