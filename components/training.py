@@ -78,7 +78,7 @@ class Training(pulumi.ComponentResource):
         def use_key(key_arn: str) -> str:
             """The pipeline itself only reads reports; jobs write, and their volumes are encrypted too."""
             if duty is Duty.PIPELINE:
-                return grants.use_key_through_s3(account, key_arn, write=False)
+                return grants.use_key_through(account, key_arn, "s3")
             return grants.use_key(key_arn)
 
         policies = {**grants.inline_policies({duty: may}), "use-key": self._args.store.key_arn.apply(use_key)}

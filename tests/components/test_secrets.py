@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.components.policies import may
 from tests.support.changes import record_changed
+from tests.support.iam_evaluator import may
 from tests.support.optional import SECRET_FILES, SECRETS
 from tests.support.recorded import STACKS, Recorded, record_program
 from tests.support.teams import NOTHING
