@@ -69,7 +69,7 @@ class Environment:
         if not self._image_exists(image):
             raise Refusal("ValidationException", f"Could not find image {image} in ECR of {self.account_id}")
         if not kms_key:
-            raise Refusal("ValidationException", "KmsKeyId of the output is missing: what is written must be encrypted")
+            raise Refusal("ValidationException", "KmsKeyId is missing: what a job writes must be encrypted")
         if not self._key_exists(kms_key):
             raise Refusal("ValidationException", f"KMS key {kms_key} does not exist")
         if instance_count > 1:
