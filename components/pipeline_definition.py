@@ -18,6 +18,7 @@ from components import iam
 from components.labels import DATA
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_gate import gate_step
+from components.pipeline_metrics import metric_definitions
 from components.pipeline_words import (
     EVALUATION,
     Step,
@@ -42,12 +43,6 @@ VERSION: Final = "2020-12-01"
 """Version of the definition's schema; there is no other."""
 CHANNELS: Final = ("train", "validation")
 """Folders below a model's data prefix; each is a channel of the training job."""
-METRICS: Final = {
-    "train:round": r"^\[(\d+)\] ",
-    "validation:auc": r"validation-auc=(\S+)",
-    "validation:logloss": r"validation-logloss=(\S+)",
-}
-"""What the model image prints of each round, as SageMaker metric definitions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +82,7 @@ class _Steps:
     def process(self) -> Step:
         """Refuse data that breaks its contract, copy what keeps it."""
         data, contract = f"s3://{self.labels.bucket(DATA)}/{self.model.dataset_prefix}", self.model.data
-        arguments = ["check", "--label", self.model.label]
+        arguments = ["check", *self._learnt()]
         arguments += ["--minimum-rows", str(contract.minimum_rows), "--missing-gain", str(contract.missing_gain)]
         arguments += ["--smallest-part", str(contract.smallest_part)]
         copies = {name: self._versioned(self._places.data, name) for name in CHANNELS}
@@ -102,12 +97,13 @@ class _Steps:
     def train(self) -> Step:
         """Train on the copy, in a spot job with checkpoints where the settings say so."""
         training, places = self.model.training, self._places
+        metrics = metric_definitions(training.hyperparameters.objective)
         arguments: Step = {
             "TrainingJobName": places.job_prefix,
             "AlgorithmSpecification": {
                 "TrainingImage": self.image,
                 "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
+                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metrics.items()],
                 "EnableSageMakerMetricsTimeSeries": False,
             },
             "RoleArn": self._role(Duty.TRAIN),
@@ -132,10 +128,11 @@ class _Steps:
 
     def evaluate(self) -> Step:
         """Unpack the model as a server would, and ask it about rows that it has not learnt from."""
+        settings = self.model.training.hyperparameters
         step = self._processing(
             "Evaluate",
             Duty.EVALUATE,
-            ["evaluate", "--label", self.model.label, "--seed", str(self.model.training.hyperparameters.seed)],
+            ["evaluate", *self._learnt(), "--num-class", str(settings.num_class), "--seed", str(settings.seed)],
             inputs={
                 "model": result("Train", "ModelArtifacts.S3ModelArtifacts"),
                 "validation": output("Process", "validation"),
@@ -183,6 +180,10 @@ class _Steps:
         if spec.cache_days is not None:
             step["CacheConfig"] = {"Enabled": True, "ExpireAfter": f"P{spec.cache_days}D"}
         return step
+
+    def _learnt(self) -> list[str]:
+        """What is learnt, as the processing containers take it."""
+        return ["--label", self.model.label, "--objective", self.model.training.hyperparameters.objective]
 
     def _hosts(self, instance_type: str, count: int, volume_gib: int) -> Step:
         hosts: Step = {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.pipeline_metrics import GROUPS
 from components.pipeline_words import CSV, EVALUATION, JSON, Step, found, joined, output, parameter, report, result
 from components.training_grants import APPROVAL
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def gate_step(labels: Labels, model: ModelSpec, image: Step) -> Step:
     """Register what is better than the gate, strictly; else fail, so that nobody takes the run for a success."""
     gate = model.gate
-    metric = found(f"binary_classification_metrics.{gate.metric}.value")
+    metric = found(f"{GROUPS[model.training.hyperparameters.objective]}.{gate.metric}.value")
     refusal = f"the gate refused the model: {gate.metric} has to exceed {gate.minimum}; it is"
     return {
         "Name": "Judge",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-METRICS_KEY = "binary_classification_metrics"
-"""Group of an evaluation that SageMaker Model Monitor and the Model Registry use for two classes."""
+from lifecycle.training_log import REPORTED
 
 
 def metric_values(evaluation: object) -> dict[str, float]:
@@ -15,8 +14,8 @@ def metric_values(evaluation: object) -> dict[str, float]:
 
     Source: Amazon SageMaker Developer Guide, "Model quality metrics", JSON schema of a monitoring report.
     """
-    group = _child(evaluation, METRICS_KEY)
-    values = {name: _child(entry, "value") for name, entry in _items(group)}
+    groups = [_child(evaluation, reported.group) for reported in REPORTED.values()]
+    values = {name: _child(entry, "value") for group in groups for name, entry in _items(group)}
     return {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
 
 

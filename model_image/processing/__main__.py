@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from processing import check, evaluation
 from scoring.errors import ScoringError, failure_text, owner
+from scoring.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             contract = check.Contract(
                 label=options.label,
+                objective=options.objective,
                 minimum_rows=options.minimum_rows,
                 missing_gain=options.missing_gain,
                 smallest_part=options.smallest_part,
             )
             check.run(base / "processing", contract, os.environ.get("DATA_VERSION", ""))
         else:
-            evaluation.run(base / "processing", options.label, options.seed)
+            settings = Hyperparameters(
+                label=options.label, objective=options.objective, num_class=options.num_class, seed=options.seed
+            )
+            evaluation.run(base / "processing", settings)
     except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
         return _report(error, base / "output/message")
     return 0
@@ -59,7 +64,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     judging = commands.add_parser("evaluate", help="unpack a model and evaluate it on the rows of `validation`")
     judging.add_argument("--seed", type=int, required=True, help="decides the samples behind standard deviations")
+    judging.add_argument("--num-class", type=int, required=True, help="the hyperparameter of that name")
     for command in (checking, judging):
+        command.add_argument("--objective", required=True, help="the hyperparameter of that name")
         command.add_argument("--label", required=True, help="column that the model predicts")
     return parser.parse_args(arguments)
 

@@ -1,7 +1,8 @@
 """The data's contract: what a month has to look like before a model learns from it.
 
 A poisoned file is cheaper to refuse here than to find in a model. Checked are the files of `train` and `validation`:
-the same columns everywhere, labels that are 0 or 1 and both occur, enough rows, no file much shorter than the others,
+the same columns everywhere, labels that are 0 or 1 and both occur where two classes are
+learnt, enough rows, no file much shorter than the others,
 and no column whose empty cells come or go. Shuffled labels look like labels: those only the gate can find.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from scoring import dataset, document
 from scoring.channels import Channel
+from scoring.contract import BINARY
 from scoring.errors import UserError, summarize
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Contract:
 
     label: str
     """Column that the model predicts."""
+    objective: str
+    """What is learnt; two classes are labelled 0 and 1."""
     minimum_rows: int
     """Rows of each channel at least."""
     missing_gain: float
@@ -58,7 +62,7 @@ def run(base: Path, contract: Contract, data_version: str) -> None:
         shutil.copytree(base / "input" / name, base / "output" / name, dirs_exist_ok=True)
     report = base / "output/report" / REPORT
     report.parent.mkdir(parents=True, exist_ok=True)
-    found = {name: _statistics(table, contract.label) for name, table in tables.items()}
+    found = {name: _statistics(table) for name, table in tables.items()}
     report.write_bytes(document.dump({"data_version": data_version, "channels": found}))
 
 
@@ -91,7 +95,7 @@ def breaches(table: Table, contract: Contract) -> Iterator[str]:
     label = table.columns.get(contract.label)
     if label is None:
         yield f"{table.channel}: column {contract.label!r}, the label, is missing"
-    elif set(label.texts) != LABELS:
+    elif contract.objective == BINARY and set(label.texts) != LABELS:
         shown = ", ".join(sorted(label.texts)[:5])
         yield f"{table.channel}: {contract.label!r} has to be 0 and 1, both; found {shown}"
     for column in table.columns.values():
@@ -110,8 +114,6 @@ def _moved(table: Table, column: Column, gain: float) -> Iterator[str]:
             yield f"{table.channel}/{part.path.name}: {here:.0%} of {column.name!r} is empty, {there:.0%} elsewhere"
 
 
-def _statistics(table: Table, label: str) -> dict[str, object]:
-    column = table.columns[label]
-    ones = int(np.equal(column.codes, column.texts.index("1")).sum())
+def _statistics(table: Table) -> dict[str, object]:
     files = {part.path.name: {"rows": part.rows, "sha256": part.sha256} for part in table.parts}
-    return {"rows": table.rows, "label_rate": ones / table.rows, "files": files}
+    return {"rows": table.rows, "files": files}

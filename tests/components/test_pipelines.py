@@ -16,6 +16,8 @@ from components import pipeline_words as words
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, Duty, ModelPlaces
 from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_metrics import GROUPS, metric_definitions
+from lifecycle import training_log
 from sandbox.loop.references import Scope, resolve, steps_named
 from settings.model import ModelSpec
 from tests.settings.stacks import changed, settings_of
@@ -256,3 +258,9 @@ def test_references_retries_and_conditions_are_spelt_as_sagemakers_own_sdk_spell
     assert step(definition, "Evaluate")["PropertyFiles"] == [sdk["property file"]]
     assert step(definition, "Train")["CacheConfig"] == sdk["cache"]["CacheConfig"]
     assert step(definition, "Refuse").keys() == sdk["fail"].keys()
+
+
+def test_the_program_knows_the_metrics_of_an_objective_as_the_functions_do() -> None:
+    assert {objective: reported.group for objective, reported in training_log.REPORTED.items()} == GROUPS
+    for objective in GROUPS:
+        assert metric_definitions(objective) == training_log.metric_definitions(objective)

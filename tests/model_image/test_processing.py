@@ -14,7 +14,7 @@ from scoring.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTRACT = Contract(label="late", minimum_rows=4, missing_gain=0.25, smallest_part=0.6)
+CONTRACT = Contract(label="late", objective="binary:logistic", minimum_rows=4, missing_gain=0.25, smallest_part=0.6)
 ROWS = ["1,a", "0,b", "1,c", "0,d"]
 
 
@@ -38,7 +38,7 @@ def test_data_that_keeps_its_contract_is_copied_byte_by_byte_with_a_report(base:
 
     report = json.loads((base / "output/report/data.json").read_text())
     assert report["data_version"] == "v1"
-    assert report["channels"]["train"] | {"files": ...} == {"rows": 8, "label_rate": 0.5, "files": ...}
+    assert report["channels"]["train"] | {"files": ...} == {"rows": 8, "files": ...}
     for path in (base / "input").rglob("*.csv"):
         assert (base / "output" / path.relative_to(base / "input")).read_bytes() == path.read_bytes()
 
@@ -75,7 +75,19 @@ def test_channels_with_other_columns_too_few_rows_or_no_label_are_named_together
 
 def test_why_a_job_failed_is_left_where_sagemaker_shows_it(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(base.parent))
-    words = ["check", "--label", "gone", "--minimum-rows", "1", "--missing-gain", "0.5", "--smallest-part", "0"]
+    words = [
+        "check",
+        "--objective",
+        "binary:logistic",
+        "--label",
+        "gone",
+        "--minimum-rows",
+        "1",
+        "--missing-gain",
+        "0.5",
+        "--smallest-part",
+        "0",
+    ]
 
     assert main(words) != 0
     assert "'gone', the label, is missing" in (base.parent / "output/message").read_text()
