@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -10,6 +10,7 @@ from settings.places import INTERFACE_ENDPOINTS, REGIONS
 from settings.rules import ITEM_RULES, RULES
 from tests.settings.cases import BROKEN, KEPT, Case
 from tests.settings.stacks import changed, problems, settings_of
+from tests.support.optional import PEERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,14 +79,8 @@ def test_a_small_range_beside_a_wide_pair_is_left_alone() -> None:
 
 
 def test_everything_that_is_wrong_with_connections_is_told_at_once() -> None:
-    peering = {
-        "name": "jobs",
-        "vpcId": "vpc-0123456789abcdef0",
-        "cidr": "10.48.0.0/16",
-        "routeTableIds": [],
-        "runtimeEndpointGroup": None,
-        "jobGroups": [],
-    }
+    nothing: dict[str, Any] = {"routeTableIds": [], "runtimeEndpointGroup": None, "jobGroups": []}
+    peering = {**PEERING, "cidr": "10.48.0.0/16", **nothing}
     lines = problems(changed({"network.peerings": [peering, {**peering, "cidr": "10.0.0.0/8", "vpcId": "other"}]}))
     places = [line.partition(" · ")[0].removeprefix("slipway:network.peerings") for line in lines]
     ours, theirs, first = "[0].cidr", "[1].cidr", "10.48.0.0/16"
