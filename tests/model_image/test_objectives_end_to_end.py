@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import xgboost
 
-from lifecycle.gate import decide, metric_values
+from components.pipeline_metrics import GROUPS
+from lifecycle.evaluation import metric_values
 from lifecycle.training_log import REPORTED, metric_definitions
 from scoring import artifact, channels, dataset, features, train
 from scoring.__main__ import main
@@ -94,8 +95,7 @@ def test_the_metric_definitions_find_every_metric_in_the_log(finished: Trained) 
 
 def test_the_gate_reads_the_evaluation_of_every_objective(finished: Trained) -> None:
     metric, minimum = GATES[finished.objective]
-    decision = decide(metric_values(finished.evaluation), metric=metric, minimum=minimum)
-    assert decision.passed, decision.reasons
+    assert finished.evaluation[GROUPS[finished.objective]][metric]["value"] > minimum
 
 
 def test_the_evaluation_has_slices_and_the_comparison_with_a_weaker_champion(finished: Trained) -> None:

@@ -81,7 +81,7 @@ def test_a_small_range_beside_a_wide_pair_is_left_alone() -> None:
 
 def test_everything_that_is_wrong_with_connections_is_told_at_once() -> None:
     nothing: dict[str, Any] = {"routeTableIds": [], "runtimeEndpointGroup": None, "jobGroups": []}
-    peering = {**PEERING, "cidr": "10.48.0.0/16", **nothing}
+    peering: dict[str, Any] = {**PEERING, "cidr": "10.48.0.0/16", **nothing}
     lines = problems(changed({"network.peerings": [peering, {**peering, "cidr": "10.0.0.0/8", "vpcId": "other"}]}))
     places = Counter(line.partition(" · ")[0].removeprefix("slipway:network.peerings") for line in lines)
     each = {f"[{index}]{place}": 1 for index in (0, 1) for place in ("", ".cidr", ".routeTableIds")}
