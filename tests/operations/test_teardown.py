@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operations import teardown
 from operations.teardown import INTERVAL_SECONDS, RemainsError, wait_until_gone
-from tests.support.recorded import STACKS, record_program
-
-SUBNET = "aws:ec2/subnet:Subnet"
 
 
 class Clock:
@@ -38,14 +34,3 @@ def test_patience_has_an_end_and_the_message_says_what_is_left_and_what_to_do() 
             lambda: ["a", "b"], "load balancers", "delete the Ingresses", patience=60, sleep=clock.sleep, clock=clock
         )
     assert clock.now == 60
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_controllers_that_make_things_and_the_subnets_of_nodes_end_in_order(stack: str) -> None:
-    bound = [each for each in record_program(stack).resources if each.before_delete]
-    assert {each.inputs["name"] for each in bound if each.type != SUBNET} == set(teardown.CONTROLLERS)
-    private = {
-        each.name for each in record_program(stack).of_type(SUBNET) if "kubernetes.io/role/internal-elb" in each.tags
-    }
-    assert {each.name for each in bound if each.type == SUBNET} == private
-    assert {hook for each in bound for hook in each.before_delete} == {"orderly-end"}
