@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from settings.compatibility import ADDONS
 from settings.instances import EC2_TYPES, gpus
 from settings.model import NamespaceSpec, PoolRole, Settings, TeamSpec
 from settings.problems import Finding, Path, repeated
@@ -179,54 +178,6 @@ def gpu_quotas_can_be_used(settings: Settings, index: int) -> Iterator[Finding]:
             )
 
 
-def secrets_have_names_of_their_own(settings: Settings, index: int) -> Iterator[Finding]:
-    """Two secrets of a name would be one file."""
-    for place, namespace in enumerate(settings.teams[index].namespaces):
-        names = [secret.name for secret in namespace.secrets]
-        for again, first in repeated(names).items():
-            yield Finding(
-                path=_namespace(index, place, "secrets", again, "name"),
-                found=f"{names[again]} again (first in secrets[{first}])",
-                allowed="a name that no other secret of the namespace has",
-                remedy="rename one of the two",
-            )
-
-
-def rotations_belong_to_the_environment(settings: Settings, index: int) -> Iterator[Finding]:
-    """Secrets Manager calls functions of its own account and region."""
-    environment = settings.environment
-    ours = f"arn:{environment.partition}:lambda:{environment.region}:{environment.account_id}:function:"
-    for place, namespace in enumerate(settings.teams[index].namespaces):
-        for number, secret in enumerate(namespace.secrets):
-            if secret.rotation is not None and not secret.rotation.function_arn.startswith(ours):
-                yield Finding(
-                    path=_namespace(index, place, "secrets", number, "rotation", "functionArn"),
-                    found=secret.rotation.function_arn,
-                    allowed=f"a function of account {environment.account_id} in {environment.region}",
-                    remedy=f"write {ours}{secret.rotation.function_arn.rpartition(':')[2]}",
-                )
-
-
-def secrets_have_a_driver(settings: Settings) -> Iterator[Finding]:
-    """Without the driver no pod sees a secret; without secrets it is one more program on every node."""
-    wanted, driver = any(each.secrets for each in all_namespaces(settings)), settings.storage.secrets
-    if wanted and driver is None:
-        yield Finding(
-            path=("storage", "secrets"),
-            found="null",
-            allowed="a driver while a namespace of slipway:teams has secrets",
-            remedy=f"write driverVersion: {ADDONS['secrets_store'].supported[settings.cluster.version].known[-1]} and "
-            "rereadMinutes: 60",
-        )
-    elif driver is not None and not wanted:
-        yield Finding(
-            path=("storage", "secrets"),
-            found="a driver",
-            allowed="null while no namespace of slipway:teams has secrets",
-            remedy="write null",
-        )
-
-
 def load_balancers_reach_their_pods(settings: Settings, index: int) -> Iterator[Finding]:
     """Without a way to the pods a load balancer finds no healthy target; without one, the way is open for nothing."""
     for place, namespace in enumerate(settings.teams[index].namespaces):
@@ -295,7 +246,6 @@ RULES: Final[tuple[Rule, ...]] = (
     team_repositories_differ,
     namespaces_differ,
     written_prefixes_are_apart,
-    secrets_have_a_driver,
 )
 TEAM_RULES: Final[tuple[TeamRule, ...]] = (
     namespaces_are_not_reserved,
@@ -305,8 +255,6 @@ TEAM_RULES: Final[tuple[TeamRule, ...]] = (
     quotas_hold_the_largest_container,
     defaults_are_within_the_maximum,
     gpu_quotas_can_be_used,
-    secrets_have_names_of_their_own,
-    rotations_belong_to_the_environment,
     load_balancers_reach_their_pods,
     choices_are_made_once,
 )
