@@ -1,16 +1,22 @@
 """The state file of the engine's file backend.
 
 The backend overwrites the file in place and keeps the version before it beside it, so a run that is killed while it
-writes leaves a torn file and a whole one.
+writes leaves a torn file and a whole one; and who looks while another run writes sees a torn file for a moment.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+WRITING_SECONDS: Final = 1.0
+"""A file that is torn for longer is not being written any more."""
+_LOOK_SECONDS: Final = 0.05
 
 
 def load(state: Path) -> dict[str, Any] | None:
@@ -27,6 +33,9 @@ def mend(state: Path) -> None:
     Nothing is lost: the engine writes that it is about to create a resource before it does, so what the torn version
     would have added is a pending operation in the version before it.
     """
+    deadline = time.monotonic() + WRITING_SECONDS
+    while state.exists() and load(state) is None and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
     if not state.exists() or load(state) is not None:
         return
     before = state.with_name(f"{state.name}.bak")

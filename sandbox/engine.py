@@ -38,6 +38,8 @@ CLI_VARIABLE: Final = "SLIPWAY_PULUMI"
 _PROVIDERS: Final = ("aws", "kubernetes", "eks")
 _ENCRYPTION: Final = re.compile(r"(encryptionsalt|encryptedkey|secretsprovider):")
 _HOST_ERROR: Final = "python inline source runtime error"
+_BEING_WRITTEN: Final = "failed to load checkpoint"
+"""What the CLI says of a state file that another run is writing at this moment."""
 _HIDDEN_FROM_ENGINE: Final = ("AWS_",)
 """Prefixes of environment variables that the engine and its plugins must not see: no credentials are looked for."""
 
@@ -132,7 +134,6 @@ class Engine:
         self._program = program
         self._callbacks: Callbacks | None = None
         self._lay_out(stack_file or ROOT / f"Pulumi.{stack}.yaml")
-        checkpoint.mend(self.state_file)
         self._stack = self._open()
 
     @property
@@ -272,7 +273,16 @@ class Engine:
             env_vars=environment,
             pulumi_command=_command(),
         )
-        return automation.create_or_select_stack(self.stack, project_name=PROJECT, program=self._run, opts=options)
+        return self._select(options)
+
+    def _select(self, options: automation.LocalWorkspaceOptions, attempts: int = 3) -> automation.Stack:
+        checkpoint.mend(self.state_file)
+        try:
+            return automation.create_or_select_stack(self.stack, project_name=PROJECT, program=self._run, opts=options)
+        except automation.CommandError as error:
+            if attempts == 1 or _BEING_WRITTEN not in str(error):
+                raise
+            return self._select(options, attempts - 1)
 
     def _run(self) -> None:
         self._callbacks = Callbacks.install()

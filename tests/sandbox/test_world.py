@@ -112,3 +112,14 @@ def test_a_torn_state_file_with_nothing_before_it_is_a_stack_that_never_was(tmp_
     checkpoint.mend(state)
     assert not state.exists()
     assert not checkpoint.has_pending_operations(state)
+
+
+def test_a_state_that_is_just_being_written_is_left_alone(tmp_path: Path) -> None:
+    state = tmp_path / "dev.json"
+    state.write_text('{"version": ')
+    state.with_name("dev.json.bak").write_text('{"version": 1}')
+    writer = threading.Timer(0.1, state.write_text, ['{"version": 2}'])
+    writer.start()
+    checkpoint.mend(state)
+    writer.join()
+    assert checkpoint.load(state) == {"version": 2}
