@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 PROGRAM = tuple(
@@ -17,8 +17,10 @@ PROGRAM = tuple(
 )
 """Tests that record the program with its real stack files, often with settings of their own."""
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("exploring")
+# In a fresh checkout the first draw of text makes a table of Unicode, which takes a second.
+PATIENT = [HealthCheck.too_slow]
+settings.register_profile("repeatable", derandomize=True, suppress_health_check=PATIENT)
+settings.register_profile("exploring", suppress_health_check=PATIENT)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
