@@ -1,7 +1,8 @@
 """The state file of the engine's file backend.
 
 The backend overwrites the file in place and keeps the version before it beside it, so a run that is killed while it
-writes leaves a torn file and a whole one; and who looks while another run writes sees a torn file for a moment.
+writes leaves a torn file and a whole one; and who looks while another run writes sees a torn file for a moment. Beside
+each lies a file of attributes (checksum and media type), which is written before its content and may be torn as well.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ def mend(state: Path) -> None:
     Nothing is lost: the engine writes that it is about to create a resource before it does, so what the torn version
     would have added is a pending operation in the version before it.
     """
+    attributes = state.with_name(f"{state.name}.attrs")
     deadline = time.monotonic() + WRITING_SECONDS
-    while state.exists() and load(state) is None and time.monotonic() < deadline:
+    while (_torn(state) or _torn(attributes)) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    if not state.exists() or load(state) is not None:
+    if _torn(attributes):
+        attributes.unlink()  # the backend does without
+    if not _torn(state):
         return
     before = state.with_name(f"{state.name}.bak")
     if load(before) is None:
@@ -45,6 +49,10 @@ def mend(state: Path) -> None:
         whole = state.with_name(f"{state.name}.mended")
         whole.write_bytes(before.read_bytes())
         whole.replace(state)
+
+
+def _torn(file: Path) -> bool:
+    return file.exists() and load(file) is None
 
 
 def has_pending_operations(state: Path) -> bool:

@@ -123,3 +123,15 @@ def test_a_state_that_is_just_being_written_is_left_alone(tmp_path: Path) -> Non
     checkpoint.mend(state)
     writer.join()
     assert checkpoint.load(state) == {"version": 2}
+
+
+def test_torn_attributes_go_and_leave_a_whole_state_file_as_it_is(tmp_path: Path) -> None:
+    state, attributes = tmp_path / "s.json", tmp_path / "s.json.attrs"
+    state.write_text('{"checkpoint": {"latest": {}}}')
+    attributes.write_text("")
+    checkpoint.mend(state)
+    assert not attributes.exists()
+    assert state.read_text() == '{"checkpoint": {"latest": {}}}'
+    attributes.write_text('{"md5": ""}')
+    checkpoint.mend(state)
+    assert attributes.exists()
