@@ -39,7 +39,7 @@ def mend(state: Path) -> None:
     while (_torn(state) or _torn(attributes)) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
     if _torn(attributes):
-        attributes.unlink()  # the backend does without
+        attributes.unlink(missing_ok=True)  # the backend does without
     if not _torn(state):
         return
     before = state.with_name(f"{state.name}.bak")

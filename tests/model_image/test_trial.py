@@ -15,6 +15,7 @@ import xgboost
 
 from scoring import artifact, trial
 from scoring.errors import ArtifactError
+from tests.support.servers import NOT_IN_IMAGE
 
 
 def vouch(directory: Path) -> str:
@@ -29,9 +30,9 @@ def vouch(directory: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def image(slim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def image(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the children see what the image has."""
-    monkeypatch.setenv("PYTHONPATH", f"{slim}{os.pathsep}{Path(trial.__file__).parents[1]}")
+    monkeypatch.setenv("PYTHONPATH", f"{NOT_IN_IMAGE}{os.pathsep}{Path(trial.__file__).parents[1]}")
 
 
 @pytest.fixture
