@@ -74,10 +74,10 @@ class Service:
         last = recorded(self.record)
         end(self.record, STOP_SECONDS)
         port = free_port(0 if last is None else last.port)
-        self._start(port)
-        return address(port), True
+        return address(self._start(port)), True
 
-    def _start(self, port: int) -> None:
+    def _start(self, port: int) -> int:
+        """Start it and return its port: that of a start which a killed run had begun, where that one came first."""
         start_daemon(
             self.command(port),
             record=self.record,
@@ -88,12 +88,14 @@ class Service:
         )
         if not wait_until(lambda: running(self.record) is not None, self.start_seconds):
             raise ProcessError(f"{self.name} did not start; the end of {self.log}:\n{last_lines(self.log)}")
-        wait_until(lambda: running(self.record) is None or self.health(port), self.start_seconds)
-        if not self.health(port):
+        wait_until(lambda: (found := running(self.record)) is None or self.health(found.port), self.start_seconds)
+        found = running(self.record)
+        if found is None or found.fingerprint != self.fingerprint or not self.health(found.port):
             end(self.record, STOP_SECONDS)
             raise ProcessError(
                 f"{self.name} does not answer on port {port}; the end of {self.log}:\n{last_lines(self.log)}"
             )
+        return found.port
 
 
 def address(port: int) -> str:
