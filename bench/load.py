@@ -80,7 +80,8 @@ class _Connection(asyncio.Protocol):
         self.load.connections.add(self)
 
     def ask(self, place: int, due: float) -> None:
-        assert self.transport is not None  # noqa: S101 # only open connections are in the pool
+        if self.transport is None:
+            raise RuntimeError("a connection is asked before it is open")
         self.place, self.due = place, due
         self.transport.write(self.load.wires[place])
 

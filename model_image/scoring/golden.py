@@ -35,6 +35,11 @@ one between processor architectures, and a model may be trained on one and serve
 
 NEVER = np.float32(np.inf)
 
+MATRIX_AXES = 2
+"""Rows and columns."""
+FILLED = 0.9
+"""Share of the open cells that get a value; the rest stays missing."""
+
 
 class _Leaf(NamedTuple):
     tree: int
@@ -71,7 +76,7 @@ def read(golden: bytes) -> NDArray[np.float32]:
         matrix = cast("NDArray[Any]", np.load(io.BytesIO(golden), allow_pickle=False))
     except (ValueError, EOFError, OSError) as error:
         raise ArtifactError(f"golden.npy: {error}") from None
-    if matrix.ndim != 2 or matrix.dtype != np.float32:  # noqa: PLR2004 # rows and columns
+    if matrix.ndim != MATRIX_AXES or matrix.dtype != np.float32:
         raise ArtifactError("golden.npy: expected a matrix of float32")
     return matrix
 
@@ -158,7 +163,7 @@ def _fill(rows: NDArray[np.float32]) -> None:
         known = column[~np.isnan(column)]
         open_cells = np.flatnonzero(np.isnan(column))
         if known.size:
-            filled = open_cells[draw.random(open_cells.size) < 0.9]  # noqa: PLR2004 # the rest stays missing
+            filled = open_cells[draw.random(open_cells.size) < FILLED]
             column[filled] = draw.choice(known, filled.size)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.raw_http import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,35 +18,6 @@ pytestmark = pytest.mark.loop
 GROWTH_KIB = 16 * 1024
 POST = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n"
 ROW = b"812.5,AA,7"
-
-
-async def status(reader: asyncio.StreamReader) -> int:
-    """Read one answer; 0 if the connection ended without one."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return 0
-    return int(head[9:12])
-
-
-async def send(port: int, head: bytes, piece: bytes = b"", times: int = 0) -> int:
-    """Send a head and then a piece again and again, as long as the server listens; give the status."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answer = asyncio.create_task(status(reader))
-    with contextlib.suppress(ConnectionError):
-        writer.write(head)
-        for _ in range(times):
-            if answer.done():
-                break
-            writer.write(piece)
-            await writer.drain()
-    found = await answer
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
-    return found
 
 
 def test_overload_is_refused_with_advice_in_bounded_memory_and_ends_with_the_load(start: Callable[..., Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ import uvloop
 
 from bench.load import Load, post
 from tests.reliability.figures import Count, Run, measure
+from tests.support.raw_http import send
 from tests.support.servers import SMALL_ROW, Server, serving, write_model
 
 GROWTH_KIB = 16 * 1024
@@ -38,40 +38,11 @@ HOSTILE = (
 AT_ONCE = 4
 
 
-async def _status(reader: asyncio.StreamReader) -> int:
-    """Read one answer; 0 if the connection ended without one."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return 0
-    return int(head[9:12])
-
-
-async def _send(port: int, head: bytes, piece: bytes, times: int) -> int:
-    """Send a head and then a piece again and again, as long as the server listens; give the status."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answer = asyncio.create_task(_status(reader))
-    with contextlib.suppress(ConnectionError):
-        writer.write(head)
-        for _ in range(times):
-            if answer.done():
-                break
-            writer.write(piece)
-            await writer.drain()
-    found = await answer
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
-    return found
-
-
 async def _attack(port: int, count: int) -> Counter[tuple[int, int]]:
     found: Counter[tuple[int, int]] = Counter()
     for _ in range(0, count, AT_ONCE * len(HOSTILE)):
         group = [kind for kind in HOSTILE for _ in range(AT_ONCE)]
-        answers = await asyncio.gather(*(_send(port, head, piece, times) for _, head, piece, times in group))
+        answers = await asyncio.gather(*(send(port, head, piece, times) for _, head, piece, times in group))
         found.update(zip((expected for expected, *_ in group), answers, strict=True))
     return found
 
