@@ -58,6 +58,8 @@ from settings.model.models import (
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
+from settings.model.serving import ServingSpec, Target
+from settings.model.serving_eks import EksServingSpec
 from settings.model.spending import SpendingSpec
 from settings.model.storage import (
     BucketVolumeSpec,
@@ -103,6 +105,7 @@ __all__ = [
     "DomainsSpec",
     "EfaPoolSpec",
     "EfsSpec",
+    "EksServingSpec",
     "ElasticPoolSpec",
     "EnvironmentSpec",
     "FargateProfileSpec",
@@ -143,11 +146,13 @@ __all__ = [
     "SecretSpec",
     "Section",
     "SelectorSpec",
+    "ServingSpec",
     "Settings",
     "SpendingSpec",
     "StorageSpec",
     "StoreSpec",
     "TaintSpec",
+    "Target",
     "TeamSpec",
     "TrainingSpec",
     "Zone",

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from settings.model.base import ImageDigest, ModelData, Name, Section
 from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
+from settings.model.serving import ServingSpec
 
 
 class HyperparametersSpec(Section):
@@ -152,5 +153,7 @@ class ModelSpec(Section):
     """How the steps from data to a registered version run."""
     gate: GateSpec
     """What it has to reach."""
+    serving: ServingSpec | None
+    """Where the approved version answers; null for a model that is only trained."""
     approved: ApprovedSpec | None
     """The version in service; null until one is approved."""

@@ -59,6 +59,7 @@ MODEL = {
         },
     },
     "gate": {"metric": "auc", "minimum": 0.7},
+    "serving": None,
     "approved": None,
 }
 
