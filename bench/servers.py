@@ -102,8 +102,8 @@ def launch(kind: Kind, program: Path, workload: Workload, folder: Path, core: in
 
 
 def _ours(place: Place) -> list[str]:
-    command = [str(place.program), "-m", "scoring", "serve", "--model", str(place.model), "--port", str(place.port)]
-    return [*command, "--cpu", "any"]
+    model = ["--model-dir", str(place.model.with_suffix(""))]
+    return [str(place.program), "-m", "scoring", "serve", *model, "--port", str(place.port), "--cpu", "any"]
 
 
 def _script(name: str) -> Callable[[Place], list[str]]:
@@ -138,24 +138,26 @@ KINDS = (
         name=OURS,
         group="image",
         words=_ours,
+        prepare=_script("to_directory.py"),
         routes={
             "csv": _CSV,
             "json": Route("/invocations", b'"predictions"'),
             "v2": Route(_V2, b'"data"'),
         },
-        packages=("xgboost-cpu", "uvloop", "httptools", "orjson", "numpy"),
+        packages=("xgboost-cpu", "treelite", "uvloop", "httptools", "orjson", "numpy"),
         tolerance=0.0,
-        note="`scoring serve --model FILE`, as `make serve` starts it",
+        note="`scoring serve --model-dir`, as the image starts it",
     ),
     Kind(
         name=f"{OURS}-unbatched",
         group="image",
         words=_ours,
+        prepare=_script("to_directory.py"),
         routes={"csv": _CSV},
         environment={"SLIPWAY_MAX_BATCH_ROWS": "1"},
         tolerance=0.0,
         points=frozenset({"csv-1:c1", "csv-1:c64"}),
-        note="the same with one row per XGBoost call",
+        note="the same with one row per call of the model",
     ),
     Kind(
         name="fastapi-xgboost",

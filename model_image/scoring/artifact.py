@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scoring import contract, document, golden
+from scoring import contract, document
 from scoring.contract import Schema
 from scoring.errors import ArtifactError, summarize
 
@@ -76,13 +76,15 @@ def write(directory: Path, model: bytes, schema: Schema, evaluation: dict[str, o
     Raises:
         ArtifactError: the directory already holds something else.
     """
+    from scoring import leaves  # noqa: PLC0415 # XGBoost's package, which a server that only reads need not load
+
     directory.mkdir(parents=True, exist_ok=True)
     strange = sorted(entry.name for entry in directory.iterdir() if entry.name not in (*PAYLOAD, MANIFEST))
     if strange:
         raise ArtifactError(f"{directory} already holds {', '.join(strange)}; a model directory must be empty at first")
     (directory / MANIFEST).unlink(missing_ok=True)
     contents = {MODEL: model, SCHEMA: document.dump(schema.to_json()), EVALUATION: document.dump(evaluation)}
-    contents[GOLDEN] = golden.make(model, schema)
+    contents[GOLDEN] = leaves.make(model, schema)
     for name, data in contents.items():
         (directory / name).write_bytes(data)
     files = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in contents.items()}

@@ -37,7 +37,7 @@ class Limits(NamedTuple):
     """Of one model's queue."""
 
     max_batch_rows: int
-    """Most rows in one XGBoost call."""
+    """Most rows in one call of the model."""
     max_queued_bytes: int
     """Most parsed rows waiting for a prediction."""
 

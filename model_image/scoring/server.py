@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from scoring import artifact, served, standalone
+from scoring import artifact, served
 from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
 from scoring.capture import Capture
@@ -63,6 +63,8 @@ def run(settings: ServerSettings) -> None:
     if settings.models_memory_bytes:
         return uvloop.run(_serve_several(settings))
     if settings.model_file:
+        from scoring import standalone  # noqa: PLC0415 # XGBoost's package, which a served artefact does not need
+
         found = standalone.read(Path(settings.model_file))
         sys.stderr.write(f"{settings.model_file} has no manifest; generated one with sha256 {found.digest}\n")
     else:

@@ -63,7 +63,7 @@ class ServerSettings:
     max_rows: int = 10_000
     """Most rows in one request."""
     max_batch_rows: int = 512
-    """Most rows in one XGBoost call: it bounds how long the event loop is busy with predictions."""
+    """Most rows in one call of the model: it bounds how long the event loop is busy with predictions."""
     max_queued_bytes: int = 32 * 1024 * 1024
     """Most parsed rows waiting for a prediction; beyond it requests get 503."""
     max_buffered_bytes: int = 64 * 1024 * 1024

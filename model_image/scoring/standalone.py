@@ -13,7 +13,7 @@ from pathlib import Path
 
 import xgboost
 
-from scoring import artifact, golden
+from scoring import artifact, leaves
 from scoring.contract import Feature, Schema
 from scoring.errors import UserError
 
@@ -26,11 +26,24 @@ TREES = ("gbtree", "dart")
 def read(file: Path) -> artifact.Artifact:
     """Load a model file, ``.ubj`` or ``.json``, of whatever objective.
 
+    Raises:
+        UserError: there is no such file, or no model of trees in it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        write(file, directory)
+        return artifact.read(directory)
+
+
+def write(file: Path, directory: Path) -> None:
+    """Make a model directory of a model file, ``.ubj`` or ``.json``, of whatever objective.
+
     Features without names are called ``f0``, ``f1`` and so on. A categorical feature is read as a number, the code
     that the model was trained on, because a model file does not hold what the codes mean.
 
     Raises:
         UserError: there is no such file, or no model of trees in it.
+        ArtifactError: the directory already holds something else.
     """
     try:
         content = file.read_bytes()
@@ -49,17 +62,14 @@ def read(file: Path) -> artifact.Artifact:
     schema = Schema(label, tuple(map(Feature, names)))
     origin: dict[str, object] = {"file": file.name, "sha256": hashlib.sha256(content).hexdigest()}
     provenance = artifact.Provenance(hyperparameters={}, seed=0, code_version=None, data=origin, metrics={})
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "model"
-        artifact.write(directory, bytes(booster.save_raw(raw_format="ubj")), schema, {}, provenance)
-        return artifact.read(directory)
+    artifact.write(directory, bytes(booster.save_raw(raw_format="ubj")), schema, {}, provenance)
 
 
 def _check(file: Path, booster: xgboost.Booster) -> None:
     kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
     if kind not in TREES:
         raise UserError(f"{file}: booster {kind!r} cannot be served, only {' and '.join(TREES)}")
-    trees = golden.trees(booster)
+    trees = leaves.trees(booster)
     if not trees:
         raise UserError(f"{file}: the model holds no tree")
     if int(trees[0]["tree_param"]["size_leaf_vector"]) > 1:

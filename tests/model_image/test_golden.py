@@ -8,7 +8,7 @@ import orjson
 import pytest
 import xgboost
 
-from scoring import golden
+from scoring import golden, leaves
 from scoring.contract import Feature, Kind, Schema
 from scoring.errors import ArtifactError
 from scoring.predictor import Predictor
@@ -36,32 +36,32 @@ def forest() -> bytes:
     return bytes(booster.save_raw("ubj"))
 
 
-def leaves(model: bytes) -> set[tuple[int, int]]:
-    trees = golden.trees(xgboost.Booster(model_file=bytearray(model)))
+def leaves_of(model: bytes) -> set[tuple[int, int]]:
+    trees = leaves.trees(xgboost.Booster(model_file=bytearray(model)))
     return {
         (place, node) for place, tree in enumerate(trees) for node, left in enumerate(tree["left_children"]) if left < 0
     }
 
 
 def test_the_rows_reach_nearly_every_leaf_of_every_tree_with_numbers_categories_and_gaps(forest: bytes) -> None:
-    rows = golden.read(golden.make(forest, SCHEMA))[:, :3]
+    rows = golden.read(leaves.make(forest, SCHEMA))[:, :3]
     data = xgboost.DMatrix(rows, feature_names=SCHEMA.names, feature_types=SCHEMA.xgboost_types)
     reached = xgboost.Booster(model_file=bytearray(forest)).predict(data, pred_leaf=True).astype(int)
     found = {(tree, int(node)) for row in reached for tree, node in enumerate(row)}
-    assert len(leaves(forest)) > 400
-    assert len(found & leaves(forest)) >= 0.97 * len(leaves(forest))
-    assert len(rows) < len(leaves(forest)) / 2
+    assert len(leaves_of(forest)) > 400
+    assert len(found & leaves_of(forest)) >= 0.97 * len(leaves_of(forest))
+    assert len(rows) < len(leaves_of(forest)) / 2
     assert np.isnan(rows).any()
 
 
 def test_equal_models_have_equal_golden_bytes_and_pass_their_own(forest: bytes) -> None:
-    first, second = golden.make(forest, SCHEMA), golden.make(forest, SCHEMA)
+    first, second = leaves.make(forest, SCHEMA), leaves.make(forest, SCHEMA)
     assert first == second
     assert golden.check(Predictor(forest, SCHEMA), first) == len(golden.read(first))
 
 
 def test_one_changed_leaf_anywhere_is_noticed(forest: bytes) -> None:
-    answers = golden.make(forest, SCHEMA)
+    answers = leaves.make(forest, SCHEMA)
     document = orjson.loads(bytes(xgboost.Booster(model_file=bytearray(forest)).save_raw("json")))
     trees = document["learner"]["gradient_booster"]["model"]["trees"]
     noticed = 0
@@ -79,7 +79,7 @@ def test_one_changed_leaf_anywhere_is_noticed(forest: bytes) -> None:
 
 
 def test_a_difference_of_the_last_place_is_allowed_and_a_larger_one_is_not(forest: bytes) -> None:
-    predictor, matrix = Predictor(forest, SCHEMA), golden.read(golden.make(forest, SCHEMA)).copy()
+    predictor, matrix = Predictor(forest, SCHEMA), golden.read(leaves.make(forest, SCHEMA)).copy()
 
     def moved(ulps: int) -> bytes:
         file, changed = io.BytesIO(), matrix.copy()
