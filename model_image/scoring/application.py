@@ -137,18 +137,26 @@ class ModelApplication:
                 raise RequestError(Fault.NOT_FOUND, f"no such path; there are {known}")
         return route
 
-    def predict(self, model: ServedModel, request: Request, respond: Respond, parse: Parse) -> None:
+    def predict(self, model: ServedModel, request: Request, respond: Respond, parse: Parse, *, extra: int = 0) -> None:
         """Parse a request, predict its rows with a model, and answer.
+
+        Args:
+            model: Answers.
+            request: What is asked.
+            respond: Gets the answer.
+            parse: Reads the request.
+            extra: Bytes that parsing counts for beyond the body's own; with any, it never runs in the event loop.
 
         Raises:
             RequestError: the request is refused; ``respond`` will not be called.
         """
         if model.batcher.congested:
             raise model.batcher.refusal()
-        if self.offload is None or len(request.body) <= self._max_inline_bytes:
+        size = len(request.body) + extra
+        if self.offload is None or not (extra or size > self._max_inline_bytes):
             self._submit(model, request, respond, parse)
         else:
-            self.offload.run(parse, len(request.body), functools.partial(self._parsed, model, request, respond))
+            self.offload.run(parse, size, functools.partial(self._parsed, model, request, respond))
 
     def _submit(self, model: ServedModel, request: Request, respond: Respond, parse: Parse) -> None:
         rows, encode = parse()

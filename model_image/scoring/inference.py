@@ -14,6 +14,7 @@ from scoring import metrics
 from scoring.contract import IMAGE_CONTRACT
 from scoring.errors import Fault, RequestError
 from scoring.messages import JSON, OCTETS, PROTOCOL_PREFIX, Response, Route
+from scoring.tensors import CONTRIBUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 MEDIA = frozenset((b"", JSON, OCTETS))
 """Accepted types of an inference request; the JSON's length decides how it is read."""
+
+ASKED = b'"%b"' % CONTRIBUTIONS.encode()
+"""What a body holds that asks for contributions: they are worked out beside the event loop."""
+
+EXPLAINED_BYTES = 1 << 20
+"""What a request for contributions counts for among the bytes that wait, for the time that it takes."""
 
 EXTENSIONS = ("binary_tensor_data",)
 
@@ -84,11 +91,16 @@ class _Protocol:
             raise RequestError(Fault.MEDIA_TYPE, f"Content-Type may be {JSON.decode()} or {OCTETS.decode()}")
         model = self._application.model()
 
+        explaining = ASKED in request.body
+
         def parse() -> tuple[Rows, Encode]:
             rows, reply = model.tensors.decode(request.body, request.tensor_header)
+            if reply.contributions and not explaining:
+                raise RequestError(Fault.MALFORMED_BODY, f"write {ASKED.decode()} without escapes")
+            explained = model.explain(rows) if reply.contributions else None
 
             def encode(numbers: list[bytes]) -> Response:
-                body, length = model.tensors.encode(numbers, reply)
+                body, length = model.tensors.encode(numbers, reply, explained)
                 if not length:
                     return Response(200, body, JSON, model.header)
                 return Response(
@@ -97,4 +109,4 @@ class _Protocol:
 
             return rows, encode
 
-        self._application.predict(model, request, respond, parse)
+        self._application.predict(model, request, respond, parse, extra=EXPLAINED_BYTES if explaining else 0)

@@ -30,6 +30,7 @@ def refer(name: str) -> object:
 STRING = {"type": "string"}
 _WHOLE = {"type": "integer"}
 _NUMBER = {"type": "number"}
+_SWITCH = {"type": "boolean"}
 _LIMIT = {"type": "integer", "minimum": 1, "description": "At most the server's own."}
 _TENSOR = {"name": STRING, "datatype": STRING, "shape": _list(_WHOLE)}
 _VERSIONS = {"model_version": STRING, "manifest_sha256": STRING, "xgboost": STRING}
@@ -42,7 +43,7 @@ SCHEMAS: dict[str, object] = {
     "Error": _object({"error": _object({"code": STRING, "message": STRING}, {"row": _WHOLE, "column": STRING})}),
     "ProtocolError": _object({"error": STRING, "code": STRING}),
     "State": _object({"status": {"enum": ["ready", "loading", "draining"]}}),
-    "Ready": _object({"ready": {"type": "boolean"}}, {"name": STRING}),
+    "Ready": _object({"ready": _SWITCH}, {"name": STRING}),
     "Instances": _object({"instances": {"type": "array", "items": _ROW, "minItems": 1}}),
     "Predictions": _object({"predictions": _list({"anyOf": [_NUMBER, _list(_NUMBER)]})}),
     "Version": _object({"image_contract": _WHOLE, "schema_version": _WHOLE, "xgboost": STRING}, _VERSIONS),
@@ -52,7 +53,9 @@ SCHEMAS: dict[str, object] = {
         | dict.fromkeys(("inputs", "outputs"), _list(_object(_TENSOR)))
     ),
     "InferRequest": _object(
-        {"inputs": _list(_object(_TENSOR, {"data": _list({}), "parameters": {"type": "object"}}))}, more=True
+        {"inputs": _list(_object(_TENSOR, {"data": _list({}), "parameters": {"type": "object"}}))},
+        {"parameters": _object({}, dict.fromkeys(("binary_data_output", "contributions"), _SWITCH), more=True)},
+        more=True,
     ),
     "InferResponse": _object(
         {
@@ -65,7 +68,7 @@ SCHEMAS: dict[str, object] = {
     "Model": _object({"modelName": STRING, "modelUrl": STRING, "charged_bytes": _WHOLE, **_VERSIONS}),
     "Models": _object({"models": _list(refer("Model"))}),
     "LoadRequest": _object({"model_name": STRING, "url": STRING}),
-    "IndexRequest": _object({}, {"ready": {"type": "boolean"}}, more=True),
+    "IndexRequest": _object({}, {"ready": _SWITCH}, more=True),
     "Index": _list(
         _object(
             {"name": STRING, "state": {"enum": ["READY", "LOADING", "UNAVAILABLE"]}, "reason": STRING},

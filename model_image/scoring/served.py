@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
+
 from scoring import codec, golden
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
 from scoring.contract import XGBOOST_VERSION
 from scoring.drift import Drift
+from scoring.errors import Fault, RequestError
 from scoring.messages import CSV, JSON, NPY
 from scoring.predictor import Predictor
-from scoring.tensors import TensorCodec
+from scoring.tensors import MAX_EXPLAINED_ROWS, TensorCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from scoring.artifact import Artifact
     from scoring.codec import Rows
@@ -108,4 +113,24 @@ class ServedModel:
         """Compares what is asked with the training data, if the manifest describes them."""
         if self.drift is not None:
             batcher.around(self.drift.watching)
+        self._artifact = artifact
+        self._explainer: Predictor | None = None
         self.tensors = TensorCodec(artifact.schema, decoder.max_rows, name, self.version, outputs)
+
+    def explain(self, rows: Rows) -> NDArray[np.float32]:
+        """Tell what each feature adds to each answer; to be called from one thread, and not from the event loop.
+
+        The first call loads the model once more: the copy that predicts belongs to the event loop.
+
+        Returns:
+            float32 of shape (n, outputs, features + 1), as `Predictor.contributions`.
+
+        Raises:
+            RequestError: there are too many rows.
+        """
+        if rows.length > MAX_EXPLAINED_ROWS:
+            message = f"{rows.length} rows, the contributions of at most {MAX_EXPLAINED_ROWS} are given in a request"
+            raise RequestError(Fault.TOO_MANY_ROWS, message)
+        if self._explainer is None:
+            self._explainer = Predictor(self._artifact.model, self._artifact.schema)
+        return self._explainer.contributions(np.frombuffer(rows.data, np.float32).reshape(rows.length, -1))

@@ -26,12 +26,20 @@ from scoring.errors import Fault, RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from scoring.contract import Schema
 
 INPUT = "input"
 """Name of the tensor of all features in the model's metadata; a request may call it anything."""
 
 OUTPUT = "predictions"
+
+CONTRIBUTIONS = "contributions"
+"""Request parameter that asks for the tensor of this name: what each feature adds to each answer, and their mean."""
+
+MAX_EXPLAINED_ROWS = 100
+"""Rows of one request whose contributions are asked for; each takes many times a prediction."""
 
 
 class Reply(NamedTuple):
@@ -40,7 +48,9 @@ class Reply(NamedTuple):
     identifier: bytes = b""
     """The request's ``id`` as a member of the answer, with the comma; empty if it had none."""
     binary: bool = False
-    """The tensor follows the JSON as little-endian float32."""
+    """The tensors follow the JSON as little-endian float32."""
+    contributions: bool = False
+    """What each feature adds is answered, too."""
 
 
 class TensorCodec:
@@ -80,34 +90,49 @@ class TensorCodec:
         document = codec.json_object(
             text, '{"inputs": [{"name": ..., "shape": [...], "datatype": ..., "data": [...]}]}'
         )
-        reply = Reply(_identifier(document), _wants_binary(document))
+        asked = _flag(document, CONTRIBUTIONS, default=False)
+        reply = Reply(_identifier(document), _wants_binary(document), asked)
         tensors = _tensors(document, binary)
         first = tensors[0]
         whole = len(tensors) == 1 and (self._schema.width > 1 or first.name not in self._schema.names)
         return (self._matrix(first) if whole else self._columns(tensors)), reply
 
-    def encode(self, numbers: list[bytes], reply: Reply) -> tuple[bytes, int]:
+    def encode(
+        self, numbers: list[bytes], reply: Reply, contributions: NDArray[np.float32] | None = None
+    ) -> tuple[bytes, int]:
         """Write an inference response.
+
+        Args:
+            numbers: The answers as decimal texts.
+            reply: How the request wants its answer.
+            contributions: float32 of shape (n, outputs, features + 1), for those who asked.
 
         Returns:
             The body, and the length of its JSON if binary data follows it, else 0.
         """
-        shape = b",".join(b"%d" % size for size in self._shape(len(numbers)))
-        head = b'%b%b"outputs":[{"name":"predictions","shape":[%b],"datatype":"FP32",' % (
-            self._names,
-            reply.identifier,
-            shape,
-        )
         data = b",".join(numbers)
+        tensors = [(OUTPUT, self._shape(len(numbers)), data)]
+        if contributions is not None:
+            shape = self._shape(len(numbers), contributions.shape[2])
+            tensors.append(
+                (CONTRIBUTIONS, shape, orjson.dumps(contributions.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+            )
+        head = b'%b%b"outputs":[' % (self._names, reply.identifier)
         if not reply.binary:
-            return b'%b"data":[%b]}]}' % (head, data), 0
-        values = [float(text) for text in data.split(b",")]
-        packed = struct.pack(f"<{len(values)}f", *values)
-        text = b'%b"parameters":{"binary_data_size":%d}}]}' % (head, len(packed))
-        return text + packed, len(text)
+            return b"%b%b]}" % (
+                head,
+                b",".join(b'%b"data":[%b]}' % (_opening(*tensor[:2]), tensor[2]) for tensor in tensors),
+            ), 0
+        packed = [_packed(data) for *_, data in tensors]
+        described = [
+            b'%b"parameters":{"binary_data_size":%d}}' % (_opening(name, shape), len(values))
+            for (name, shape, _), values in zip(tensors, packed, strict=True)
+        ]
+        text = b"%b%b]}" % (head, b",".join(described))
+        return text + b"".join(packed), len(text)
 
-    def _shape(self, rows: int) -> tuple[int, ...]:
-        return (rows,) if self._outputs == 1 else (rows, self._outputs)
+    def _shape(self, rows: int, *inner: int) -> tuple[int, ...]:
+        return (rows, *inner) if self._outputs == 1 else (rows, self._outputs, *inner)
 
     def _check_count(self, count: int) -> int:
         if not count:
@@ -146,6 +171,16 @@ class TensorCodec:
                 raise RequestError(Fault.FEATURE_COUNT, message)
         columns = [column(given[feature.name], feature) for feature in self._schema.features]
         return Rows(count, np.column_stack(columns).tobytes())
+
+
+def _opening(name: str, shape: tuple[int, ...]) -> bytes:
+    sizes = b",".join(b"%d" % size for size in shape)
+    return b'{"name":"%b","shape":[%b],"datatype":"FP32",' % (name.encode(), sizes)
+
+
+def _packed(data: bytes) -> bytes:
+    values = [float(text) for text in data.split(b",")]
+    return struct.pack(f"<{len(values)}f", *values)
 
 
 def _describe(name: str, datatype: str, *shape: int) -> dict[str, object]:
