@@ -24,6 +24,7 @@ from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.serving import Serving, ServingArgs
 from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.tenancy import Tenancy, TenancyArgs
@@ -164,12 +165,13 @@ load_balancing = LoadBalancing(
         chart=settings.charts.aws_load_balancer_controller,
         cluster=cluster.handle,
         pools=pools.handle,
+        models=settings.models,
         log_bucket=store.handle.logs_bucket,
         before_delete=before_delete,
     ),
     opts=on_both,
 )
-Domains(
+domains = Domains(
     "domains",
     DomainsArgs(
         labels=labels,
@@ -260,6 +262,20 @@ pipelines = Pipelines(
     ),
     opts=on_aws,
 )
+serving = Serving(
+    "serving",
+    ServingArgs(
+        labels=labels,
+        models=settings.models,
+        monitor_crds=monitoring.handle.crds,
+        load_balancing=load_balancing.handle,
+        domains=domains.handle,
+        priorities=priorities.handle,
+        karpenter=karpenter.handle,
+        tenancy=tenancy.handle,
+    ),
+    opts=on_both,
+)
 
 export_outputs(
     settings,
@@ -269,4 +285,5 @@ export_outputs(
     training=training.handle,
     registry=registry.handle,
     pipelines=pipelines.handle,
+    serving=serving.handle,
 )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         ClusterHandle,
         PipelinesHandle,
         RegistryHandle,
+        ServingHandle,
         StoreHandle,
         TenancyHandle,
         TrainingHandle,
@@ -27,6 +28,7 @@ def export_outputs(
     training: TrainingHandle,
     registry: RegistryHandle,
     pipelines: PipelinesHandle,
+    serving: ServingHandle,
 ) -> None:
     """Export the outputs of the stack; the kubeconfig stays a secret."""
     pulumi.export("accountId", settings.environment.account_id)
@@ -43,4 +45,5 @@ def export_outputs(
     pulumi.export("pipelineNames", pipelines.names)
     pulumi.export("modelPackageGroups", registry.package_groups)
     pulumi.export("sageMakerModelArn", registry.model_arns)
+    pulumi.export("modelUrls", serving.addresses)
     pulumi.export("settingsDigest", settings.digest)

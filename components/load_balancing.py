@@ -33,14 +33,17 @@ from components.load_balancing_objects import (
     PARAMETERS_GROUP,
     PARAMETERS_KIND,
     SERVICE_ACCOUNT,
+    SERVICE_CLASS,
     class_parameters,
     controller_values,
+    ingress_annotations,
+    service_annotations,
 )
 from components.releases import create_release
 
 if TYPE_CHECKING:
     from components.labels import Labels
-    from settings.model import ChartSpec, LoadBalancingSpec
+    from settings.model import ChartSpec, FrontEndSpec, LoadBalancingSpec, ModelSpec
 
 ROLE = "load-balancing"
 """Duty of the controller's role."""
@@ -60,6 +63,8 @@ class LoadBalancingArgs:
     """The cluster."""
     pools: NodePoolsHandle
     """Managed groups; the controller runs on the system ones."""
+    models: tuple[ModelSpec, ...]
+    """Models; one behind a Network Load Balancer gives the controller rights that it has not otherwise."""
     log_bucket: pulumi.Input[str]
     """Bucket that accepts access logs; known to the caller only once it does."""
     before_delete: pulumi.ResourceHook
@@ -77,20 +82,31 @@ class LoadBalancing(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         labels, account = args.labels, iam.Account.of(args.labels.environment)
+        self._services = any(front is not None and front.kind == "nlb" for front in map(_front_end, args.models))
         granted = self._create_controller_role(account)
         controller = create_release(
             f"{name}-controller",
             chart=args.chart,
             chart_name=CHART,
             namespace=NAMESPACE,
-            values=controller_values(labels, args.spec, role_arn=account.role(labels.role(ROLE))),
+            values=controller_values(
+                labels, args.spec, role_arn=account.role(labels.role(ROLE)), services=self._services
+            ),
             parent=self,
             after=(*granted, *args.pools.system_ready),
             skip_crds=False,
             before_delete=args.before_delete,
         )
         ingress_class = self._create_class(controller)
-        self.handle = LoadBalancingHandle(ingress_class=INGRESS_CLASS, ready=(controller, ingress_class))
+        self.handle = LoadBalancingHandle(
+            ingress_class=INGRESS_CLASS,
+            ingress_annotations=ingress_annotations(args.spec),
+            service_class=SERVICE_CLASS,
+            service_annotations=service_annotations(args.spec, log_bucket=args.log_bucket),
+            callers=tuple(str(cidr) for cidr in args.spec.inbound_cidrs),
+            encrypted=bool(args.spec.certificate_arns),
+            ready=(controller, ingress_class),
+        )
         self.register_outputs({"ingress_class": self.handle.ingress_class})
 
     def _create_controller_role(self, account: iam.Account) -> Ready:
@@ -98,7 +114,7 @@ class LoadBalancing(pulumi.ComponentResource):
         args = ServiceAccountRoleArgs(
             cluster=self._args.cluster,
             role_name=labels.role(ROLE),
-            description="AWS Load Balancer Controller: load balancers for Ingress",
+            description="AWS Load Balancer Controller: load balancers of the cluster",
             namespace=NAMESPACE,
             service_account=SERVICE_ACCOUNT,
         )
@@ -110,6 +126,7 @@ class LoadBalancing(pulumi.ComponentResource):
             scheme=spec.scheme,
             tls_policy=spec.tls_policy,
             web_acl_arn=spec.web_acl_arn,
+            services=self._services,
         )
         return tuple(
             aws.iam.RolePolicy(
@@ -140,3 +157,8 @@ class LoadBalancing(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[parameters]),
         )
+
+
+def _front_end(model: ModelSpec) -> FrontEndSpec | None:
+    pods = model.serving.eks if model.serving else None
+    return pods.front_end if pods else None

@@ -3,8 +3,8 @@
 Source: `docs/install/iam_policy.json` of the controller 3.5; how its calls can be narrowed by tags is taken from
 AWS's own policy for load balancers of EKS Auto Mode (`AmazonEKSLoadBalancingPolicy`) and from the service
 authorization reference of Elastic Load Balancing. The controller puts the tag `elbv2.k8s.aws/cluster` on everything
-that it makes. Left out are the abilities that this platform has switched off: load balancers of Services, reserved
-capacity, address pools, Outposts, Cognito, IAM server certificates, trust stores, AWS WAF Classic and Shield.
+that it makes. Left out are the abilities that this platform has switched off: reserved capacity, address
+pools, Outposts, Cognito, IAM server certificates, trust stores, AWS WAF Classic and Shield.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class BalancerDuty:
     """The only security policy that an HTTPS listener may have."""
     web_acl_arn: str | None
     """The only web ACL that it may put in front of a load balancer."""
+    services: bool = False
+    """Whether it makes Network Load Balancers, too, for Services."""
 
     @property
     def requested(self) -> iam.Condition:
@@ -117,8 +119,13 @@ class BalancerDuty:
 
     def balancers(self, *kinds: str) -> list[str]:
         """ARNs of the load balancers' parts: `loadbalancer`, `listener`, `listener-rule` or `targetgroup`."""
-        paths = {"targetgroup": "targetgroup/*"}
-        return [self.account.arn("elasticloadbalancing", paths.get(kind, f"{kind}/app/*")) for kind in kinds]
+        types = ("app", "net") if self.services else ("app",)
+        paths = {"targetgroup": ("targetgroup/*",)}
+        return [
+            self.account.arn("elasticloadbalancing", path)
+            for kind in kinds
+            for path in paths.get(kind, tuple(f"{kind}/{type_}/*" for type_ in types))
+        ]
 
 
 def controller_policies(duty: BalancerDuty) -> Mapping[str, str]:

@@ -6,14 +6,14 @@ Values are those of the chart `aws-load-balancer-controller` 3.5, fields those o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import json
+from typing import Any, Final
+
+import pulumi
 
 from components.labels import BALANCER_LOGS, WORKLOAD_TYPE, Labels
 from components.releases import on_system_nodes, spread_over_zones
 from settings.model import LoadBalancingSpec, Scheme
-
-if TYPE_CHECKING:
-    import pulumi
 
 NAMESPACE: Final = "kube-system"
 CHART: Final = "aws-load-balancer-controller"
@@ -24,22 +24,31 @@ CONTROLLER: Final = "ingress.k8s.aws/alb"
 PARAMETERS_GROUP: Final = "elbv2.k8s.aws"
 PARAMETERS_KIND: Final = "IngressClassParams"
 
+SERVICE_CLASS: Final = "service.k8s.aws/nlb"
+"""Class by which a Service asks this controller for a Network Load Balancer."""
+_SERVICES: Final = "EnableServiceController"
+"""Feature for load balancers of Services."""
+_ALB: Final = "alb.ingress.kubernetes.io"
+_NLB: Final = "service.beta.kubernetes.io/aws-load-balancer"
+_LISTENERS: Final = [{"HTTP": 80}, {"HTTPS": 443}]
+
 _SUBNET_ROLE: Final = {
     Scheme.INTERNAL: "kubernetes.io/role/internal-elb",
     Scheme.INTERNET_FACING: "kubernetes.io/role/elb",
 }
 """Tag of the subnets for a scheme."""
-_UNUSED: Final = ("ALBGatewayAPI", "NLBGatewayAPI", "EnableServiceController", "LBCapacityReservation")
-"""Features that its role has no rights for: Gateway API, load balancers of Services, reserved capacity."""
+_UNUSED: Final = ("ALBGatewayAPI", "NLBGatewayAPI", "LBCapacityReservation")
+"""Features that its role has no rights for: Gateway API, reserved capacity."""
 
 
-def controller_values(labels: Labels, spec: LoadBalancingSpec, *, role_arn: str) -> dict[str, Any]:
+def controller_values(labels: Labels, spec: LoadBalancingSpec, *, role_arn: str, services: bool) -> dict[str, Any]:
     """Values of the chart `aws-load-balancer-controller`.
 
     Args:
         labels: Names and tags of the environment.
         spec: Replicas, resources, TLS, web ACL.
         role_arn: Role of the controller's service account.
+        services: Whether it makes load balancers of Services, too.
     """
     return {
         "clusterName": labels.cluster,
@@ -77,7 +86,7 @@ def controller_values(labels: Labels, spec: LoadBalancingSpec, *, role_arn: str)
         "enableShield": False,
         "enableWaf": False,
         "enableWafv2": spec.web_acl_arn is not None,
-        "controllerConfig": {"featureGates": dict.fromkeys(_UNUSED, False)},
+        "controllerConfig": {"featureGates": {**dict.fromkeys(_UNUSED, False), _SERVICES: services}},
     }
 
 
@@ -107,16 +116,60 @@ def class_parameters(spec: LoadBalancingSpec, *, log_bucket: pulumi.Input[str]) 
     return parameters
 
 
-def _attributes(spec: LoadBalancingSpec, log_bucket: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+def ingress_annotations(spec: LoadBalancingSpec) -> dict[str, str]:
+    """Annotations that every Ingress of the class needs beside the class: its listeners.
+
+    With a certificate the controller would otherwise listen on HTTPS alone, and find nothing to redirect. Redirect and
+    policy are the class's; here they stand for whoever reads the Ingress alone.
+    """
+    if not spec.certificate_arns:
+        return {}
+    return {
+        f"{_ALB}/listen-ports": json.dumps(_LISTENERS),
+        f"{_ALB}/ssl-redirect": "443",
+        f"{_ALB}/ssl-policy": spec.tls_policy,
+    }
+
+
+def service_annotations(spec: LoadBalancingSpec, *, log_bucket: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    """Annotations of a Service of `SERVICE_CLASS`: what the class of Ingress says for the others.
+
+    Access logs tell of TLS connections only (ELB user guide, "Access logs for your Network Load Balancer").
+    """
     attributes: dict[str, pulumi.Input[str]] = {
+        "deletion_protection.enabled": _switch(on=spec.deletion_protection),
+        "load_balancing.cross_zone.enabled": "true",
+    }
+    annotations: dict[str, pulumi.Input[str]] = {
+        f"{_NLB}-scheme": spec.scheme.value,
+        f"{_NLB}-nlb-target-type": "ip",
+    }
+    if spec.certificate_arns:
+        attributes |= _access_logs(spec, log_bucket)
+        annotations |= {
+            f"{_NLB}-ssl-cert": ",".join(spec.certificate_arns),
+            f"{_NLB}-ssl-ports": "443",
+            f"{_NLB}-ssl-negotiation-policy": spec.tls_policy,
+        }
+    pairs = [pulumi.Output.concat(key, "=", value) for key, value in attributes.items()]
+    annotations[f"{_NLB}-attributes"] = pulumi.Output.all(*pairs).apply(",".join)
+    return annotations
+
+
+def _attributes(spec: LoadBalancingSpec, log_bucket: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    return {
         "deletion_protection.enabled": _switch(on=spec.deletion_protection),
         "idle_timeout.timeout_seconds": str(spec.idle_timeout_seconds),
         "routing.http.drop_invalid_header_fields.enabled": "true",
-        "access_logs.s3.enabled": _switch(on=spec.access_logs),
+        **_access_logs(spec, log_bucket),
     }
+
+
+def _access_logs(spec: LoadBalancingSpec, log_bucket: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    logs: dict[str, pulumi.Input[str]] = {"access_logs.s3.enabled": _switch(on=spec.access_logs)}
     if spec.access_logs:
-        attributes |= {"access_logs.s3.bucket": log_bucket, "access_logs.s3.prefix": BALANCER_LOGS}
-    return attributes
+        logs |= {"access_logs.s3.bucket": log_bucket, "access_logs.s3.prefix": BALANCER_LOGS}
+    return logs
 
 
 def _switch(*, on: bool) -> str:

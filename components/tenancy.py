@@ -76,18 +76,18 @@ class Tenancy(pulumi.ComponentResource):
         plan = plan_addresses(
             network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
         )
-        ready: list[pulumi.Resource] = []
+        namespaces: dict[str, Ready] = {}
         for team in args.teams:
             for namespace in team.namespaces:
                 inside = self._create_namespace(team, namespace, plan)
-                ready += inside
+                namespaces[namespace.name] = inside
                 self._bound(namespace, inside)
                 self._identify(namespace, inside)
                 self._keep_secrets(namespace, inside)
                 self._admit(team, namespace.name, inside)
         self._create_access_entries()
         repositories = {team.name: self._create_repository(team).repository_url for team in args.teams}
-        self.handle = TenancyHandle(ready=tuple(ready), repositories=repositories)
+        self.handle = TenancyHandle(namespaces=namespaces, repositories=repositories)
         self.register_outputs(
             {
                 "namespaces": [spec.name for team in args.teams for spec in team.namespaces],

@@ -55,7 +55,11 @@ class KubernetesBackend(ResourceBackend):
                 autoname="name",
                 seconds=usual_seconds(token),
             )
-        return Kind(identify=_object_id, immutable=_IDENTITY | _IMMUTABLE.get(token, frozenset()))
+        return Kind(
+            identify=_object_id,
+            compute=_status,
+            immutable=_IDENTITY | _IMMUTABLE.get(token, frozenset()),
+        )
 
     def check_config(self, inputs: Properties) -> list[Failure]:
         """Accepts any configuration: the cluster is never dialled."""
@@ -106,6 +110,16 @@ _CLUSTER_SCOPED: Final = frozenset(
 
 def _is_cluster_scoped(token: str) -> bool:
     return token.rsplit(":", 1)[-1] in _CLUSTER_SCOPED
+
+
+def _status(birth: Birth, identity: str) -> Properties:
+    """Returns the address of what has a load balancer; the real provider waits until it has one."""
+    kind, spec = type_of(birth.urn).rsplit(":", 1)[-1], birth.inputs.get("spec")
+    balanced = kind == "Service" and isinstance(spec, dict) and spec.get("type") == "LoadBalancer"
+    if kind != "Ingress" and not balanced:
+        return {}
+    name = f"k8s-{identity.replace('/', '-')}.elb.amazonaws.com"
+    return {"status": {"loadBalancer": {"ingress": [{"hostname": name}]}}}
 
 
 def _object_id(birth: Birth) -> str:

@@ -59,7 +59,7 @@ from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringS
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
 from settings.model.serving import ServingSpec, Target
-from settings.model.serving_eks import EksServingSpec
+from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
 from settings.model.spending import SpendingSpec
 from settings.model.storage import (
     BucketVolumeSpec,
@@ -89,6 +89,7 @@ __all__ = [
     "AddonVersions",
     "AlertmanagerSpec",
     "ApprovedSpec",
+    "AutoscalingSpec",
     "BucketAccessSpec",
     "BucketVolumeSpec",
     "BudgetSpec",
@@ -110,6 +111,7 @@ __all__ = [
     "EnvironmentSpec",
     "FargateProfileSpec",
     "FargateSpec",
+    "FrontEndSpec",
     "GateSpec",
     "GpuProfileSpec",
     "GrafanaSpec",
@@ -146,6 +148,7 @@ __all__ = [
     "SecretSpec",
     "Section",
     "SelectorSpec",
+    "ServerPodSpec",
     "ServingSpec",
     "Settings",
     "SpendingSpec",

@@ -1,6 +1,52 @@
 """A model that pods in the cluster serve."""
 
-from settings.model.base import Name, Section
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from settings.model.base import Capacity, Name, Section
+from settings.model.patterns import DOMAIN, REQUEST_PATH
+
+RequestPath = Annotated[str, Field(pattern=REQUEST_PATH, max_length=128)]
+
+
+class ServerPodSpec(Section):
+    """What one pod is given, and what the server was measured to do with it (`docs/serving.md` says how)."""
+
+    cpu_millis: Annotated[int, Field(ge=10, le=1_000_000)]
+    """Thousandths of a processor that it reserves; autoscaling counts in shares of them."""
+    memory_mib: Annotated[int, Field(ge=64, le=4_000_000)]
+    """Memory that it reserves, and may use at most, MiB."""
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Requests that it answers each second with what it reserves; measured."""
+    start_seconds: Annotated[int, Field(ge=1, le=600)]
+    """Time from the start of the process to its first answer, rounded up; measured."""
+    drain_seconds: Annotated[int, Field(ge=5, le=60)]
+    """For how long a pod that is told to end still answers, so that load balancers can forget it."""
+
+
+class AutoscalingSpec(Section):
+    """How many pods there are."""
+
+    min_pods: Annotated[int, Field(ge=2, le=1000)]
+    """Fewest pods; two survive the loss of a node."""
+    max_pods: Annotated[int, Field(ge=2, le=1000)]
+    """Most pods."""
+    cpu_percent: Annotated[int, Field(ge=10, le=95)]
+    """Share of the reserved processor that pods use on average; above it pods are added, below it taken away."""
+    scale_in_seconds: Annotated[int, Field(ge=0, le=3600)]
+    """For how long fewer pods have to be enough until any is taken away."""
+
+
+class FrontEndSpec(Section):
+    """How requests from outside the cluster reach the pods."""
+
+    kind: Literal["alb", "nlb"]
+    """Application Load Balancer, which knows hosts and paths, or Network Load Balancer, which passes connections on."""
+    host: Annotated[str, Field(pattern=DOMAIN, max_length=253)] | None
+    """Host name that callers use; null for the load balancer's own name."""
+    paths: tuple[RequestPath, ...] = Field(strict=False, max_length=5)
+    """Paths that callers reach, with all below them; empty exactly for `nlb`, which sees none."""
 
 
 class EksServingSpec(Section):
@@ -8,3 +54,15 @@ class EksServingSpec(Section):
 
     namespace: Name
     """Namespace of a team, of the workload type `inference`, that the pods run in."""
+    capacity: Capacity
+    """Purchase option of the nodes; AWS takes a spot node back with two minutes' notice."""
+    pod: ServerPodSpec
+    """One pod."""
+    autoscaling: AutoscalingSpec
+    """How many of them."""
+    target_requests_per_second: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Load that the most pods have to carry."""
+    reserve_percent: Annotated[int, Field(ge=0, le=400)]
+    """What the most pods carry beyond that load, in percent of it: for a lost zone, or a peak within seconds."""
+    front_end: FrontEndSpec | None
+    """Way in from outside the cluster; null for a model that only pods of the cluster call."""

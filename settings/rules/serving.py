@@ -1,4 +1,4 @@
-"""Serving: the place that the switch points to is described, and can serve the model."""
+"""Serving: the place that the switch points to is described."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,9 +6,8 @@ from typing import Final
 from pydantic.alias_generators import to_camel
 
 from settings.model import Settings
-from settings.problems import Finding, join
+from settings.problems import Finding
 from settings.rules.models import ModelRule
-from settings.rules.tenancy import all_namespaces
 
 
 def target_is_described(settings: Settings, index: int) -> Iterator[Finding]:
@@ -26,19 +25,4 @@ def target_is_described(settings: Settings, index: int) -> Iterator[Finding]:
         )
 
 
-def pods_have_a_namespace(settings: Settings, index: int) -> Iterator[Finding]:
-    """Pods run in a namespace that a team has for inference."""
-    serving = settings.models[index].serving
-    if serving is None or serving.eks is None:
-        return
-    known = [namespace.name for namespace in all_namespaces(settings) if namespace.workload_type == "inference"]
-    if serving.eks.namespace not in known:
-        yield Finding(
-            path=("models", index, "serving", "eks", "namespace"),
-            found=serving.eks.namespace,
-            allowed=join(known) if known else "a namespace of the workload type inference; no team has one",
-            remedy="choose one of them, or add the namespace to a team",
-        )
-
-
-MODEL_RULES: Final[tuple[ModelRule, ...]] = (target_is_described, pods_have_a_namespace)
+MODEL_RULES: Final[tuple[ModelRule, ...]] = (target_is_described,)

@@ -321,6 +321,8 @@ def test_neuron_nodes_take_only_pods_that_ask_for_a_device_and_get_the_neuron_im
         "karpenter.pools.0.role": "neuron",
         "karpenter.pools.0.instanceFamilies": ["inf2", "trn1"],
         "karpenter.pools.0.instanceSizes": ["xlarge", "2xlarge"],
+        # No node without an accelerator is left for its pods.
+        "models.0.serving": None,
     }
     recorded = record_changed(edits)
     group = by_pool(recorded, GROUP, "cpu").inputs

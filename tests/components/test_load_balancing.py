@@ -41,7 +41,7 @@ def spec(**edits: object) -> LoadBalancingSpec:
 
 
 def values(**edits: object) -> dict[str, Any]:
-    return controller_values(Labels(settings_of(decoded()).environment), spec(**edits), role_arn="r")
+    return controller_values(Labels(settings_of(decoded()).environment), spec(**edits), role_arn="r", services=False)
 
 
 def attributes(parameters: Mapping[str, Any]) -> dict[str, str]:

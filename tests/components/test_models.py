@@ -20,7 +20,9 @@ def stack(request: pytest.FixtureRequest) -> str:
 def approved(version: int) -> Recorded:
     (model,) = stack_section("prod", "models")
     package = {"version": version, "imageDigest": DIGEST, "modelData": ARTEFACT}
-    return record_program("prod", overrides=json.dumps({"models": [{**model, "approved": package}]}))
+    serving = {**model["serving"], "eks": {**model["serving"]["eks"], "frontEnd": None}}
+    changes = {"models": [{**model, "approved": package, "serving": serving}]}
+    return record_program("prod", overrides=json.dumps(changes))
 
 
 def test_every_model_has_a_package_group_and_a_repository(stack: str) -> None:

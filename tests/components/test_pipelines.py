@@ -239,7 +239,7 @@ def test_no_jobs_of_one_model_can_be_taken_for_those_of_another(names: list[str]
 
 def test_the_model_of_a_stack_is_that_of_its_file(stack: str) -> None:
     (model,) = stack_section(stack, "models")
-    spec = ModelSpec.model_validate(model)
+    spec = ModelSpec.model_validate_json(json.dumps(model))
     assert record_program(stack).exports["pipelineNames"] == {spec.name: f"slipway-{stack}-{spec.name}"}
 
 

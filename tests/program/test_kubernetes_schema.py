@@ -10,7 +10,7 @@ from tests.support.objects import Object, program_objects
 from tests.support.recorded import STACKS, stack_section
 from tests.support.schemas import misfit
 
-CUSTOM = frozenset({"karpenter.sh", "karpenter.k8s.aws", "elbv2.k8s.aws"})
+CUSTOM = frozenset({"karpenter.sh", "karpenter.k8s.aws", "elbv2.k8s.aws", "monitoring.coreos.com"})
 """API groups of custom resources, of which only the server knows the schemas."""
 
 

@@ -166,6 +166,15 @@ def _kubernetes_object(request: Request) -> Answer:
     return "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part), {}
 
 
+def _balanced(request: Request) -> Answer:
+    """An Ingress or a Service, with the name of its load balancer; a Service of another type has none."""
+    identity, _ = _kubernetes_object(request)
+    if request.inputs["spec"].get("type") == "ClusterIP":
+        return identity, {}
+    name = f"k8s-{identity.replace('/', '-')}.elb.{request.region}.amazonaws.com"
+    return identity, {"status": {"loadBalancer": {"ingress": [{"hostname": name}]}}}
+
+
 ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "pulumi:providers:aws": _provider,
     "pulumi:providers:kubernetes": _provider,
@@ -235,6 +244,11 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:core/v1:PersistentVolume": _kubernetes_object,
     "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams": _kubernetes_object,
     "kubernetes:apps/v1:Deployment": _kubernetes_object,
+    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler": _kubernetes_object,
+    "kubernetes:core/v1:Service": _balanced,
+    "kubernetes:monitoring.coreos.com/v1:ServiceMonitor": _kubernetes_object,
+    "kubernetes:networking.k8s.io/v1:Ingress": _balanced,
+    "kubernetes:policy/v1:PodDisruptionBudget": _kubernetes_object,
     "kubernetes:core/v1:LimitRange": _kubernetes_object,
     "kubernetes:core/v1:ResourceQuota": _kubernetes_object,
     "kubernetes:core/v1:ServiceAccount": _kubernetes_object,

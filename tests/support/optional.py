@@ -51,6 +51,12 @@ PEERING: Final[dict[str, Any]] = {
     "runtimeEndpointGroup": "sg-0123456789abcdef0",
     "jobGroups": ["sg-0123456789abcdef1"],
 }
+APPROVED: Final[dict[str, Any]] = {
+    "version": 7,
+    "imageDigest": "sha256:" + "7" * 64,
+    "modelData": "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/7/model.tar.gz",
+}
+CERTIFICATE: Final = "arn:aws:acm:us-east-1:777788889999:certificate/01234567-89ab-cdef-0123-456789abcdef"
 STORAGE: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 FARGATE: Final = json.dumps({"fargate": {"profile": FARGATE_PROFILE}})
 PARTS: Final[dict[str, object]] = {
@@ -61,6 +67,9 @@ PARTS: Final[dict[str, object]] = {
     "teams.0.namespaces.1.secrets": SECRETS,
     "fargate.profile": FARGATE_PROFILE,
     "network.peerings": [PEERING],
+    "loadBalancing.certificateArns": [CERTIFICATE],
+    "models.0.approved": APPROVED,
+    "models.0.serving.eks.frontEnd.host": "delays.ml.example.com",
     "monitoring.imageRegistry": "registry.example.com/mirror",
     "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
     "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},

@@ -1,0 +1,198 @@
+"""Serving by pods: the approved version of each model, its way in, and how many pods it has.
+
+Creates per model that the switch sends to the cluster: a service account. With an approved version beside it: the
+Deployment, its autoscaler and disruption budget, a Service, the monitor by which Prometheus finds it, and exactly one
+front end where the settings name one: an Ingress, or the Service itself with a Network Load Balancer.
+Does not create: an IAM role, since the image holds the model and the server calls nothing of AWS; network policies,
+which the namespace has; the namespace; images.
+
+The first version comes from the settings. From then on releases change image and version (`CHANGED_BY_RELEASES`); how
+many pods there are, the autoscaler alone decides. A Deployment that is made anew starts with the version of the
+settings again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import iam, serving_objects
+from components.handles import ServingHandle
+from components.serving_pods import CHANGED_BY_RELEASES, Workload, account, deployment
+from settings.model import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from components.handles import (
+        DomainsHandle,
+        KarpenterHandle,
+        LoadBalancingHandle,
+        PrioritiesHandle,
+        Ready,
+        TenancyHandle,
+    )
+    from components.labels import Labels
+    from components.serving_pods import Object
+    from settings.model import EksServingSpec, ModelSpec
+
+_MONITOR = "monitoring.coreos.com/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingArgs:
+    """Arguments of `Serving`."""
+
+    labels: Labels
+    """Names of the environment."""
+    models: tuple[ModelSpec, ...]
+    """The models; those whose target is not the cluster are left out."""
+    monitor_crds: Ready
+    """Definition of the ServiceMonitor."""
+    load_balancing: LoadBalancingHandle
+    """Classes of load balancers."""
+    domains: DomainsHandle
+    """What keeps hosted zones up to date."""
+    priorities: PrioritiesHandle
+    """The class of the pods."""
+    karpenter: KarpenterHandle
+    """Nodes beyond the managed ones."""
+    tenancy: TenancyHandle
+    """The namespaces."""
+
+
+class Serving(pulumi.ComponentResource):
+    """Pods that serve models; see the module for what is created. Needs the cluster's Kubernetes provider."""
+
+    handle: ServingHandle
+    """Where the models answer."""
+
+    def __init__(self, name: str, args: ServingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:serving:Serving", name, None, opts)
+        self._name, self._args = name, args
+        addresses: dict[str, pulumi.Output[str]] = {}
+        for model in args.models:
+            spec = model.serving.eks if model.serving and model.serving.target is Target.EKS else None
+            if spec is None:
+                continue
+            identified = self._create_account(model.name, spec)
+            workload = Workload.of(model, spec, repository=self._repository(model.name))
+            if workload is not None:
+                self._create_pods(workload, identified)
+                address = self._create_way_in(workload)
+                addresses |= {} if address is None else {model.name: address}
+        self.handle = ServingHandle(addresses=addresses)
+        self.register_outputs({"addresses": addresses})
+
+    def _repository(self, model: str) -> str:
+        labels = self._args.labels
+        return f"{iam.Account.of(labels.environment).registry}/{labels.repository(model)}"
+
+    def _create_account(self, model: str, spec: EksServingSpec) -> pulumi.Resource:
+        """An account of its own: what one model is granted one day, no other model has."""
+        metadata = kubernetes.meta.v1.ObjectMetaArgs(name=account(model), namespace=spec.namespace)
+        return kubernetes.core.v1.ServiceAccount(
+            f"{self._name}-{model}-account",
+            metadata=metadata,
+            automount_service_account_token=False,
+            opts=self._inside(spec.namespace),
+        )
+
+    def _create_pods(self, workload: Workload, identified: pulumi.Resource) -> None:
+        name, args = f"{self._name}-{workload.name}", self._args
+        pods = kubernetes.apps.v1.Deployment(
+            name,
+            metadata=_metadata(workload, labels=workload.version_labels),
+            spec=cast("kubernetes.apps.v1.DeploymentSpecArgsDict", deployment(workload)),
+            opts=pulumi.ResourceOptions.merge(
+                self._inside(workload.spec.namespace, identified, *args.priorities.ready, *args.karpenter.ready),
+                pulumi.ResourceOptions(ignore_changes=list(CHANGED_BY_RELEASES)),
+            ),
+        )
+        kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
+            name,
+            metadata=_metadata(workload),
+            spec=cast(
+                "kubernetes.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict", serving_objects.autoscaler(workload)
+            ),
+            opts=self._inside(workload.spec.namespace, pods),
+        )
+        kubernetes.policy.v1.PodDisruptionBudget(
+            name,
+            metadata=_metadata(workload),
+            spec=cast(
+                "kubernetes.policy.v1.PodDisruptionBudgetSpecArgsDict", serving_objects.disruption_budget(workload)
+            ),
+            opts=self._inside(workload.spec.namespace),
+        )
+        kubernetes.apiextensions.CustomResource(
+            f"{name}-monitor",
+            api_version=_MONITOR,
+            kind="ServiceMonitor",
+            metadata=_metadata(workload),
+            spec=serving_objects.monitor(workload),
+            opts=self._inside(workload.spec.namespace, *args.monitor_crds),
+        )
+
+    def _create_way_in(self, workload: Workload) -> pulumi.Output[str] | None:
+        """Create the Service and the front end; return the base URL for callers outside the cluster."""
+        front, balancing = workload.spec.front_end, self._args.load_balancing
+        if front is None:
+            self._create_service(workload, serving_objects.service(workload))
+            return None
+        if front.kind == "alb":
+            self._create_service(workload, serving_objects.service(workload))
+            status = self._create_ingress(workload).status.load_balancer
+        else:
+            port = serving_objects.TLS_PORT if balancing.encrypted else serving_objects.SERVICE_PORT
+            spec = serving_objects.balanced_service(
+                workload, balancer_class=balancing.service_class, ranges=balancing.callers, port=port
+            )
+            notes = {**balancing.service_annotations, **serving_objects.service_annotations(workload.spec.pod)}
+            status = self._create_service(workload, spec, notes).status.load_balancer
+        host = pulumi.Output.from_input(front.host) if front.host else status.ingress[0].hostname
+        return pulumi.Output.concat("https://" if balancing.encrypted else "http://", host)
+
+    def _create_service(
+        self, workload: Workload, spec: Object, notes: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> kubernetes.core.v1.Service:
+        return kubernetes.core.v1.Service(
+            f"{self._name}-{workload.name}",
+            metadata=_metadata(workload, annotations=notes),
+            spec=cast("kubernetes.core.v1.ServiceSpecArgsDict", spec),
+            opts=self._inside(workload.spec.namespace, *(self._balancers() if notes else ())),
+        )
+
+    def _create_ingress(self, workload: Workload) -> kubernetes.networking.v1.Ingress:
+        balancing = self._args.load_balancing
+        notes = {**balancing.ingress_annotations, **serving_objects.ingress_annotations(workload.spec.pod)}
+        spec = serving_objects.ingress(workload, ingress_class=balancing.ingress_class)
+        return kubernetes.networking.v1.Ingress(
+            f"{self._name}-{workload.name}",
+            metadata=_metadata(workload, annotations=notes),
+            spec=cast("kubernetes.networking.v1.IngressSpecArgsDict", spec),
+            opts=self._inside(workload.spec.namespace, *self._balancers()),
+        )
+
+    def _balancers(self) -> Ready:
+        return (*self._args.load_balancing.ready, *self._args.domains.ready)
+
+    def _inside(self, namespace: str, *ready: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=[*self._args.tenancy.namespaces[namespace], *ready])
+
+
+def _metadata(
+    workload: Workload,
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
+) -> kubernetes.meta.v1.ObjectMetaArgs:
+    return kubernetes.meta.v1.ObjectMetaArgs(
+        name=workload.name,
+        namespace=workload.spec.namespace,
+        labels=labels or workload.labels,
+        annotations=annotations,
+    )
