@@ -1,7 +1,6 @@
 """What one pod of the model server needs: `python -m bench.pod`, whose figures `docs/serving.md` and stack files cite.
 
-The model is that of `make bench`, served from a model directory as in the image. The server has one core and the client
-another. Each figure is taken several times; what else the machine did meanwhile is told beside it.
+Model and server are those of `make bench`. The server has one core and the client another. Each figure is taken several times; what else the machine did meanwhile is told beside it.
 """
 
 from __future__ import annotations
@@ -14,22 +13,18 @@ import signal
 import statistics
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
-import xgboost
 
-from bench import processes, report, workload
+from bench import processes, report, servers, workload
 from bench.answers import Oracle
 from bench.load import Load
-from bench.servers import free_port
-from scoring import artifact
-from scoring.contract import Feature, Schema
-from tools.environments import ROOT, import_path
+from tools.environments import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from bench.workload import Workload
 
@@ -46,31 +41,17 @@ LARGE_ROWS = 10_000
 LARGE_CONNECTIONS = 16
 
 
-def directory(made: Workload, folder: Path) -> Path:
-    """Write the model of the benchmark as a model directory."""
-    schema = Schema("y", tuple(Feature(f"f{number}") for number in range(workload.FEATURES)))
-    provenance = artifact.Provenance(
-        hyperparameters={}, seed=workload.SEED, code_version=None, data={}, metrics={}, reference={}
-    )
-    booster = xgboost.Booster(model_file=made.model)
-    booster.feature_names, booster.feature_types = list(schema.names), list(schema.xgboost_types)
-    artifact.write(folder, bytes(booster.save_raw("ubj")), schema, {}, provenance)
-    return folder
+def launch(made: Workload, core: int, folder: Path) -> processes.Server:
+    """Start our server on a core."""
+    ours = next(kind for kind in servers.KINDS if kind.name == servers.OURS)
+    return servers.launch(ours, Path(sys.executable), made, folder, core)
 
 
-def launch(model: Path, core: int, folder: Path) -> processes.Server:
-    """Start the server as the image does, on one core."""
-    port = free_port()
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": import_path(), "OMP_WAIT_POLICY": "PASSIVE"}
-    words = [sys.executable, "-m", "scoring", "serve", "--model-dir", str(model), "--port", str(port)]
-    return processes.start(words, core=core, port=port, ready="/ping", environment=environment, log=folder / "log")
-
-
-def cold_starts(model: Path, core: int, folder: Path) -> list[processes.Start]:
+def cold_starts(made: Workload, core: int, folder: Path) -> list[processes.Start]:
     """Start and stop servers, one after the other."""
     found: list[processes.Start] = []
     for _ in range(STARTS):
-        server = launch(model, core, folder)
+        server = launch(made, core, folder)
         found += [server.start] if server.start else []
         server.signal(signal.SIGKILL)
         server.stop()
@@ -79,7 +60,7 @@ def cold_starts(model: Path, core: int, folder: Path) -> list[processes.Start]:
 
 async def steady(server: processes.Server, made: Workload, rate: float, seconds: float) -> dict[str, object]:
     """Send single rows as JSON at a rate; tell what they cost and how long they took."""
-    oracle = Oracle(made.answers[1], b'"predictions":', 0.0)
+    oracle = Oracle(made.answers[1], b'"predictions"', 0.0)
     load = Load(lambda: server.port, made.wires(1, "json", "/invocations"), oracle, connections=CONNECTIONS)
     stop = asyncio.Event()
     running = asyncio.create_task(load.open(rate, stop.is_set))
@@ -130,7 +111,7 @@ def _content(_place: int, _status: int, _head: bytes, _body: bytes) -> str:
 
 async def drained(server: processes.Server, made: Workload) -> dict[str, object]:
     """Ask the server to end under load; tell how long it took and what became of the requests until the port closed."""
-    oracle = Oracle(made.answers[1], b'"predictions":', 0.0)
+    oracle = Oracle(made.answers[1], b'"predictions"', 0.0)
     load = Load(lambda: server.port, made.wires(1, "json", "/invocations"), oracle, connections=CONNECTIONS)
     stop = asyncio.Event()
     running = asyncio.create_task(load.open(DRAIN_RATE, stop.is_set))
@@ -161,9 +142,8 @@ def main(arguments: Sequence[str]) -> int:
     client, core = (sorted(os.sched_getaffinity(0)) * 2)[:2]
     os.sched_setaffinity(0, {client})
     made, place = workload.make(FOLDER), FOLDER / "pod"
-    model = directory(made, place / "model")
-    starts = cold_starts(model, core, place)
-    server = launch(model, core, place)
+    starts = cold_starts(made, core, place)
+    server = launch(made, core, place)
     try:
         rounds = [
             uvloop.run(steady(server, made, rate, parsed.seconds)) for rate in RATES for _ in range(parsed.rounds)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pulumi
 
 if TYPE_CHECKING:
+    from components.front_ends import ServingHandle
     from components.handles import (
         ClusterHandle,
         PipelinesHandle,
         RegistryHandle,
-        ServingHandle,
         StoreHandle,
         TenancyHandle,
         TrainingHandle,

@@ -141,26 +141,6 @@ class KarpenterHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadBalancingHandle:
-    """How requests from outside reach pods."""
-
-    ingress_class: str
-    """Class that an Ingress names; the controller answers it with an Application Load Balancer."""
-    ingress_annotations: Mapping[str, str]
-    """Annotations that an Ingress of the class needs: its listeners."""
-    service_class: str
-    """Class that a Service names; the controller answers it with a Network Load Balancer."""
-    service_annotations: Mapping[str, pulumi.Input[str]]
-    """Annotations that a Service of the class needs: scheme, TLS, logs, protection."""
-    callers: tuple[str, ...]
-    """Ranges that reach the load balancers."""
-    encrypted: bool
-    """Whether the load balancers speak TLS."""
-    ready: Ready
-    """Controller and class: what makes an Ingress waits for these, so that on destroy its load balancer goes first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DomainsHandle:
     """What keeps hosted zones up to date."""
 
@@ -214,14 +194,6 @@ class TenancyHandle:
     def ready(self) -> Ready:
         """All namespaces."""
         return tuple(resource for ready in self.namespaces.values() for resource in ready)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServingHandle:
-    """Models that pods of the cluster serve."""
-
-    addresses: Mapping[str, pulumi.Output[str]]
-    """Base URL by model, for models with a front end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from components import iam
-from components.handles import ClusterHandle, LoadBalancingHandle, NodePoolsHandle, Ready
+from components.front_ends import LoadBalancingHandle
 from components.irsa import ServiceAccountRole, ServiceAccountRoleArgs
 from components.load_balancing_grants import BalancerDuty, controller_policies
 from components.load_balancing_objects import (
@@ -42,6 +42,7 @@ from components.load_balancing_objects import (
 from components.releases import create_release
 
 if TYPE_CHECKING:
+    from components.handles import ClusterHandle, NodePoolsHandle, Ready
     from components.labels import Labels
     from settings.model import ChartSpec, FrontEndSpec, LoadBalancingSpec, ModelSpec
 

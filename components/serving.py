@@ -20,21 +20,15 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import iam, serving_objects
-from components.handles import ServingHandle
+from components.front_ends import ServingHandle
 from components.serving_pods import CHANGED_BY_RELEASES, Workload, account, deployment
 from settings.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from components.handles import (
-        DomainsHandle,
-        KarpenterHandle,
-        LoadBalancingHandle,
-        PrioritiesHandle,
-        Ready,
-        TenancyHandle,
-    )
+    from components.front_ends import LoadBalancingHandle
+    from components.handles import DomainsHandle, KarpenterHandle, PrioritiesHandle, Ready, TenancyHandle
     from components.labels import Labels
     from components.serving_pods import Object
     from settings.model import EksServingSpec, ModelSpec
@@ -107,9 +101,10 @@ class Serving(pulumi.ComponentResource):
             name,
             metadata=_metadata(workload, labels=workload.version_labels),
             spec=cast("kubernetes.apps.v1.DeploymentSpecArgsDict", deployment(workload)),
-            opts=pulumi.ResourceOptions.merge(
-                self._inside(workload.spec.namespace, identified, *args.priorities.ready, *args.karpenter.ready),
-                pulumi.ResourceOptions(ignore_changes=list(CHANGED_BY_RELEASES)),
+            opts=self._inside(
+                workload.spec.namespace,
+                *(identified, *args.priorities.ready, *args.karpenter.ready),
+                ignored=CHANGED_BY_RELEASES,
             ),
         )
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
@@ -180,8 +175,12 @@ class Serving(pulumi.ComponentResource):
     def _balancers(self) -> Ready:
         return (*self._args.load_balancing.ready, *self._args.domains.ready)
 
-    def _inside(self, namespace: str, *ready: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=[*self._args.tenancy.namespaces[namespace], *ready])
+    def _inside(self, namespace: str, *ready: pulumi.Resource, ignored: Sequence[str] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[*self._args.tenancy.namespaces[namespace], *ready],
+            ignore_changes=list(ignored),
+        )
 
 
 def _metadata(

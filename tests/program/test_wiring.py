@@ -27,6 +27,7 @@ EXPORTS = {
     "modelRoleArns",
     "pipelineNames",
     "modelPackageGroups",
+    "modelUrls",
     "sageMakerModelArn",
     "settingsDigest",
 }
