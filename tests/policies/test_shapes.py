@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi_policy.proxy import unknown_checking_proxy
 
@@ -116,7 +116,7 @@ def changed(case: Case, names: list[str], *, merge: bool, proxy: bool) -> Case:
     return replace(case, resources=tuple(map(change, case.resources)))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     st.sampled_from(cases()),
     st.lists(st.sampled_from(sorted(CHANGES)), unique=True, max_size=4),

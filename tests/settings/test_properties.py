@@ -63,7 +63,7 @@ def mutated(place: Place, how: str, value: object) -> Content:
     return content
 
 
-@examples(deadline=None, max_examples=300)
+@examples(max_examples=300)
 @given(place=st.sampled_from(PLACES), how=st.sampled_from(["replace", "remove", "rename", "add"]), value=JSON)
 def test_any_single_change_gives_settings_or_problems_and_never_a_traceback(
     place: Place, how: str, value: object
@@ -78,7 +78,6 @@ def test_any_single_change_gives_settings_or_problems_and_never_a_traceback(
         assert len(line) < 1000
 
 
-@examples(deadline=None)
 @given(place=st.sampled_from([place for place in PLACES if isinstance(place[-1], str) and len(place) > 1]))
 def test_any_key_that_is_taken_away_is_named_as_missing(place: Place) -> None:
     lines = problems(mutated(place, "remove", None))
@@ -86,7 +85,6 @@ def test_any_key_that_is_taken_away_is_named_as_missing(place: Place) -> None:
     assert any(line.startswith(f"{key} · found nothing · ") for line in lines)
 
 
-@examples(deadline=None)
 @given(
     names=st.lists(st.from_regex(r"[a-z][a-z0-9]{0,10}(-[a-z0-9]{1,10})?", fullmatch=True), unique=True, max_size=4),
     sizes=st.lists(st.integers(0, 450), min_size=3, max_size=3),
@@ -116,7 +114,6 @@ def test_settings_survive_being_written_and_read_again(
     assert first.environment.owner == owner
 
 
-@examples(deadline=None)
 @given(
     prefix=st.integers(16, 20),
     block=st.integers(0, 15),
@@ -163,7 +160,6 @@ def fits_by_placing(cidr: IPv4Network, prefixes: list[int]) -> bool:
     return True
 
 
-@examples(deadline=None)
 @given(fewer=st.integers(18, 26), wider=st.integers(20, 27))
 def test_the_prefix_that_a_plan_too_large_is_told_to_take_is_accepted(fewer: int, wider: int) -> None:
     plan = {"network.cidr": "10.64.0.0/20", "network.privatePrefix": fewer, "network.publicPrefix": wider}
@@ -173,7 +169,6 @@ def test_the_prefix_that_a_plan_too_large_is_told_to_take_is_accepted(fewer: int
             assert not list(subnets_fit(settings_of(changed({**plan, "network.privatePrefix": int(words[3][:-1])}))))
 
 
-@examples(deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_as_a_section_is_a_problem_and_never_a_traceback(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
