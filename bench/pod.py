@@ -1,6 +1,7 @@
 """What one pod of the model server needs: `python -m bench.pod`, whose figures `docs/serving.md` and stack files cite.
 
-Model and server are those of `make bench`. The server has one core and the client another. Each figure is taken several times; what else the machine did meanwhile is told beside it.
+Model and server are those of `make bench`. The server has one core and the client another. Each figure is taken several
+times; what else the machine did meanwhile is told beside it.
 """
 
 from __future__ import annotations

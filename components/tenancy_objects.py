@@ -26,6 +26,9 @@ WORKLOAD: Final = "workload"
 """Service account of the pods of a team's namespace."""
 TEAM_LABEL: Final = "slipway.dev/team"
 """Namespace label with the team's name."""
+BALANCED_LABEL: Final = "elbv2.k8s.aws/pod-readiness-gate-inject"
+"""Namespace label by which pods behind a load balancer are ready only once it has found them healthy: a rollout keeps
+the old ones until then (AWS Load Balancer Controller 3.5, "Pod readiness gate")."""
 VIEW: Final = "view"
 DEPLOY: Final = "deploy"
 RELEASE: Final = "release"
@@ -44,6 +47,7 @@ def namespace_labels(team: TeamSpec, namespace: NamespaceSpec) -> dict[str, str]
         WORKLOAD_TYPE: namespace.workload_type,
         "cost-center": namespace.cost_center or team.cost_center,
         TEAM_LABEL: team.name,
+        **({BALANCED_LABEL: "enabled"} if namespace.load_balancer_subnets else {}),
     }
 
 

@@ -7,6 +7,7 @@ from settings.model import Capacity, EksServingSpec, NamespaceSpec, Scheme, Sett
 from settings.problems import Finding, Path, join
 from settings.rules.models import ModelRule
 from settings.rules.tenancy import all_namespaces
+from settings.scale_up import CEILING_SECONDS, slowest_start
 from settings.serving_capacity import pods_for, room, supply
 
 _SUBNETS: Final = {Scheme.INTERNAL: "private", Scheme.INTERNET_FACING: "public"}
@@ -112,6 +113,19 @@ def nodes_have_room_for_the_pods(settings: Settings, index: int) -> Iterator[Fin
         )
 
 
+def more_pods_answer_in_time(settings: Settings, index: int) -> Iterator[Finding]:
+    """A server that starts slowly makes a burst wait longer than a new node does."""
+    spec = _pods(settings, index)
+    most = slowest_start(spec) if spec else 0
+    if spec is not None and spec.pod.start_seconds > most:
+        yield Finding(
+            path=_at(index, "pod", "startSeconds"),
+            found=str(spec.pod.start_seconds),
+            allowed=f"at most {most}: a pod on a new node has to answer within {CEILING_SECONDS} s",
+            remedy="make the model smaller, or serve it where it stays loaded",
+        )
+
+
 def load_balancers_know_what_they_need(settings: Settings, index: int) -> Iterator[Finding]:
     """An Application Load Balancer needs a path to route; a Network Load Balancer sees neither host nor path."""
     spec = _pods(settings, index)
@@ -209,6 +223,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     pods_carry_the_target_load,
     namespace_has_room_for_the_pods,
     nodes_have_room_for_the_pods,
+    more_pods_answer_in_time,
     load_balancers_know_what_they_need,
     namespace_takes_the_load_balancers,
     hosts_differ,

@@ -116,6 +116,15 @@ def test_the_two_namespaces_carry_the_labels_that_they_are_known_by(stack: str) 
     assert {labels[name]["slipway.dev/team"] for name in wanted} == {"ml-platform"}
 
 
+def test_pods_behind_a_load_balancer_are_ready_once_it_has_found_them_healthy(stack: str) -> None:
+    wanted = {space["name"]: "enabled" for space in spaces(stack) if space["loadBalancerSubnets"]}
+    found = {
+        item.inputs["metadata"]["name"]: item.inputs["metadata"]["labels"].get(tenancy_objects.BALANCED_LABEL)
+        for item in record_program(stack).of_type(NAMESPACE)
+    }
+    assert {name: label for name, label in found.items() if label} == wanted == {"ml-inference": "enabled"}
+
+
 def test_every_namespace_of_the_program_admits_only_restricted_pods(stack: str) -> None:
     recorded = record_program(stack)
     version = stack_section(stack, "cluster")["version"]

@@ -170,9 +170,17 @@ class Api:
         query = {"fieldValidation": "Strict", **_dry(dry_run)}
         return self.call("POST", self._path_of(item, named=False), item, query)
 
-    def apply(self, item: Object, *, dry_run: bool = False) -> Object:
-        """Server-side apply, strict as `create`, taking fields over from other managers."""
-        query = {"fieldValidation": "Strict", "fieldManager": MANAGER, "force": "true", **_dry(dry_run)}
+    def apply(self, item: Object, *, dry_run: bool = False, manager: str = MANAGER, force: bool = True) -> Object:
+        """Server-side apply, strict as `create`.
+
+        Args:
+            item: The fields that the manager wants.
+            dry_run: Whether nothing is kept.
+            manager: Who owns them from then on.
+            force: Whether fields of other managers are taken over; otherwise that is a conflict.
+        """
+        forced = {"force": str(force).lower()}
+        query = {"fieldValidation": "Strict", "fieldManager": manager, **forced, **_dry(dry_run)}
         return self.call("PATCH", self._path_of(item), item, query, content="application/apply-patch+yaml")
 
     def merge(self, item: Object, change: Object, *, subresource: str = "") -> Object:

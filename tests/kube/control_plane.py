@@ -223,14 +223,19 @@ class Cluster:
         file.write_text(json.dumps(content), encoding="utf-8")
         return file
 
-    def start_controllers(self) -> None:
-        """Start the controller manager: service accounts, quotas, Deployments, node life cycle, garbage."""
+    def start_controllers(self, *options: str) -> None:
+        """Start the controller manager: service accounts, quotas, Deployments, autoscalers, node life cycle, garbage.
+
+        Args:
+            options: Further command line options.
+        """
         self.daemons.start(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig('system:kube-controller-manager')}",
             *["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"],
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
             f"--root-ca-file={self.folder / 'apiserver.crt'}",
+            *options,
         )
         self.daemons.wait("kube-controller-manager", lambda: self.exists("v1", "ServiceAccount", "default", "default"))
 
