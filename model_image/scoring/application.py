@@ -69,6 +69,7 @@ class ModelApplication:
         self._model = model
         self.metrics.model = model.identity
         self.metrics.drift = model.drift
+        self.metrics.predictions = model.predictions
         if self.tracing is not None:
             model.batcher.around(self.tracing.timed)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from scoring.drift import Drift
+    from scoring.predictions import Predictions
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 """Upper bounds in seconds."""
@@ -94,6 +95,8 @@ class Metrics:
         """Requests read but not answered."""
         self.drift: Drift | None = None
         """Of the model that answers new requests."""
+        self.predictions: Predictions | None = None
+        """Of the same model."""
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; the latency histogram is for the predictions alone."""
@@ -110,9 +113,10 @@ class Metrics:
         return exposition([("", self.families(captured))])
 
     def tick(self) -> None:
-        """Count what was kept for drift; to be called about twice a second."""
-        if self.drift is not None:
-            self.drift.count()
+        """Count what was kept of rows and answers; to be called about twice a second."""
+        for kept in (self.drift, self.predictions):
+            if kept is not None:
+                kept.count()
 
     def of_requests(self) -> list[Family]:
         """Give what is counted of requests alone."""
@@ -144,6 +148,7 @@ class Metrics:
             Family("slipway_model_swaps_total", "counter", "Replacements of the model by result.", swaps),
             Family("slipway_captured_total", "counter", "Records of data capture by result.", records),
             Family("slipway_model_info", "gauge", "The model that answers; always 1.", [Sample(labels(self.model), 1)]),
+            *([self.predictions.family()] if self.predictions else ()),
             *(self.drift.families() if self.drift else ()),
         ]
 

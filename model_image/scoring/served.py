@@ -17,6 +17,7 @@ from scoring.contract import XGBOOST_VERSION
 from scoring.drift import Drift
 from scoring.errors import Fault, RequestError
 from scoring.messages import CSV, JSON, NPY
+from scoring.predictions import Predictions
 from scoring.predictor import Predictor
 from scoring.tensors import MAX_EXPLAINED_ROWS, TensorCodec
 
@@ -107,6 +108,9 @@ class ServedModel:
             JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
             NPY: Format(NPY, decoder.npy, codec.encode_npy),
         }
+        self.predictions = Predictions()
+        """How its answers are distributed."""
+        batcher.around(self.predictions.watching)
         reference = cast("dict[str, Any]", artifact.provenance.get("reference") or {})
         covered = reference.keys() >= set(artifact.schema.names)
         self.drift = Drift(reference, artifact.schema) if covered else None

@@ -12,6 +12,7 @@ from scoring.contract import Feature, Schema
 from scoring.drift import Drift
 from scoring.errors import Fault
 from scoring.metrics import Metrics
+from scoring.predictions import Predictions
 from scoring.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def test_every_setting_is_listed_with_its_default_as_the_code_documents_it() -> 
 def test_every_metric_of_a_server_of_one_model_is_listed() -> None:
     metrics = Metrics()
     metrics.drift = Drift({"a": {"edges": [], "rows": [1, 0]}}, Schema("y", (Feature("a"),)))
+    metrics.predictions = Predictions()
     names = {family.name for family in metrics.families()}
     listed = re.findall(r"`(slipway_\w+)`", section("Metrics"))
     several = {"slipway_model_charged_bytes", "slipway_models_budget_bytes", "slipway_model_events_total"}
