@@ -39,19 +39,28 @@ class Observed:
     restarts: int = 0
     """How often its processes ended without being told to."""
 
+    def plus(self, other: Observed) -> Observed:
+        """What both did, of which one may have done nothing."""
+        return self._with(other, 1)
+
     def since(self, earlier: Observed) -> Observed:
         """What came after an earlier observation of the same version."""
+        return self._with(earlier, -1)
+
+    def _with(self, other: Observed, sign: int) -> Observed:
         return Observed(
-            requests=self.requests - earlier.requests,
-            errors=self.errors - earlier.errors,
-            latencies=_less(self.latencies, earlier.latencies),
-            predictions=_less(self.predictions, earlier.predictions),
-            restarts=self.restarts - earlier.restarts,
+            requests=self.requests + sign * other.requests,
+            errors=self.errors + sign * other.errors,
+            latencies=_sum(self.latencies, other.latencies, sign),
+            predictions=_sum(self.predictions, other.predictions, sign),
+            restarts=self.restarts + sign * other.restarts,
         )
 
 
-def _less(counts: tuple[float, ...], earlier: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(a - b for a, b in zip(counts, earlier, strict=True)) if earlier else counts
+def _sum(counts: tuple[float, ...], others: tuple[float, ...], sign: int) -> tuple[float, ...]:
+    width = max(len(counts), len(others))
+    pairs = zip(counts or (0.0,) * width, others or (0.0,) * width, strict=True)
+    return tuple(one + sign * other for one, other in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,15 +41,6 @@ class Version:
         )
 
 
-def _plus(one: Observed, other: Observed) -> Observed:
-    return Observed(
-        requests=one.requests + other.requests,
-        errors=one.errors + other.errors,
-        latencies=tuple(np.add(one.latencies or 0, other.latencies).tolist()),
-        predictions=tuple(np.add(one.predictions or 0, other.predictions).tolist()),
-    )
-
-
 def simulate(draw: np.random.Generator, version: Version) -> tuple[Phase, float]:
     """Roll a version out, looked at once a second; give its end and the requests that it got."""
     state, now, asked = advance(PLAN, begin(0), 0, ready=True, judgement=None), 0, 0.0
@@ -57,8 +48,8 @@ def simulate(draw: np.random.Generator, version: Version) -> tuple[Phase, float]
     while state.phase not in ENDS:
         now += 1
         share = RATE * weight(PLAN, state) // 100
-        challenger = _plus(challenger, version.run(draw, share))
-        champion = _plus(champion, Version().run(draw, RATE - share))
+        challenger = challenger.plus(version.run(draw, share))
+        champion = champion.plus(Version().run(draw, RATE - share))
         asked += share
         judgement = judge(challenger, champion, LIMITS, BOUNDS)
         before, state = state, advance(PLAN, state, now, ready=True, judgement=judgement)
