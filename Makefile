@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans serve test test-unit test-kube check \
+.PHONY: help up down status preview plan policy report cost chain destroy orphans rollout serve test test-unit test-kube check \
 	bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -70,6 +70,9 @@ report: export REPORT_FOLDER = $(OUT)
 report: ## Make the pull-request comment and SARIF from the files in folder OUT (what goes in: tools/reports.py); needs OUT
 	$(if $(filter file,$(origin OUT)),$(error OUT names no folder. Write for example: make policy report OUT=reports))$(call \
 	timed,report,$(PYTHON) -m tools.comment "$$REPORT_FOLDER")
+
+rollout: ## Replace the model of `local` under load; STRATEGY=rolling|canary|blue-green|a-b|shadow FAULT=slow|crashing|failing|wrong
+	$(call timed,rollout,$(LOCAL) sandbox rollout --strategy '$(or $(STRATEGY),canary)' --fault '$(FAULT)')
 
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any

@@ -26,6 +26,8 @@ from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.spec import DeclaredPipeline, LoopReport, LoopSpec
 from sandbox.recovery import recover
+from sandbox.rollout import show
+from sandbox.rollout.faults import FAULTS, UNREADY
 from settings.check import load_file
 from settings.problems import SettingsError
 
@@ -204,6 +206,15 @@ def policy(console: Console, stack: str | None, out: str | None, charts: str | N
         raise CommandError(f"the policies refuse {', '.join(refused)}: mend what is marked with ✗")
 
 
+def rollout(console: Console, strategy: str, fault: str) -> None:
+    """Replace the model of environment `local` by another version under load, and say what happens."""
+    show.show(console, state_folder(LOCAL), _image_python(), strategy, fault)
+
+
+def _image_python() -> Path:
+    return Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
+
+
 def _write_report(folder: Path, result: gate.Judged) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"policy-{result.stack}.json"
@@ -273,7 +284,6 @@ def _last_paragraph(message: str) -> str:
 def _loops(settings: Settings, outputs: dict[str, Any], world: World) -> Iterator[LoopSpec]:
     declared = {record.id: record.inputs for record in world.of_type("aws:sagemaker/pipeline:Pipeline")}
     roles = tuple(sorted(arn for arns in outputs["modelRoleArns"].values() for arn in arns.values()))
-    python = Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
     for model in settings.models:
         name = outputs["pipelineNames"][model.name]
         yield LoopSpec(
@@ -292,7 +302,7 @@ def _loops(settings: Settings, outputs: dict[str, Any], world: World) -> Iterato
             package_group=outputs["modelPackageGroups"][model.name],
             model=model,
             state_dir=state_folder(LOCAL),
-            image_python=python,
+            image_python=_image_python(),
         )
 
 
@@ -340,6 +350,13 @@ COMMANDS: Final[dict[str, Command]] = {
             "stack": {"default": None, "help": "environment; every one without it"},
             "out": {"default": None, "help": "folder for policy-<stack>.json"},
             "charts": {"default": None, "help": "folder of charts by name, judged with their releases; needs Helm"},
+        },
+    ),
+    "rollout": Command(
+        rollout,
+        {
+            "strategy": {"choices": [*show.ROLLOUTS, *show.SPLITS], "default": "canary"},
+            "fault": {"choices": ["", *FAULTS, UNREADY], "default": "", "help": "what is wrong with the new version"},
         },
     ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
