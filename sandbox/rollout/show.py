@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tempfile
 import time
 from collections import Counter
@@ -119,7 +120,8 @@ def show(console: Console, state: Path, python: Path, strategy: str, fault: str)
         raise LoopError("environment local serves no model: run `make up` first")
     month = paths.data / "holdout" / f"{flights.YEAR}-{flights.HOLDOUT_MONTH:02}.csv"
     labels, rows = split_label(month)
-    callers = Callers(rows, labels.tolist())
+    order = random.Random(1).sample(range(len(rows)), len(rows))  # noqa: S311 # repeatable, not secret
+    callers = Callers([rows[place] for place in order], [float(labels[place]) for place in order])
     with tempfile.TemporaryDirectory(prefix="slipway-rollout-") as name:
         folder = Path(name)
         source = REPOSITORY / "model_image"
