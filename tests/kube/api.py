@@ -93,6 +93,8 @@ class Api:
 
     def __init__(self, port: int, authority: Path, token: str) -> None:
         self._port = port
+        self.url = f"https://127.0.0.1:{port}"
+        """Where it listens."""
         self._authority = authority
         self._tls = ssl.create_default_context(cafile=str(authority))
         self._token = token

@@ -1,0 +1,148 @@
+"""`python -m release roll-out|roll-back`: what CodeBuild runs, and what a person runs."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import ssl
+import sys
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import botocore.session
+
+from release.api import ModelWorkload, Server, eks_token
+from release.prometheus import Metrics, Prometheus, judge_release
+from release.record import ReleaseError, Version
+from release.registry import report
+from release.step import Release
+from rollout.judgement import Judgement, Limits
+from rollout.plan import WHOLE, Phase, Plan
+from rollout.verdicts import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from release.record import Record
+
+UNJUDGED = Judgement((Finding("readiness", Verdict.GOOD, "pods are ready; nothing else was to be judged"),))
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m release", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("roll-out", "roll-back"):
+        one = verbs.add_parser(verb)
+        one.add_argument("--region", required=True)
+        one.add_argument("--cluster", required=True, help="name of the EKS cluster")
+        one.add_argument("--namespace", required=True)
+        one.add_argument("--model", required=True, help="name of the model, its Deployment and its Rollout")
+        one.add_argument("--container", default="server")
+        one.add_argument("--argo", action="store_true", help="an Argo Rollout carries the pods, and judges them")
+        one.add_argument("--ready-seconds", type=float, default=1200, help="until all pods have to be new")
+    out = verbs.choices["roll-out"]
+    out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
+    out.add_argument("--version", required=True, help="number of the model package")
+    out.add_argument("--package-arn", help="model package that is told how it went")
+    out.add_argument("--prometheus", help="address of Prometheus; without it, readiness alone decides")
+    out.add_argument("--watch-seconds", type=float, default=300, help="shortest time of the judgement")
+    out.add_argument("--patience-seconds", type=float, default=1800, help="longest time without a judgement")
+    out.add_argument("--min-requests", type=int, default=1000)
+    out.add_argument("--error-margin", type=float, default=0.01)
+    out.add_argument("--slower", type=float, default=1.5)
+    out.add_argument("--shift", type=float, default=0.1)
+    return parser.parse_args(arguments)
+
+
+def server(region: str, cluster: str) -> Server:
+    """The API server of an EKS cluster, asked as whoever runs this."""
+    session = botocore.session.get_session()
+    eks = cast("Any", session.create_client("eks", region_name=region))
+    found = eks.describe_cluster(name=cluster)["cluster"]
+    authority = base64.b64decode(found["certificateAuthority"]["data"]).decode()
+    return Server(
+        url=found["endpoint"],
+        tls=ssl.create_default_context(cadata=authority),
+        token=lambda: eks_token(session, region, cluster),
+    )
+
+
+def tell(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def release_of(options: argparse.Namespace, given: Server) -> Release:
+    """How a release goes that a command line describes."""
+    back = options.verb == "roll-back"
+    watched = not back and options.prometheus is not None
+    plan = Plan(
+        weights=(WHOLE,),
+        step_seconds=options.watch_seconds if watched else 0,
+        patience_seconds=options.patience_seconds if watched else 0,
+        ready_seconds=options.ready_seconds,
+    )
+    workload = ModelWorkload(
+        server=given,
+        namespace=options.namespace,
+        name=options.model,
+        container=options.container,
+        by_rollout=options.argo,
+    )
+    return Release(
+        workload=workload,
+        container=options.container,
+        plan=plan,
+        judge=_judge(options) if watched else lambda _: UNJUDGED,
+        clock=time.time,
+        sleep=time.sleep,
+        tell=tell,
+    )
+
+
+def _judge(options: argparse.Namespace) -> Callable[[Record], Judgement | None]:
+    limits = Limits(
+        min_requests=options.min_requests,
+        error_margin=options.error_margin,
+        slower=options.slower,
+        shift=options.shift,
+    )
+    prometheus = Prometheus(url=options.prometheus)
+    metrics = Metrics(ask=prometheus.ask, namespace=options.namespace, model=options.model)
+    return judge_release(metrics, limits, time.time, tell)
+
+
+def run(options: argparse.Namespace, given: Server) -> Record:
+    """Do what a command line says on a cluster.
+
+    Raises:
+        ReleaseError: It cannot be done.
+    """
+    release = release_of(options, given)
+    if options.verb == "roll-back":
+        return release.roll_back()
+    return release.roll_out(Version(image=options.image, name=options.version))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Release or take back; 0 when what was asked for serves, 1 otherwise."""
+    options = parse(arguments)
+    try:
+        ended = run(options, server(options.region, options.cluster))
+    except ReleaseError as error:
+        tell(str(error))
+        return 1
+    if options.verb == "roll-back":
+        return 0
+    if options.package_arn:
+        client = botocore.session.get_session().create_client("sagemaker", region_name=options.region)
+        report(cast("SageMakerClient", client), options.package_arn, options.cluster, ended)
+    return 0 if ended.state.phase is Phase.PROMOTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""How far a workload is with what it was last told, from its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of a Deployment or an Argo Rollout."""
+
+    done: bool
+    """All pods are of the new version and available."""
+    failure: str = ""
+    """Why it has given up."""
+
+
+def of_deployment(deployment: Mapping[str, Any]) -> Progress:
+    """As `kubectl rollout status` tells it.
+
+    Source: Kubernetes documentation, "Deployments", section "Deployment status".
+    """
+    status, replicas = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
+        return Progress(done=False)
+    for condition in status.get("conditions", []):
+        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+            return Progress(done=False, failure=condition.get("message", condition["reason"]))
+    updated = status.get("updatedReplicas", 0)
+    done = updated >= replicas and status.get("replicas", 0) == updated <= status.get("availableReplicas", 0)
+    return Progress(done=done)
+
+
+def of_rollout(rollout: Mapping[str, Any]) -> Progress:
+    """As Argo Rollouts' own plugin tells it: the controller sums up in `phase` and `message`.
+
+    Source: argo-rollouts v1.9.1, `pkg/apis/rollouts/v1alpha1/types.go`, `RolloutStatus`.
+    """
+    status = rollout.get("status", {})
+    if status.get("observedGeneration", "0") != str(rollout["metadata"]["generation"]):
+        return Progress(done=False)
+    if status.get("abort") or status.get("phase") == "Degraded":
+        return Progress(done=False, failure=status.get("message", "") or "aborted")
+    return Progress(done=status.get("phase") == "Healthy")

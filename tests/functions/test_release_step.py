@@ -1,0 +1,243 @@
+"""The release step on a cluster that answers as told; `tests/kube/test_release.py` asks a real one."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from release import record as records
+from release.progress import Progress, of_deployment, of_rollout
+from release.record import Record, ReleaseError, Version
+from release.step import Release
+from rollout.judgement import Judgement
+from rollout.plan import Phase, Plan, State
+from rollout.verdicts import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PLAN = Plan(weights=(100,), step_seconds=60, patience_seconds=300, ready_seconds=600)
+
+
+def version(number: int) -> Version:
+    return Version(image=f"registry/model@sha256:{number:064x}", name=str(number))
+
+
+class KilledError(Exception):
+    """The release step ends here."""
+
+
+class Cluster:
+    """A Deployment whose pods become ready some turns after they are changed, unless their version never does."""
+
+    def __init__(self, *, broken: int = 0, turns: int = 3) -> None:
+        self.deployment: dict[str, Any] = {
+            "metadata": {"name": "m"},
+            "spec": {"template": {"metadata": {}, "spec": {"containers": [{"name": "server"}]}}},
+        }
+        self._set(version(1))
+        self.broken, self.turns = broken, turns
+        self.applied: list[Record] = []
+        self.now, self.left, self.calls, self.killed_at = 0.0, 0, 0, -1
+
+    def _set(self, wanted: Version) -> None:
+        template = self.deployment["spec"]["template"]
+        template["spec"]["containers"][0]["image"] = wanted.image
+        template["metadata"]["labels"] = {records.VERSION: wanted.name}
+
+    def _call(self) -> None:
+        self.calls += 1
+        if self.calls == self.killed_at:
+            raise KilledError
+
+    def read(self) -> Mapping[str, Any]:
+        self._call()
+        return copy.deepcopy(self.deployment)
+
+    def progress(self) -> Progress:
+        self._call()
+        self.left -= 1
+        running = records.running(self.deployment, "server")
+        return Progress(done=self.left < 0 and running != version(self.broken))
+
+    def apply(self, record: Record) -> None:
+        self._call()
+        if records.running(self.deployment, "server") != record.serving:
+            self.left = self.turns
+        self._set(record.serving)
+        self.deployment["metadata"]["annotations"] = {records.RECORD: record.text()}
+        self.applied.append(record)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def release(self, verdict: Verdict | None = Verdict.GOOD) -> Release:
+        judgement = None if verdict is None else Judgement((Finding("errors", verdict, "5 %"),))
+        return Release(
+            workload=self,
+            container="server",
+            plan=PLAN,
+            judge=lambda _: judgement,
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            tell=lambda _: None,
+        )
+
+    def image(self) -> str:
+        found = records.running(self.deployment, "server")
+        assert found is not None
+        return found.image
+
+
+@pytest.mark.parametrize(
+    ("broken", "verdict", "phase", "reason"),
+    [
+        (0, Verdict.GOOD, Phase.PROMOTED, ""),
+        (2, Verdict.GOOD, Phase.ROLLED_BACK, "not ready after 600 s"),
+        (0, Verdict.BAD, Phase.ROLLED_BACK, "errors: 5 %"),
+        (0, Verdict.OPEN, Phase.ROLLED_BACK, "undecided after 300 s: errors: 5 %"),
+        (0, None, Phase.ROLLED_BACK, "undecided after 300 s: nothing was seen"),
+    ],
+)
+def test_a_version_serves_if_it_is_ready_and_judged_good_and_the_previous_one_otherwise(
+    broken: int, verdict: Verdict | None, phase: Phase, reason: str
+) -> None:
+    cluster = Cluster(broken=broken)
+    ended = cluster.release(verdict).roll_out(version(2))
+
+    assert (ended.state.phase, ended.state.reason) == (phase, reason)
+    assert cluster.image() == version(2 if phase is Phase.PROMOTED else 1).image
+    assert records.read(cluster.deployment) == ended
+
+
+def test_a_release_that_has_ended_is_not_done_again_whether_it_went_well_or_not() -> None:
+    for verdict in (Verdict.GOOD, Verdict.BAD):
+        cluster = Cluster()
+        ended = cluster.release(verdict).roll_out(version(2))
+        before = len(cluster.applied)
+
+        assert cluster.release(Verdict.GOOD).roll_out(version(2)) == ended
+        assert len(cluster.applied) == before
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([Verdict.GOOD, Verdict.BAD]), st.sampled_from([0, 2]))
+def test_a_release_that_is_killed_anywhere_ends_as_one_that_is_not(
+    first: int, second: int, verdict: Verdict, broken: int
+) -> None:
+    def end(kills: Iterator[int]) -> tuple[Phase, str, Version | None]:
+        cluster = Cluster(broken=broken)
+        while True:
+            cluster.killed_at = cluster.calls + next(kills)
+            try:
+                ended = cluster.release(verdict).roll_out(version(2))
+            except KilledError:
+                continue
+            return ended.state.phase, cluster.image(), ended.previous
+
+    never = iter(lambda: 10**6, 0)
+    assert end(iter([first, second, 10**6])) == end(never)
+
+
+def test_what_already_runs_is_taken_as_it_is() -> None:
+    cluster = Cluster()
+    ended = cluster.release(Verdict.BAD).roll_out(version(1))
+
+    assert (ended.state.phase, ended.previous) == (Phase.PROMOTED, None)
+
+
+def test_the_way_back_is_one_call_and_a_second_one_changes_nothing() -> None:
+    cluster = Cluster()
+    cluster.release().roll_out(version(2))
+    back = cluster.release().roll_back()
+    before = len(cluster.applied)
+
+    assert cluster.image() == version(1).image
+    assert back.state.reason == "asked for"
+    assert cluster.release().roll_back() == back
+    assert len(cluster.applied) == before
+
+
+def test_there_is_no_way_back_from_the_first_version() -> None:
+    with pytest.raises(ReleaseError, match="no version is known"):
+        Cluster().release().roll_back()
+
+
+def test_a_release_ends_when_another_one_begins() -> None:
+    cluster = Cluster(turns=5)
+    release = cluster.release()
+
+    def overtake(seconds: float) -> None:
+        cluster.now += seconds
+        state = State(Phase.STARTING, 0, cluster.now)
+        cluster.apply(Record(wanted=version(3), previous=version(1), begun=0, state=state))
+
+    with pytest.raises(ReleaseError, match="now 3"):
+        replace(release, sleep=overtake).roll_out(version(2))
+
+
+@pytest.mark.parametrize("image", ["registry/model:latest", "registry/model:1.2", "model@sha256:abc", ""])
+def test_an_image_without_a_digest_is_refused(image: str) -> None:
+    with pytest.raises(ReleaseError, match="by digest"):
+        Version(image=image, name="1")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"wanted": 1}', '{"state": {"phase": "lost"}}'])
+def test_a_record_that_nobody_can_read_is_as_none(text: str) -> None:
+    assert records.read({"metadata": {"annotations": {records.RECORD: text}}}) is None
+
+
+def test_the_step_owns_image_label_and_record_and_nothing_else() -> None:
+    record = Record(wanted=version(2), previous=version(1), begun=0, state=State(Phase.ROLLED_BACK, 0, 1.0, "bad"))
+    found = records.document(record, "ns", "m", "server")
+
+    assert found["metadata"].keys() == {"name", "namespace", "labels", "annotations"}
+    assert found["spec"] == {
+        "template": {
+            "metadata": {"labels": {records.VERSION: "1"}},
+            "spec": {"containers": [{"name": "server", "image": version(1).image}]},
+        }
+    }
+
+
+def _deployment(**status: Any) -> dict[str, Any]:
+    whole = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2} | status
+    return {"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": whole}
+
+
+TIMED_OUT = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too late"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ({}, Progress(done=True)),
+        ({"observedGeneration": 1}, Progress(done=False)),
+        ({"replicas": 3}, Progress(done=False)),
+        ({"updatedReplicas": 1}, Progress(done=False)),
+        ({"availableReplicas": 1}, Progress(done=False)),
+        ({"conditions": TIMED_OUT}, Progress(done=False, failure="too late")),
+        ({"conditions": TIMED_OUT, "observedGeneration": 1}, Progress(done=False)),
+    ],
+)
+def test_a_deployment_is_done_when_all_pods_are_new_and_none_is_old(status: dict[str, Any], found: Progress) -> None:
+    assert of_deployment(_deployment(**status)) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ({"phase": "Healthy"}, Progress(done=True)),
+        ({"phase": "Healthy", "observedGeneration": "1"}, Progress(done=False)),
+        ({"phase": "Progressing"}, Progress(done=False)),
+        ({"phase": "Paused"}, Progress(done=False)),
+        ({"phase": "Degraded", "message": "analysis failed"}, Progress(done=False, failure="analysis failed")),
+        ({"phase": "Progressing", "abort": True}, Progress(done=False, failure="aborted")),
+    ],
+)
+def test_a_rollout_is_done_when_its_controller_says_so(status: dict[str, Any], found: Progress) -> None:
+    assert of_rollout({"metadata": {"generation": 2}, "status": {"observedGeneration": "2", **status}}) == found
