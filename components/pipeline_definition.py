@@ -20,6 +20,7 @@ from components.model_places import Duty, ModelPlaces
 from components.pipeline_gate import gate_step
 from components.pipeline_metrics import metric_definitions
 from components.pipeline_words import (
+    CONTENT_TYPES,
     EVALUATION,
     Step,
     channel,
@@ -109,7 +110,9 @@ class _Steps:
             "RoleArn": self._role(Duty.TRAIN),
             "HyperParameters": {"label": self.model.label}
             | {name: str(value) for name, value in training.hyperparameters.model_dump().items()},
-            "InputDataConfig": [channel(name, output("Process", name)) for name in CHANNELS],
+            "InputDataConfig": [
+                channel(name, output("Process", name), CONTENT_TYPES[self.model.data.format]) for name in CHANNELS
+            ],
             "OutputDataConfig": {"S3OutputPath": places.uri(places.jobs), "KmsKeyId": self.around.key_arn},
             "ResourceConfig": self._hosts(training.instance_type, training.instance_count, training.volume_gib),
             "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_seconds},
@@ -182,8 +185,9 @@ class _Steps:
         return step
 
     def _learnt(self) -> list[str]:
-        """What is learnt, as the processing containers take it."""
-        return ["--label", self.model.label, "--objective", self.model.training.hyperparameters.objective]
+        """What is learnt from which files, as the processing containers take it."""
+        learnt = ["--label", self.model.label, "--objective", self.model.training.hyperparameters.objective]
+        return [*learnt, "--format", self.model.data.format]
 
     def _hosts(self, instance_type: str, count: int, volume_gib: int) -> Step:
         hosts: Step = {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}

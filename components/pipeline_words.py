@@ -12,6 +12,8 @@ from typing import Any, Final
 PROCESSING: Final = "/opt/ml/processing"
 """Folder of a processing container's inputs and outputs; SageMaker fixes it."""
 CSV: Final = "text/csv"
+CONTENT_TYPES: Final = {"csv": CSV, "parquet": "application/x-parquet"}
+"""Content type by what the settings call a format of data."""
 JSON: Final = "application/json"
 EVALUATION: Final = "evaluation"
 """Property file of what the evaluation found; `<name>.json` in the report."""
@@ -63,10 +65,15 @@ def retries(attempts: int) -> list[Step]:
     ]
 
 
-def channel(name: str, uri: object) -> Step:
-    """Channel of a training job: every CSV file below a prefix, on every host."""
+def channel(name: str, uri: object, content_type: str) -> Step:
+    """Channel of a training job: every file of a type below a prefix, on every host."""
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "ContentType": CSV, "InputMode": "File", "DataSource": {"S3DataSource": source}}
+    return {
+        "ChannelName": name,
+        "ContentType": content_type,
+        "InputMode": "File",
+        "DataSource": {"S3DataSource": source},
+    }
 
 
 def job_input(name: str, uri: object) -> Step:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processing import check, evaluation
+from processing.tables import FORMATS
 from scoring.errors import ScoringError, failure_text, owner
 from scoring.hyperparameters import Hyperparameters
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             contract = check.Contract(
                 label=options.label,
                 objective=options.objective,
+                form=FORMATS[options.format],
                 minimum_rows=options.minimum_rows,
                 missing_gain=options.missing_gain,
                 smallest_part=options.smallest_part,
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings = Hyperparameters(
                 label=options.label, objective=options.objective, num_class=options.num_class, seed=options.seed
             )
-            evaluation.run(base / "processing", settings)
+            evaluation.run(base / "processing", settings, FORMATS[options.format])
     except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
         return _report(error, base / "output/message")
     return 0
@@ -67,6 +69,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     judging.add_argument("--num-class", type=int, required=True, help="the hyperparameter of that name")
     for command in (checking, judging):
         command.add_argument("--objective", required=True, help="the hyperparameter of that name")
+        command.add_argument("--format", choices=tuple(FORMATS), required=True, help="what the part files are")
         command.add_argument("--label", required=True, help="column that the model predicts")
     return parser.parse_args(arguments)
 

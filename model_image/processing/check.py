@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring import dataset, document
-from scoring.channels import Channel
+from processing.tables import read as read_table
+from scoring import document
 from scoring.contract import BINARY
 from scoring.errors import UserError, summarize
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scoring.channels import Format
     from scoring.dataset import Column, Table
 
 CHANNELS = ("train", "validation")
@@ -39,6 +40,8 @@ class Contract:
     """Column that the model predicts."""
     objective: str
     """What is learnt; two classes are labelled 0 and 1."""
+    form: Format
+    """What the files are."""
     minimum_rows: int
     """Rows of each channel at least."""
     missing_gain: float
@@ -53,7 +56,7 @@ def run(base: Path, contract: Contract, data_version: str) -> None:
     Raises:
         UserError: with every breach of the contract.
     """
-    tables = {name: _read(name, base / "input" / name) for name in CHANNELS}
+    tables = {name: read_table(name, base / "input" / name, contract.form) for name in CHANNELS}
     problems = [problem for table in tables.values() for problem in breaches(table, contract)]
     problems += _other_columns(tables)
     if problems:
@@ -64,13 +67,6 @@ def run(base: Path, contract: Contract, data_version: str) -> None:
     report.parent.mkdir(parents=True, exist_ok=True)
     found = {name: _statistics(table) for name, table in tables.items()}
     report.write_bytes(document.dump({"data_version": data_version, "channels": found}))
-
-
-def _read(name: str, folder: Path) -> Table:
-    files = tuple(sorted(path for path in folder.rglob("*.csv") if path.is_file()))
-    if not files:
-        raise UserError(f"channel {name!r} holds no *.csv file")
-    return dataset.read(Channel(name, files, ()))
 
 
 def _other_columns(tables: dict[str, Table]) -> list[str]:

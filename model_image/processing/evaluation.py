@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from scoring import champion, dataset, document, evaluate
-from scoring.channels import Channel
+from processing.tables import read as read_table
+from scoring import champion, document, evaluate
 from scoring.contract import BINARY
 from scoring.predictor import Predictor
 from scoring.targets import FEWEST, Target
@@ -15,12 +15,13 @@ from scoring.tasks import TASKS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scoring.channels import Format
     from scoring.hyperparameters import Hyperparameters
 
 REPORT = "evaluation.json"
 
 
-def run(base: Path, settings: Hyperparameters) -> None:
+def run(base: Path, settings: Hyperparameters, form: Format) -> None:
     """Evaluate ``base/input/model/model.tar.gz`` on the rows of ``base/input/validation``.
 
     The report is the model image's evaluation document, with what the registry records of the model as texts beside it.
@@ -28,8 +29,7 @@ def run(base: Path, settings: Hyperparameters) -> None:
     Raises:
         UserError: the archive is damaged or made for another image, or the rows lack one of its columns.
     """
-    folder = base / "input/validation"
-    table = dataset.read(Channel("validation", tuple(sorted(folder.rglob("*.csv"))), ()))
+    table = read_table("validation", base / "input/validation", form)
     archive = base / "input/model"
     trained = champion.load(archive, base / "scratch", table, settings)
     answers = Predictor(trained.model.model, trained.model.schema).predict(trained.rows)

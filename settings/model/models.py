@@ -82,8 +82,10 @@ class TrainingSpec(Section):
 
 
 class DataSpec(Section):
-    """What the data has to keep to before anything is trained on it."""
+    """What the data is, and what it has to keep to before anything is trained on it."""
 
+    format: Literal["csv", "parquet"]
+    """What the files of `train` and `validation` are; their names end so."""
     minimum_rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Rows of each of `train` and `validation` at least."""
     missing_gain: Annotated[float, Field(gt=0, le=1)]

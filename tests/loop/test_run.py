@@ -36,7 +36,7 @@ MODEL = {
     "name": "toy",
     "datasetPrefix": "toy/",
     "label": "late",
-    "data": {"minimumRows": 1, "missingGain": 0.5, "smallestPart": 0.5},
+    "data": {"format": "csv", "minimumRows": 1, "missingGain": 0.5, "smallestPart": 0.5},
     "processing": {"instanceType": "ml.m5.large", "volumeGib": 1, "maxRuntimeSeconds": 60},
     "pipeline": {"attempts": 3, "cacheDays": 30, "approval": "automatic"},
     "training": {

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from processing.__main__ import main
 from processing.check import Contract, run
+from scoring.channels import Format
 from scoring.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTRACT = Contract(label="late", objective="binary:logistic", minimum_rows=4, missing_gain=0.25, smallest_part=0.6)
+CONTRACT = Contract(
+    label="late", objective="binary:logistic", form=Format.CSV, minimum_rows=4, missing_gain=0.25, smallest_part=0.6
+)
 ROWS = ["1,a", "0,b", "1,c", "0,d"]
 
 
@@ -63,6 +68,26 @@ def test_a_breach_is_refused_with_the_file_and_nothing_is_copied(
     assert not (base / "output").exists()
 
 
+def test_parquet_is_held_to_the_same_contract(base: Path) -> None:
+    contract = dataclasses.replace(CONTRACT, form=Format.PARQUET)
+    month(base, "train", "3.csv", ["1,", "0,", "1,c", "0,d"])
+    with duckdb.connect() as database:
+        for path in (base / "input").rglob("*.csv"):
+            database.read_csv(str(path), header=True).write_parquet(str(path.with_suffix(".parquet")))
+            path.unlink()
+    with pytest.raises(UserError, match=r"train/3\.parquet: 50% of 'x' is empty, 0% elsewhere"):
+        run(base, contract, "v1")
+    (base / "input/train/3.parquet").unlink()
+    run(base, contract, "v1")
+
+    report = json.loads((base / "output/report/data.json").read_text())
+    assert report["channels"]["train"]["rows"] == 8
+    for path in (base / "input").rglob("*.parquet"):
+        assert (base / "output" / path.relative_to(base / "input")).read_bytes() == path.read_bytes()
+    with pytest.raises(UserError, match=r"channel 'train' holds no \*\.csv file"):
+        run(base, CONTRACT, "v1")
+
+
 def test_channels_with_other_columns_too_few_rows_or_no_label_are_named_together(base: Path) -> None:
     for name in ("1.csv", "2.csv"):
         month(base, "validation", name, ["a,b"], "x,z")
@@ -81,6 +106,8 @@ def test_why_a_job_failed_is_left_where_sagemaker_shows_it(base: Path, monkeypat
         "binary:logistic",
         "--label",
         "gone",
+        "--format",
+        "csv",
         "--minimum-rows",
         "1",
         "--missing-gain",

@@ -1,0 +1,34 @@
+"""The part files of an input as one table, whatever format they are in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scoring import dataset
+from scoring.channels import Channel, Format
+from scoring.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scoring.dataset import Table
+
+FORMATS: Final = {"csv": Format.CSV, "parquet": Format.PARQUET}
+"""Formats by their name on the command line."""
+
+
+def read(name: str, folder: Path, form: Format) -> Table:
+    """Read every part file below a folder, in the order of their paths.
+
+    Raises:
+        UserError: there is none, or one is no table of the format.
+    """
+    files = tuple(sorted(path for path in folder.rglob(f"*{form.suffix}") if path.is_file()))
+    if not files:
+        raise UserError(f"channel {name!r} holds no *{form.suffix} file")
+    channel = Channel(name, files, (), format=form)
+    if form is Format.CSV:
+        return dataset.read(channel)
+    from scoring import parquet  # noqa: PLC0415 # a database engine, which CSV need not load
+
+    return parquet.read(channel)
