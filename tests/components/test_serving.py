@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from components import serving_pods
+from components import serving_objects, serving_pods
 from components.serving_pods import ALIVE, CHANGED_BY_RELEASES, HEALTH, Workload, grace_seconds
 from scoring.settings import ServerSettings
 from settings.model import EksServingSpec
@@ -35,10 +35,11 @@ def section() -> dict[str, Any]:
     return stack_section("prod", "models")[0]["serving"]["eks"]
 
 
-def workload(**changes: object) -> Workload:
+def workload(suffix: str = "", **changes: object) -> Workload:
     """Prod's model with other values in its section."""
     spec = EksServingSpec.model_validate_json(json.dumps({**section(), **changes}))
-    return Workload(model="flight-delay", spec=spec, version=7, image="registry.example/app@sha256:0")
+    image = "registry.example/app@sha256:0"
+    return Workload(model="flight-delay", spec=spec, version=7, image=image, suffix=suffix)
 
 
 def of_kind(recorded: Recorded, token: str, model: str = "") -> list[Resource]:
@@ -208,6 +209,16 @@ def test_a_rollout_takes_no_pod_away_before_its_replacement_answers() -> None:
     assert (hosts["topologyKey"], hosts["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
 
 
+def test_two_versions_side_by_side_share_their_identity_and_no_pod() -> None:
+    here, beside = workload(), workload("-candidate")
+    assert (here.name, beside.name) == ("flight-delay", "flight-delay-candidate")
+    assert not here.selector.items() <= beside.version_labels.items()
+    assert not beside.selector.items() <= here.version_labels.items()
+    pods = [serving_pods.deployment(each)["template"]["spec"] for each in (here, beside)]
+    assert len({each["serviceAccountName"] for each in pods}) == 1
+    assert serving_objects.autoscaler(beside)["scaleTargetRef"]["name"] == beside.name
+
+
 # Who decides what
 
 
@@ -262,6 +273,12 @@ def test_callers_reach_the_paths_of_the_settings_over_tls_and_http_only_redirect
     assert notes[f"{ALB}/ssl-policy"] == stack_section("prod", "loadBalancing")["tlsPolicy"]
     # Scheme, ranges and certificate are the class's, which no annotation changes.
     assert not [key for key in notes if key.rpartition("/")[2] in {"scheme", "inbound-cidrs", "certificate-arn"}]
+
+
+def test_an_ingress_may_leave_it_to_an_action_which_service_answers() -> None:
+    spec = serving_objects.ingress(workload(), ingress_class="alb", backend="weighted")
+    targets = [path["backend"]["service"] for path in spec["rules"][0]["http"]["paths"]]
+    assert targets == [{"name": "weighted", "port": {"name": "use-annotation"}}] * 2
 
 
 def test_models_answer_at_their_host_or_at_the_name_of_their_load_balancer() -> None:
