@@ -5,6 +5,7 @@ import pulumi_aws as aws
 
 from components.accelerators import Accelerators, AcceleratorsArgs
 from components.addons import Addons, AddonsArgs
+from components.approval import Approval, ApprovalArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
@@ -53,6 +54,7 @@ store = ArtifactStore(
         labels=labels,
         spec=settings.store,
         models=settings.models,
+        promotes_to=settings.registry.promotes_to,
         lustre=settings.storage.lustre is not None,
         protect=protect,
     ),
@@ -246,8 +248,18 @@ training = Training(
 registry = ModelRegistry(
     "registry",
     ModelRegistryArgs(
-        labels=labels, models=settings.models, store=store.handle, network=network.handle, endpoints=endpoints.handle
+        labels=labels,
+        models=settings.models,
+        promotes_to=settings.registry.promotes_to,
+        store=store.handle,
+        network=network.handle,
+        endpoints=endpoints.handle,
     ),
+    opts=on_aws,
+)
+Approval(
+    "approval",
+    ApprovalArgs(labels=labels, spec=settings.registry, models=settings.models, store=store.handle),
     opts=on_aws,
 )
 pipelines = Pipelines(

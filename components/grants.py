@@ -35,16 +35,20 @@ def inline_policies(abilities: Mapping[str, Sequence[iam.Statement]]) -> dict[st
     return dict(policies)
 
 
+def get_objects(account: iam.Account, bucket: str, prefixes: Sequence[str]) -> list[iam.Statement]:
+    """Read objects below `prefixes` of one bucket whose keys are known; list nothing."""
+    if not prefixes:
+        return []
+    resources = [account.bucket(bucket, f"{prefix}*") for prefix in prefixes]
+    return [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resources}]
+
+
 def read_objects(account: iam.Account, bucket: str, prefixes: Sequence[str]) -> list[iam.Statement]:
     """Read objects below `prefixes` of one bucket, and list those prefixes only."""
     if not prefixes:
         return []
     return [
-        {
-            "Effect": "Allow",
-            "Action": "s3:GetObject",
-            "Resource": [account.bucket(bucket, f"{prefix}*") for prefix in prefixes],
-        },
+        *get_objects(account, bucket, prefixes),
         {
             "Effect": "Allow",
             "Action": "s3:ListBucket",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from settings.model import Partition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from settings.model import EnvironmentSpec
 
 MAX_ROLE_POLICY: Final = 10_240
@@ -35,7 +37,7 @@ class Statement(TypedDict, total=False):
 
     Sid: str
     Effect: str
-    Principal: dict[str, str]
+    Principal: Mapping[str, str | list[str]]
     Action: str | list[str]
     Resource: str | list[str]
     Condition: Condition
@@ -137,6 +139,13 @@ def service_trust(account: Account, service: str) -> str:
             "Condition": {"StringEquals": {"aws:SourceAccount": account.account_id}},
         },
         limit=MAX_TRUST_POLICY,
+    )
+
+
+def role_trust(arns: Sequence[str]) -> str:
+    """Exactly the roles `arns` may assume the role; IAM refuses one that does not exist."""
+    return document(
+        {"Effect": "Allow", "Principal": {"AWS": list(arns)}, "Action": "sts:AssumeRole"}, limit=MAX_TRUST_POLICY
     )
 
 

@@ -70,6 +70,11 @@ class ModelPlaces:
         return f"{self.model.name}/jobs/"
 
     @property
+    def promoted(self) -> str:
+        """Prefix of artefacts that another environment has trained."""
+        return f"{self.model.name}/promoted/"
+
+    @property
     def checkpoints(self) -> str:
         """Prefix of what an interrupted training continues from."""
         return f"{self.model.name}/checkpoints/"

@@ -1,8 +1,8 @@
 """Model registry: where versions of a model are registered, and the approved one as SageMaker deploys it.
 
-Creates: one model package group per model; the execution role and security group of served models; one SageMaker model
-per approved version, from the image with that digest, isolated from the network.
-Does not create: model packages (training does), endpoints.
+Creates: one model package group per model, which the next environment may read; the execution role and security group
+of served models; one SageMaker model per approved version, from the image with that digest, isolated from the network.
+Does not create: model packages (pipelines and promotions do), endpoints.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from components import grants, iam
 from components.firewall import HTTPS, Traffic, let_out
 from components.handles import EndpointsHandle, NetworkHandle, RegistryHandle, StoreHandle
 from components.labels import MODELS, Labels
+from components.promotion_policies import neighbour, package_group_policy
 
 if TYPE_CHECKING:
-    from settings.model import ApprovedSpec, ModelSpec
+    from settings.model import ApprovedSpec, ModelSpec, NeighbourSpec
 
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints"
 """Log groups of endpoints, one each; SageMaker fixes their names and creates them."""
@@ -35,6 +36,8 @@ class ModelRegistryArgs:
     """Names and tags."""
     models: tuple[ModelSpec, ...]
     """Models; each gets a package group, each approved version a SageMaker model."""
+    promotes_to: NeighbourSpec | None
+    """Environment whose promotion role reads versions."""
     store: StoreHandle
     """Key and image repositories."""
     network: NetworkHandle
@@ -55,7 +58,7 @@ class ModelRegistry(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._role, self._attached = self._create_role()
         self._group = self._create_security_group()
-        groups = {model.name: self._create_package_group(model.name) for model in args.models}
+        groups = {model.name: self._create_package_group(model) for model in args.models}
         approved = {
             model.name: self._create_model(model.name, model.approved) for model in args.models if model.approved
         }
@@ -66,13 +69,22 @@ class ModelRegistry(pulumi.ComponentResource):
         )
         self.register_outputs({"package_groups": self.handle.package_groups, "model_arns": self.handle.model_arns})
 
-    def _create_package_group(self, model: str) -> aws.sagemaker.ModelPackageGroup:
-        return aws.sagemaker.ModelPackageGroup(
-            f"{self._name}-{model}",
-            model_package_group_name=self._args.labels.package_group(model),
-            model_package_group_description=f"Versions of {model}",
+    def _create_package_group(self, model: ModelSpec) -> aws.sagemaker.ModelPackageGroup:
+        labels, target, name = self._args.labels, self._args.promotes_to, f"{self._name}-{model.name}"
+        group = aws.sagemaker.ModelPackageGroup(
+            name,
+            model_package_group_name=labels.package_group(model.name),
+            model_package_group_description=f"Versions of {model.name}",
             opts=self._child,
         )
+        if target is not None:
+            aws.sagemaker.ModelPackageGroupPolicy(
+                f"{name}-readers",
+                model_package_group_name=group.model_package_group_name,
+                resource_policy=package_group_policy(labels, model, neighbour(labels, target)),
+                opts=self._child,
+            )
+        return group
 
     def _create_role(self) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         labels = self._args.labels

@@ -22,7 +22,7 @@ USE_KEY: Final = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateD
 PULL_IMAGES: Final = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 """Actions that pull an image; the registry token is no action on a repository."""
 
-_PUSH_IMAGES: Final = [
+PUSH_IMAGES: Final = [
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
@@ -38,13 +38,19 @@ _LAUNCHERS: Final = (
 """Service-linked roles that launch nodes: for managed groups, on spot capacity, and as fleets for Karpenter."""
 
 
-def key_policy(account: iam.Account, log_group_prefixes: Sequence[str], lustre_buckets: Sequence[str] = ()) -> str:
+def key_policy(
+    account: iam.Account,
+    log_group_prefixes: Sequence[str],
+    lustre_buckets: Sequence[str] = (),
+    more: Sequence[iam.Statement] = (),
+) -> str:
     """Policy of the environment's key.
 
     The account decides by IAM who uses the key. CloudWatch Logs may use it for log groups below `log_group_prefixes`.
     EC2 may use it for volumes that the service-linked roles of Auto Scaling, EC2 Spot and EC2 Fleet launch: these roles
     have no policy of ours, and they are named by a condition because KMS refuses a principal that does not exist yet.
     FSx may use it for the objects of `lustre_buckets`, which a Lustre file system reads with a role of its own.
+    `more` are statements of other modules.
     """
     everything: iam.Statement = {
         "Sid": "AccountDecidesByIam",
@@ -63,7 +69,7 @@ def key_policy(account: iam.Account, log_group_prefixes: Sequence[str], lustre_b
         "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
     }
     fsx = _read_for_lustre(account, lustre_buckets) if lustre_buckets else []
-    return iam.document(everything, logs, *_encrypt_node_volumes(account), *fsx, limit=MAX_KEY_POLICY)
+    return iam.document(everything, logs, *_encrypt_node_volumes(account), *fsx, *more, limit=MAX_KEY_POLICY)
 
 
 def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:
@@ -194,7 +200,7 @@ def repository_policy(*, pull: Sequence[str], push: Sequence[str]) -> str | None
             "Action": actions,
             "Condition": {"ArnEquals": {"aws:PrincipalArn": list(roles)}},
         }
-        for sid, actions, roles in (("Pull", PULL_IMAGES, pull), ("Push", _PUSH_IMAGES, push))
+        for sid, actions, roles in (("Pull", PULL_IMAGES, pull), ("Push", PUSH_IMAGES, push))
         if roles
     ]
     return iam.document(*statements, limit=MAX_REPOSITORY_POLICY) if statements else None

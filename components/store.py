@@ -2,7 +2,7 @@
 
 Creates: one KMS key with rotation and an alias; private buckets for data, models and access logs; one image repository
 per model with immutable tags, scan on push and a lifecycle. The data bucket announces new objects to EventBridge.
-Does not create: repository policies (the account's own identities decide), replication.
+With a next environment, its promotion role may read artefacts and images; else the account's own identities decide.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam, resource_policies
+from components import iam, promotion_policies, resource_policies
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
-from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS, Labels
+from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS
 from components.repositories import create_repository
 
 if TYPE_CHECKING:
-    from settings.model import ModelSpec, StoreSpec
+    from components.labels import Labels
+    from settings.model import ModelSpec, NeighbourSpec, StoreSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class ArtifactStoreArgs:
     """Retention and deletion."""
     models: tuple[ModelSpec, ...]
     """Models; each gets an image repository."""
+    promotes_to: NeighbourSpec | None
+    """Environment whose promotion role reads artefacts and images of approved versions."""
     lustre: bool
     """Whether a Lustre file system reads the data bucket."""
     protect: bool
@@ -50,20 +53,11 @@ class ArtifactStore(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self._guarded = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        self._reader = args.promotes_to and promotion_policies.neighbour(args.labels, args.promotes_to)
         self._key = self._create_key()
         data, models, logs = self._create_buckets()
         aws.s3.BucketNotification(f"{name}-data-events", bucket=data.bucket.bucket, eventbridge=True, opts=self._child)
-        repositories = {
-            model.name: create_repository(
-                f"{name}-{model.name}",
-                args.labels.repository(model.name),
-                spec=args.spec,
-                key_arn=self._key.arn,
-                protect=args.protect,
-                parent=self,
-            )
-            for model in args.models
-        }
+        repositories = {model.name: self._create_repository(model) for model in args.models}
         self.handle = StoreHandle(
             key_arn=self._key.arn,
             data_bucket=data.bucket.bucket,
@@ -80,6 +74,27 @@ class ArtifactStore(pulumi.ComponentResource):
             }
         )
 
+    def _create_repository(self, model: ModelSpec) -> aws.ecr.Repository:
+        args, name = self._args, f"{self._name}-{model.name}"
+        repository = create_repository(
+            name,
+            args.labels.repository(model.name),
+            spec=args.spec,
+            key_arn=self._key.arn,
+            protect=args.protect,
+            parent=self,
+        )
+        if self._reader is not None:
+            aws.ecr.RepositoryPolicy(
+                f"{name}-readers",
+                repository=repository.name,
+                policy=resource_policies.repository_policy(
+                    pull=[promotion_policies.promotion_role(self._reader)], push=()
+                ),
+                opts=self._child,
+            )
+        return repository
+
     def _create_key(self) -> aws.kms.Key:
         labels = self._args.labels
         log_groups = (labels.log_group(""), labels.cluster_log_group)
@@ -92,6 +107,7 @@ class ArtifactStore(pulumi.ComponentResource):
                 iam.Account.of(labels.environment),
                 log_groups,
                 lustre_buckets=[labels.bucket(DATA)] if self._args.lustre else [],
+                more=[promotion_policies.decrypt_artefacts(labels, self._reader)] if self._reader else [],
             ),
             tags=labels.named("key"),
             opts=self._guarded,
@@ -107,10 +123,11 @@ class ArtifactStore(pulumi.ComponentResource):
             resource_policies.receive_access_logs(account, labels.bucket(LOGS), sources),
             resource_policies.receive_load_balancer_logs(account, labels.bucket(LOGS), BALANCER_LOGS),
         )
+        readers = (promotion_policies.read_artefacts(labels, self._args.models, self._reader),) if self._reader else ()
         logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, deliveries, None)
         return (
             self._create_bucket(DATA, self._key.arn, None, (), logs),
-            self._create_bucket(MODELS, self._key.arn, None, (), logs),
+            self._create_bucket(MODELS, self._key.arn, None, readers, logs),
             logs,
         )
 

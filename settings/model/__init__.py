@@ -58,6 +58,7 @@ from settings.model.models import (
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
+from settings.model.registry import NeighbourSpec, RegistrySpec
 from settings.model.serving import ServingSpec, Target
 from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
 from settings.model.spending import SpendingSpec
@@ -132,6 +133,7 @@ __all__ = [
     "Name",
     "NamespaceSpec",
     "NatGateways",
+    "NeighbourSpec",
     "NetworkSpec",
     "NodePoolSpec",
     "Partition",
@@ -142,6 +144,7 @@ __all__ = [
     "QuotaSpec",
     "RecordsSpec",
     "Region",
+    "RegistrySpec",
     "RoleArn",
     "Scheme",
     "SecretFilesSpec",
@@ -195,6 +198,8 @@ class Settings(Section):
     """Pods without nodes."""
     teams: tuple[TeamSpec, ...] = Field(strict=False, min_length=1)
     """Teams that share the cluster, with their namespaces."""
+    registry: RegistrySpec
+    """Who approves versions of models, and between which environments they travel."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

@@ -25,6 +25,7 @@ from settings.rules import (
     network,
     peering,
     pools,
+    registry,
     secrets,
     serving,
     serving_eks,
@@ -52,6 +53,7 @@ RULES = (
     *domains.RULES,
     *storage.RULES,
     *fargate.RULES,
+    *registry.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""

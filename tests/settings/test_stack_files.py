@@ -27,8 +27,12 @@ MAY_BE_EMPTY = (
     ".slipway:karpenter.pools[].budgets[].reasons[]",
     ".slipway:karpenter.headroom.pools[]",
     ".slipway:budget.alertPercents[]",
+    ".slipway:registry.approverArns[]",
+    ".slipway:registry.promoterArns[]",
+    ".slipway:registry.promotesFrom.",
+    ".slipway:registry.promotesTo.",
 )
-"""Entries of lists that one environment leaves empty and another does not, with all that is in them."""
+"""What one environment leaves empty and another does not, with all that is in it."""
 
 
 def keys(value: object, path: str = "") -> set[str]:

@@ -232,6 +232,10 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
         "modelPackageGroupName", "sagemaker", "model-package-group/"
     ),
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": lambda request: (
+        request.inputs["modelPackageGroupName"],
+        {},
+    ),
     "aws:secretsmanager/secret:Secret": _secret,
     "aws:secretsmanager/secretRotation:SecretRotation": lambda request: (request.inputs["secretId"], {}),
     "aws:sqs/queue:Queue": _queue,

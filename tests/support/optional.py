@@ -71,6 +71,7 @@ PARTS: Final[dict[str, object]] = {
     "models.0.approved": APPROVED,
     "models.0.serving.eks.frontEnd.host": "delays.ml.example.com",
     "monitoring.imageRegistry": "registry.example.com/mirror",
+    "registry.promotesTo": {"environment": "edge", "accountId": "222233334444", "region": "us-east-1"},
     "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
     "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},
     "domains.certificates": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sandbox.providers.aws_kinds.shared import ROLE
+from sandbox.providers.aws_kinds.shared import ROLE, side
 from sandbox.providers.kinds import Kind, arn, joined
 
 KINDS: Final[dict[str, Kind]] = {
@@ -13,6 +13,9 @@ KINDS: Final[dict[str, Kind]] = {
         compute=arn("arn:{partition}:sagemaker:{region}:{account}:model-package-group/{id}"),
         immutable=frozenset({"modelPackageGroupName", "modelPackageGroupDescription"}),
         api=("sagemaker", "CreateModelPackageGroup", ""),
+    ),
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": side(
+        "aws:sagemaker/modelPackageGroup:ModelPackageGroup", "modelPackageGroupName"
     ),
     "aws:sagemaker/pipeline:Pipeline": Kind(
         identify=joined("pipelineName"),

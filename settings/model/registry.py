@@ -1,0 +1,34 @@
+"""The model registry: who approves versions, and between which environments they travel."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from settings.model.base import AccountId, Region, RoleArn, Section
+from settings.model.patterns import NAME
+
+
+class NeighbourSpec(Section):
+    """Another environment of this platform."""
+
+    environment: Annotated[str, Field(pattern=NAME, max_length=12)]
+    """Its name."""
+    account_id: AccountId
+    """Its account."""
+    region: Region
+    """Its region."""
+
+
+class RegistrySpec(Section):
+    """Versions of models: who approves them, where they come from, and where they go to next."""
+
+    approver_arns: tuple[RoleArn, ...] = Field(strict=False, max_length=10)
+    """IAM roles that may become the one that approves and rejects versions."""
+    promoter_arns: tuple[RoleArn, ...] = Field(strict=False, max_length=10)
+    """IAM roles that may become the one that fetches versions from the environment before."""
+    promotes_from: NeighbourSpec | None
+    """Environment whose approved versions are registered here without another training; null for the first one."""
+    promotes_to: NeighbourSpec | None
+    """Environment whose promotion role reads versions here; null for the last one."""
+    keep_versions: Annotated[int, Field(ge=2, le=1000)]
+    """Newest versions of a model that are kept as they are; the one in service always is."""
