@@ -15,7 +15,7 @@ import pulumi_aws as aws
 
 from components import grants, iam
 from components.approval_grants import approve, promote
-from components.promotion_policies import PROMOTION, neighbour
+from components.promotion_policies import PROMOTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class Approval(pulumi.ComponentResource):
         if spec.approver_arns:
             roles[APPROVAL] = self._create(APPROVAL, spec.approver_arns, approve(labels, args.models), write=False)
         if spec.promotes_from is not None:
-            may = promote(labels, args.models, neighbour(labels, spec.promotes_from))
+            may = promote(labels, args.models, spec.promotes_from)
             roles[PROMOTION] = self._create(PROMOTION, spec.promoter_arns, may, write=True)
         self.register_outputs({"roles": roles})
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from components import grants, iam
 from components.labels import MODELS, Labels
 from components.model_places import ModelPlaces
-from components.promotion_policies import READ_PACKAGES, artefact_prefixes, package_arns
+from components.promotion_policies import READ_PACKAGES, artefact_prefixes, neighbour, package_arns
 from components.resource_policies import PUSH_IMAGES
 from components.training_grants import APPROVAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from settings.model import ModelSpec
+    from settings.model import ModelSpec, OriginSpec
 
 
 def approve(labels: Labels, models: Sequence[ModelSpec]) -> dict[str, list[iam.Statement]]:
@@ -39,8 +39,9 @@ def approve(labels: Labels, models: Sequence[ModelSpec]) -> dict[str, list[iam.S
     }
 
 
-def promote(labels: Labels, models: Sequence[ModelSpec], origin: Labels) -> dict[str, list[iam.Statement]]:
+def promote(labels: Labels, models: Sequence[ModelSpec], spec: OriginSpec) -> dict[str, list[iam.Statement]]:
     """Read versions of the environment before; copy artefact and image; register with the status of the settings."""
+    origin = neighbour(labels, spec)
     account, source = iam.Account.of(labels.environment), iam.Account.of(origin.environment)
     own, bucket = [ModelPlaces(labels, model).promoted for model in models], labels.bucket(MODELS)
     return {
@@ -48,7 +49,7 @@ def promote(labels: Labels, models: Sequence[ModelSpec], origin: Labels) -> dict
             *_read_packages(origin, models),
             *grants.get_objects(source, origin.bucket(MODELS), artefact_prefixes(origin, models)),
             *grants.pull_images(source, [origin.repository(model.name) for model in models]),
-            _decrypt_origin(source, origin),
+            _decrypt(source, spec.key_arn),
         ],
         "copy-here": [
             *grants.get_objects(account, bucket, own),
@@ -77,14 +78,10 @@ def _read_packages(labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Stat
     return [{"Effect": "Allow", "Action": list(READ_PACKAGES), "Resource": package_arns(labels, models)}]
 
 
-def _decrypt_origin(source: iam.Account, origin: Labels) -> iam.Statement:
-    """The number of the other environment's key is not known here; its alias is (KMS, `kms:ResourceAliases`)."""
+def _decrypt(source: iam.Account, key_arn: str) -> iam.Statement:
     return {
         "Effect": "Allow",
         "Action": "kms:Decrypt",
-        "Resource": source.arn("kms", "key/*"),
-        "Condition": {
-            "StringEquals": {"kms:ViaService": source.service("s3")},
-            "ForAnyValue:StringEquals": {"kms:ResourceAliases": origin.key_alias},
-        },
+        "Resource": key_arn,
+        "Condition": {"StringEquals": {"kms:ViaService": source.service("s3")}},
     }

@@ -58,7 +58,7 @@ from settings.model.models import (
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
-from settings.model.registry import NeighbourSpec, RegistrySpec
+from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
 from settings.model.serving import ServingSpec, Target
 from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
 from settings.model.spending import SpendingSpec
@@ -136,6 +136,7 @@ __all__ = [
     "NeighbourSpec",
     "NetworkSpec",
     "NodePoolSpec",
+    "OriginSpec",
     "Partition",
     "PeeringSpec",
     "PipelineSpec",

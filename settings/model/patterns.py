@@ -8,6 +8,7 @@ REGION: Final = r"^[a-z]{2}(-[a-z]+)+-\d$"
 ZONE: Final = r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$"
 FUNCTION_ARN: Final = r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}$"
 ROLE_ARN: Final = r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$"
+KEY_ARN: Final = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/(mrk-)?[0-9a-f-]{32,36}$"
 DIGEST: Final = r"^sha256:[0-9a-f]{64}$"
 MODEL_DATA: Final = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?model\.tar\.gz$"
 TAG_VALUE: Final = r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]*$"
@@ -44,6 +45,8 @@ PATTERNS: Final[dict[str, str]] = {
     ZONE: "the name of an availability zone, such as eu-central-1a",
     FUNCTION_ARN: "the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:111122223333:function:rotate",
     ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/platform-admin",
+    KEY_ARN: "the ARN of a KMS key, such as "
+    "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     DIGEST: "sha256: and 64 hexadecimal digits",
     MODEL_DATA: "an S3 address that ends in model.tar.gz, such as s3://bucket/flight-delay/7/model.tar.gz",
     TAG_VALUE: "letters, digits, spaces and _ . : / = + - @, which AWS allows in a tag",

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from settings.model.base import AccountId, Region, RoleArn, Section
-from settings.model.patterns import NAME
+from settings.model.patterns import KEY_ARN, NAME
 
 
 class NeighbourSpec(Section):
@@ -19,6 +19,13 @@ class NeighbourSpec(Section):
     """Its region."""
 
 
+class OriginSpec(NeighbourSpec):
+    """The environment that versions come from."""
+
+    key_arn: Annotated[str, Field(pattern=KEY_ARN)]
+    """Its key, which its artefacts are encrypted with; its stack's output `keyArn`."""
+
+
 class RegistrySpec(Section):
     """Versions of models: who approves them, where they come from, and where they go to next."""
 
@@ -26,7 +33,7 @@ class RegistrySpec(Section):
     """IAM roles that may become the one that approves and rejects versions."""
     promoter_arns: tuple[RoleArn, ...] = Field(strict=False, max_length=10)
     """IAM roles that may become the one that fetches versions from the environment before."""
-    promotes_from: NeighbourSpec | None
+    promotes_from: OriginSpec | None
     """Environment whose approved versions are registered here without another training; null for the first one."""
     promotes_to: NeighbourSpec | None
     """Environment whose promotion role reads versions here; null for the last one."""

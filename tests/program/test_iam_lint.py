@@ -103,11 +103,6 @@ ACCEPTED = (
         "elasticloadbalancing:(Scheme|SecurityPolicy|CreateAction)",
         "three services have this prefix, and the linter looks the keys of the newest up in the oldest as well",
     ),
-    Accepted(
-        "UNKNOWN_CONDITION_FOR_ACTION",
-        "kms:ResourceAliases for action kms:Decrypt",
-        "the KMS developer guide names this key for every operation on a key; the linter's data are older",
-    ),
     Accepted("RESOURCE_MISMATCH", "'logs:DescribeLogGroups'", "the service reference has a log group for it by now"),
 )
 
