@@ -6,8 +6,8 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans rollout serve test test-unit test-kube check \
-	bench reliability soak lock doctor fmt schema docs clean
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollout serve test test-unit test-kube \
+	check bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -53,6 +53,12 @@ destroy: ## Remove an environment from AWS in order, with Pulumi's own CLI and y
 
 orphans: ## List what still carries the cluster's tag in AWS after a destroy; needs STACK, credentials
 	$(need_stack)$(call timed,orphans of $(STACK),$(LOCAL) operations.orphans --stack $(STACK))
+
+promote: export PROMOTED_MODEL = $(MODEL)
+promote: ## Register an approved version of one environment in the next; needs MODEL, FROM, TO, credentials; VERSION=n
+	$(if $(and $(MODEL),$(FROM),$(TO)),,$(error Write for example: make promote MODEL=flight-delay FROM=staging TO=prod))$(call \
+	timed,promote $(MODEL) from $(FROM) to $(TO),$(RUN) --group local --crane -- operations.promote --model "$$PROMOTED_MODEL" \
+	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)'))
 
 cost: export COST_PLAN = $(PLAN)
 cost: export COST_BASE = $(BASE)

@@ -27,7 +27,7 @@ from typing import NoReturn
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands, SetupError
 from tools.environments import GROUPS, ROOT, Environments, import_path, link_environment
-from tools.kube_programs import KubePrograms
+from tools.kube_programs import CRANE, KubePrograms, module_folders
 from tools.progress import Board, elapsed
 from tools.pulumi_cli import PulumiCli
 
@@ -44,6 +44,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--group", action="append", default=[], choices=GROUPS, help="environment to have; repeatable")
     parser.add_argument("--cli", action="store_true", help="have a Pulumi CLI as well")
+    parser.add_argument("--crane", action="store_true", help="have crane, which copies images, as well")
     parser.add_argument("--kube", action="store_true", help="have a Kubernetes control plane for tests as well")
     parser.add_argument("module", nargs="*", metavar="MODULE ARG", help="after `--`: what to run in the first group")
     parsed = parser.parse_args(arguments)
@@ -92,13 +93,21 @@ class Bootstrap:
     """One set-up: which environments, whether a CLI, whether a control plane."""
 
     def __init__(
-        self, cache: Cache, commands: Commands, groups: Sequence[str], *, cli: bool, kube: bool = False
+        self,
+        cache: Cache,
+        commands: Commands,
+        groups: Sequence[str],
+        *,
+        cli: bool,
+        kube: bool = False,
+        crane: bool = False,
     ) -> None:
         self._cache = cache
         self._commands = commands
         self._environments = Environments(cache, commands)
         self._cli = PulumiCli(cache, commands) if cli else None
-        self._kube = KubePrograms(cache, commands) if kube else None
+        self._programs = KubePrograms(cache, commands)
+        self._kube, self._crane = kube, crane
         self._groups = tuple(dict.fromkeys(groups))
         self._pulumi: Path | None = None
 
@@ -115,8 +124,11 @@ class Bootstrap:
                 self._pulumi = self._cli.ensure()
 
         def kube() -> None:
-            if self._kube is not None:
-                self._kube.ensure()
+            if self._kube:
+                self._programs.ensure()
+                module_folders()
+            elif self._crane:
+                self._programs.ensure([CRANE])
 
         together([environments, cli, kube], self._commands)
         note = link_environment(self._cache, self._environments, ROOT / ".venv")
@@ -134,6 +146,8 @@ class Bootstrap:
             found["SLIPWAY_PULUMI"] = str(self._pulumi)
         if "image" in self._groups:
             found["SLIPWAY_IMAGE_PYTHON"] = str(self.python("image"))
+        if self._crane:
+            found["SLIPWAY_CRANE"] = str(self._programs.path(CRANE))
         return dict(os.environ) | found
 
 
@@ -155,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
     started, board, commands = time.monotonic(), Board(), Commands()
     try:
         cache = Cache(cache_root(), board)
-        setup = Bootstrap(cache, commands, parsed.group, cli=parsed.cli, kube=parsed.kube)
+        setup = Bootstrap(cache, commands, parsed.group, cli=parsed.cli, kube=parsed.kube, crane=parsed.crane)
         setup.install()
     except SetupError as error:
         sys.stderr.write(f"\nset-up failed after {elapsed(time.monotonic() - started)}: {error}\n")

@@ -1,4 +1,4 @@
-"""A Kubernetes control plane, Karpenter with simulated nodes, Helm: built from Go modules, for tests on loopback.
+"""Programs built from Go modules: a Kubernetes control plane and Helm for tests on loopback, crane for images.
 
 `tools/kube_module/go.mod` and `tools/kwok_module/go.mod` pin what is built, `tools/kube_manifests/go.mod` what is only
 read (custom resource definitions and charts); their `go.sum` hold the hashes. Raising a version is a change of those
@@ -8,7 +8,7 @@ files.
 import functools
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,8 @@ from tools.progress import Step
 KUBE_MODULE = ROOT / "tools" / "kube_module"
 KWOK_MODULE = ROOT / "tools" / "kwok_module"
 """Apart from the others: it is made for another release of the Kubernetes libraries than the control plane."""
+CRANE_MODULE = ROOT / "functions" / "packager"
+"""Beside the build of images in AWS, which builds crane from the same pins."""
 KUBE_MANIFESTS = ROOT / "tools" / "kube_manifests"
 DOWNLOAD_SECONDS = 600.0
 
@@ -40,6 +42,8 @@ class Source:
     """What the linker sets to the version, where the source does not say it: Kubernetes would call itself v0.0.0."""
 
 
+CRANE = "crane"
+"""Copies and changes images without a container engine."""
 KUBERNETES = "k8s.io/kubernetes"
 KUBERNETES_VERSION = "k8s.io/component-base/version.gitVersion"
 PROGRAMS: Mapping[str, Source] = MappingProxyType(
@@ -51,6 +55,7 @@ PROGRAMS: Mapping[str, Source] = MappingProxyType(
         "etcd": Source(KUBE_MODULE, "go.etcd.io/etcd/server/v3", ""),
         "karpenter": Source(KUBE_MODULE, "sigs.k8s.io/karpenter", "kwok", "sigs.k8s.io/karpenter/pkg/operator.Version"),
         "kwok": Source(KWOK_MODULE, "sigs.k8s.io/kwok", "cmd/kwok"),
+        CRANE: Source(CRANE_MODULE, "github.com/google/go-containerregistry", "cmd/crane"),
         "helm": Source(KUBE_MODULE, "helm.sh/helm/v3", "cmd/helm", "helm.sh/helm/v3/internal/version.version"),
     }
 )
@@ -86,22 +91,21 @@ class KubePrograms:
             raise SetupError(f"{artefact.name} is not built; `make test-kube` builds it")
         return self._cache.path(artefact) / artefact.probe
 
-    def ensure(self) -> None:
-        """Build what is missing, one after the other (Go itself uses every processor), and fetch the manifests.
+    def ensure(self, names: Iterable[str] = PROGRAMS) -> None:
+        """Build what is missing, one after the other (Go itself uses every processor).
 
         Raises:
             SetupError: Go is missing or too old, a module cannot be fetched, or a build fails.
         """
-        missing = [artefact for name in PROGRAMS if not self._cache.ready(artefact := self.artefact(name))]
+        missing = [artefact for name in names if not self._cache.ready(artefact := self.artefact(name))]
         if missing and (without_go := go_refusal()):
             oldest = f"{OLDEST_GO[0]}.{OLDEST_GO[1]}"
             raise SetupError(
-                f"{missing[0].title}: {without_go}. Tests against a Kubernetes control plane build it from Go modules;"
-                f" install Go {oldest} or newer (go.dev/doc/install). No other test needs it."
+                f"{missing[0].title}: {without_go}. `make test-kube` and `make promote` build their programs from Go"
+                f" modules; install Go {oldest} or newer (go.dev/doc/install). Nothing else needs it."
             )
         for artefact in missing:
             self._cache.ensure(artefact)
-        module_folders()
 
     def _build(self, name: str, version: str, folder: Path, log: Path, step: Step) -> None:
         source = PROGRAMS[name]

@@ -57,7 +57,7 @@ def data_version(s3: S3Client, uris: Iterable[str]) -> str:
     """
     total = hashlib.sha256()
     for uri in sorted(uris):
-        bucket, prefix = _split(uri)
+        bucket, prefix = split_uri(uri)
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         objects = [item for page in pages for item in page.get("Contents", [])]
         if not objects:
@@ -73,7 +73,7 @@ def fetch(s3: S3Client, uri: str) -> bytes:
     Raises:
         LifecycleError: It is larger than `ARTEFACT_LIMIT`.
     """
-    bucket, key = _split(uri)
+    bucket, key = split_uri(uri)
     answer = s3.get_object(Bucket=bucket, Key=key)
     if answer["ContentLength"] > ARTEFACT_LIMIT:
         raise LifecycleError(f"{uri} has {answer['ContentLength']} bytes; at most {ARTEFACT_LIMIT} are read here")
@@ -111,6 +111,7 @@ def _package(found: DescribeModelPackageOutputTypeDef) -> Package:
     )
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an address in S3."""
     parts = urlsplit(uri)
     return parts.netloc, parts.path.removeprefix("/")

@@ -57,9 +57,9 @@ def test_every_program_is_built_once_from_the_module_that_pins_it(
 
 def test_without_go_the_error_says_what_needs_it(cache: Cache, fake: Fake) -> None:
     fake("unrelated", "")
-    with pytest.raises(SetupError, match=r"no `go` on PATH\..* install Go 1\.21 or newer .* No other test needs it\."):
+    with pytest.raises(SetupError, match=r"no `go` on PATH\..* install Go 1\.21 or newer .* Nothing else needs it\."):
         KubePrograms(cache, Commands()).ensure()
-    with pytest.raises(SetupError, match="`make test-kube` builds it"):
+    with pytest.raises(SetupError, match="is not built; `make test-kube` builds it"):
         KubePrograms(cache, Commands()).path("etcd")
 
 
