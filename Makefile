@@ -90,7 +90,7 @@ test: ## All tests: unit, program, engine, loop
 test-unit: ## Unit and program tests only; no Pulumi CLI needed
 	$(call timed,test-unit,$(RUN) --group dev --group image -- tools.suite test unit program)
 
-test-kube: ## Tests against a Kubernetes control plane on loopback, with Karpenter and Helm; needs Go, builds them once
+test-kube: ## Tests against a Kubernetes control plane and an image registry on loopback; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
 
 bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv-1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md

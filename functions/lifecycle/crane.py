@@ -55,10 +55,11 @@ class Crane:
             *("mutate", "--platform", PLATFORM, base, "--append", str(layer), "--repo", repository), *options
         ).strip()
 
-    def rebase(self, image: str, old_base: str, new_base: str, tag: str) -> str:
-        """Replace the layers of one base below an image by those of another; gives the digest."""
-        self._run("rebase", "--platform", PLATFORM, image, "--old_base", old_base, "--new_base", new_base, "--tag", tag)
-        return self.digest(tag)
+    def rebase(self, image: str, old_base: str, new_base: str) -> str:
+        """Replace the layers of one base below an image by those of another; pushed beside it, without a tag."""
+        return self._run(
+            "rebase", "--platform", PLATFORM, image, "--old_base", old_base, "--new_base", new_base
+        ).strip()
 
     def tag(self, image: str, tag: str) -> None:
         """Name an image of a repository."""

@@ -1,0 +1,1 @@
+"""Makes an image of an approved version: the image that trained it, with the model as one more layer."""
