@@ -19,6 +19,7 @@ from components.load_balancing import LoadBalancing, LoadBalancingArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
+from components.packaging import Packaging, PackagingArgs
 from components.peerings import Peerings, PeeringsArgs
 from components.pipelines import Pipelines, PipelinesArgs
 from components.pod_network import PodNetwork, PodNetworkArgs
@@ -262,6 +263,17 @@ Approval(
     ApprovalArgs(labels=labels, spec=settings.registry, models=settings.models, store=store.handle),
     opts=on_aws,
 )
+packaging = Packaging(
+    "packaging",
+    PackagingArgs(
+        labels=labels,
+        spec=settings.packaging,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+    ),
+    opts=on_aws,
+)
 pipelines = Pipelines(
     "pipelines",
     PipelinesArgs(
@@ -296,6 +308,7 @@ export_outputs(
     tenancy=tenancy.handle,
     training=training.handle,
     registry=registry.handle,
+    packaging=packaging.handle,
     pipelines=pipelines.handle,
     serving=serving.handle,
 )

@@ -26,7 +26,7 @@ def approve(labels: Labels, models: Sequence[ModelSpec]) -> dict[str, list[iam.S
     account = iam.Account.of(labels.environment)
     reports = [ModelPlaces(labels, model).reports for model in models]
     return {
-        "read-versions": _read_packages(labels, models),
+        "read-versions": read_packages(labels, models),
         "decide-on-versions": [
             {
                 "Effect": "Allow",
@@ -46,7 +46,7 @@ def promote(labels: Labels, models: Sequence[ModelSpec], spec: OriginSpec) -> di
     own, bucket = [ModelPlaces(labels, model).promoted for model in models], labels.bucket(MODELS)
     return {
         "read-origin": [
-            *_read_packages(origin, models),
+            *read_packages(origin, models),
             *grants.get_objects(source, origin.bucket(MODELS), artefact_prefixes(origin, models)),
             *grants.pull_images(source, [origin.repository(model.name) for model in models]),
             _decrypt(source, spec.key_arn),
@@ -55,14 +55,17 @@ def promote(labels: Labels, models: Sequence[ModelSpec], spec: OriginSpec) -> di
             *grants.get_objects(account, bucket, own),
             *grants.write_objects(account, bucket, own),
             *grants.pull_images(account, [labels.repository(model.name) for model in models]),
-            {
-                "Effect": "Allow",
-                "Action": PUSH_IMAGES,
-                "Resource": [account.arn("ecr", f"repository/{labels.repository(model.name)}") for model in models],
-            },
+            *push_images(labels, models),
         ],
-        "register": [*_read_packages(labels, models), *(_register(labels, model) for model in models)],
+        "register": [*read_packages(labels, models), *(_register(labels, model) for model in models)],
     }
+
+
+def push_images(labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Statement]:
+    """Push images to the repositories of models."""
+    account = iam.Account.of(labels.environment)
+    repositories = [account.arn("ecr", f"repository/{labels.repository(model.name)}") for model in models]
+    return [{"Effect": "Allow", "Action": PUSH_IMAGES, "Resource": repositories}]
 
 
 def _register(labels: Labels, model: ModelSpec) -> iam.Statement:
@@ -74,7 +77,8 @@ def _register(labels: Labels, model: ModelSpec) -> iam.Statement:
     }
 
 
-def _read_packages(labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Statement]:
+def read_packages(labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Statement]:
+    """Find and describe versions of models."""
     return [{"Effect": "Allow", "Action": list(READ_PACKAGES), "Resource": package_arns(labels, models)}]
 
 

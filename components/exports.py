@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from components.front_ends import ServingHandle
     from components.handles import (
         ClusterHandle,
+        PackagingHandle,
         PipelinesHandle,
         RegistryHandle,
         StoreHandle,
@@ -27,6 +28,7 @@ def export_outputs(
     tenancy: TenancyHandle,
     training: TrainingHandle,
     registry: RegistryHandle,
+    packaging: PackagingHandle,
     pipelines: PipelinesHandle,
     serving: ServingHandle,
 ) -> None:
@@ -42,6 +44,8 @@ def export_outputs(
     pulumi.export("modelEcrRepo", store.repositories)
     pulumi.export("teamEcrRepos", tenancy.repositories)
     pulumi.export("modelRoleArns", {model: roles.arns for model, roles in training.roles.items()})
+    pulumi.export("eventBus", packaging.event_bus)
+    pulumi.export("packagingProjects", packaging.projects)
     pulumi.export("pipelineNames", pipelines.names)
     pulumi.export("modelPackageGroups", registry.package_groups)
     pulumi.export("sageMakerModelArn", registry.model_arns)

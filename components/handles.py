@@ -229,6 +229,15 @@ class RegistryHandle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackagingHandle:
+    """What turns approved versions into images."""
+
+    event_bus: pulumi.Output[str]
+    """Bus of the event `Model Image Ready` of source `slipway`, which names model, version and image by digest."""
+    projects: Mapping[str, pulumi.Output[str]]  # CodeBuild project by model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelinesHandle:
     """What turns data into versions of models."""
 

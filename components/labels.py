@@ -151,6 +151,20 @@ class Labels:
         """Name of an EventBridge rule of ours."""
         return fitted(f"{PROJECT}-{self.environment.name}-{event}", MAX_RULE_NAME)
 
+    @property
+    def event_bus(self) -> str:
+        """Name of the bus of the platform's own events."""
+        return f"{PROJECT}-{self.environment.name}"
+
+    @property
+    def signing_profile(self) -> str:
+        """Name of the signing profile of images; AWS Signer allows no hyphen."""
+        return f"{PROJECT}_{self.environment.name}".replace("-", "_")
+
+    def package_build(self, model: str) -> str:
+        """Name of the CodeBuild project of a model; its longest form is far below the 255 characters of CodeBuild."""
+        return f"{PROJECT}-{self.environment.name}-{model}-package"
+
     def bucket(self, kind: str) -> str:
         """Name of a bucket; account and region make it unique among all of S3."""
         environment = self.environment

@@ -75,6 +75,11 @@ class ModelPlaces:
         return f"{self.model.name}/promoted/"
 
     @property
+    def champion(self) -> str:
+        """Prefix of the artefact that was last made ready to serve."""
+        return f"{self.model.name}/champion/"
+
+    @property
     def checkpoints(self) -> str:
         """Prefix of what an interrupted training continues from."""
         return f"{self.model.name}/checkpoints/"

@@ -56,6 +56,7 @@ from settings.model.models import (
     TrainingSpec,
 )
 from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
+from settings.model.packaging import PackagingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
@@ -137,6 +138,7 @@ __all__ = [
     "NetworkSpec",
     "NodePoolSpec",
     "OriginSpec",
+    "PackagingSpec",
     "Partition",
     "PeeringSpec",
     "PipelineSpec",
@@ -201,6 +203,8 @@ class Settings(Section):
     """Teams that share the cluster, with their namespaces."""
     registry: RegistrySpec
     """Who approves versions of models, and between which environments they travel."""
+    packaging: PackagingSpec
+    """Images of approved versions."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

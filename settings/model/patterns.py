@@ -36,6 +36,7 @@ WEB_ACL_ARN: Final = r"^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[
 VPC_ID: Final = r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"
 ROUTE_TABLE_ID: Final = r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$"
 SECURITY_GROUP_ID: Final = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
+TAGGED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[\w.-]+$"
 PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 REQUEST_PATH: Final = r"^/([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$"
 PATTERNS: Final[dict[str, str]] = {
@@ -75,6 +76,7 @@ PATTERNS: Final[dict[str, str]] = {
     VPC_ID: "the id of a VPC, such as vpc-0123456789abcdef0",
     ROUTE_TABLE_ID: "the id of a route table, such as rtb-0123456789abcdef0",
     SECURITY_GROUP_ID: "the id of a security group, such as sg-0123456789abcdef0",
+    TAGGED_IMAGE: "an image by its tag, such as public.ecr.aws/docker/library/python:3.11-slim-bookworm",
     PINNED_IMAGE: "an image by its digest, such as registry.k8s.io/pause:3.10.1@sha256: and 64 hexadecimal digits",
     REQUEST_PATH: "a path without a slash at the end, such as /invocations",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",

@@ -23,6 +23,7 @@ from settings.rules import (
     models,
     monitoring,
     network,
+    packaging,
     peering,
     pools,
     registry,
@@ -54,6 +55,7 @@ RULES = (
     *storage.RULES,
     *fargate.RULES,
     *registry.RULES,
+    *packaging.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""

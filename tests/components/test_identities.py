@@ -48,6 +48,8 @@ SERVICES = {
     **{f"slipway-prod-flight-delay-{duty}": {"Service": "sagemaker.amazonaws.com"} for duty in DUTIES},
     "slipway-prod-approval": {"AWS": ["arn:aws:iam::777788889999:role/ml-platform-approver"]},
     "slipway-prod-promotion": {"AWS": ["arn:aws:iam::777788889999:role/ml-platform-release"]},
+    "slipway-prod-flight-delay-package": {"Service": "codebuild.amazonaws.com"},
+    "slipway-prod-start-builds": {"Service": "events.amazonaws.com"},
     "slipway-prod-flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"},
     "slipway-prod-karpenter-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
@@ -165,7 +167,7 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
     duties = {
-        *("approval", "promotion"),
+        *("approval", "promotion", "start-builds", "flight-delay-package"),
         *("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
         *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),

@@ -158,7 +158,7 @@ def world(registry: str, program: str, tmp_path: Path) -> Iterator[World]:
         mock.patch.object(packager, "get_session", return_value=session),
         mock.patch.object(Crane, "tag", tag_once),
     ):
-        session.register("before-call.ecr", ecr.answer)
+        session.register("before-call.ecr", cast("Any", ecr.answer))
         clients = {name: cast("Any", session.create_client)(name) for name in ("sagemaker", "s3", "events")}
         clients["s3"].create_bucket(Bucket="models")
         clients["sagemaker"].create_model_package_group(ModelPackageGroupName=GROUP)

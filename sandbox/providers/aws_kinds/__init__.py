@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds import cluster, events, identity, network, sagemaker, spending, storage, store
+from sandbox.providers.aws_kinds import builds, cluster, events, identity, network, sagemaker, spending, storage, store
 
 if TYPE_CHECKING:
     from sandbox.providers.kinds import Kind
@@ -20,6 +20,7 @@ KINDS: Final[dict[str, Kind]] = {
     **store.KINDS,
     **cluster.KINDS,
     **events.KINDS,
+    **builds.KINDS,
     **sagemaker.KINDS,
     **spending.KINDS,
     **storage.KINDS,

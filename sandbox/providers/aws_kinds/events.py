@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sandbox.providers.aws_kinds.shared import QUEUE, RULE, side, suffix
-from sandbox.providers.kinds import Birth, Kind, arn, together
+from sandbox.providers.kinds import Birth, Kind, arn, joined, together
 
 
 def _rule_id(birth: Birth) -> str:
@@ -35,6 +35,13 @@ KINDS: Final[dict[str, Kind]] = {
         immutable=frozenset({"name", "namePrefix", "eventBusName"}),
         autoname="name",
         api=("events", "PutRule", ""),
+    ),
+    "aws:cloudwatch/eventBus:EventBus": Kind(
+        identify=joined("name"),
+        compute=arn("arn:{partition}:events:{region}:{account}:event-bus/{id}"),
+        immutable=frozenset({"name", "eventSourceName"}),
+        autoname="name",
+        api=("events", "CreateEventBus", ""),
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Kind(
         identify=lambda birth: f"{birth.text('rule')}-{_target_id(birth)}",

@@ -67,6 +67,12 @@ KINDS: Final[dict[str, Kind]] = {
         api=("secretsmanager", "CreateSecret", ""),
     ),
     "aws:secretsmanager/secretRotation:SecretRotation": side(SECRET, "secretId"),
+    "aws:s3/bucketObjectv2:BucketObjectv2": Kind(
+        identify=joined("bucket", "key"),
+        compute=arn("arn:{partition}:s3:::{bucket}/{key}"),
+        immutable=frozenset({"bucket", "key"}),
+        needs={"bucket": BUCKET},
+    ),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         identify=joined("name"),
         compute=arn("arn:{partition}:logs:{region}:{account}:log-group:{id}"),

@@ -1,0 +1,77 @@
+"""What a build is told and made of: its program, its variables, and the events that start it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from components import iam
+from components.labels import MODELS, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from components.model_places import ModelPlaces
+    from settings.model import PackagingSpec
+
+FUNCTIONS: Final = Path(__file__).resolve().parent.parent / "functions"
+PROGRAM: Final = (
+    *(f"lifecycle/{name}" for name in ("__init__.py", "steps.py", "crane.py")),
+    *(f"packager/{name}" for name in ("__init__.py", "__main__.py", "build.py", "layer.py", "registry.py")),
+    *(f"packager/{name}" for name in ("go.mod", "go.sum")),
+)
+"""Files of a build, below `functions`."""
+SOURCES: Final = "_packager/"
+"""Prefix of the models bucket with the programs of builds; no model's name begins so."""
+
+
+def program() -> dict[str, str]:
+    """Text of every file of a build by its path."""
+    return {path: (FUNCTIONS / path).read_text(encoding="utf-8") for path in PROGRAM}
+
+
+def sources(files: Mapping[str, str]) -> str:
+    """Where a program lies; another one lies elsewhere, so that a build that runs keeps its own."""
+    return f"{SOURCES}{fingerprint(*(part for file in sorted(files.items()) for part in file))}/"
+
+
+def specification() -> str:
+    """The build specification."""
+    return (FUNCTIONS / "packager" / "buildspec.yml").read_text(encoding="utf-8")
+
+
+def variables(places: ModelPlaces, spec: PackagingSpec, signing: str | None) -> dict[str, str]:
+    """What a build of a model is told; which version it is comes with the event."""
+    labels, model = places.labels, places.model.name
+    return {
+        "MODEL": model,
+        "PACKAGE_GROUP": labels.package_group(model),
+        "REPOSITORY": f"{iam.Account.of(labels.environment).registry}/{labels.repository(model)}",
+        "MODELS_BUCKET": labels.bucket(MODELS),
+        "EVENT_BUS": labels.event_bus,
+        "BASE_IMAGE": spec.base_image,
+        "BLOCKED_SEVERITIES": " ".join(spec.blocked_severities),
+        "WAIT_SECONDS": str(spec.wait_minutes * 60),
+        "MAX_IMAGE_AGE_DAYS": str(spec.max_image_age_days),
+        "SIGNING_PROFILE": signing or "",
+        "MODEL_PACKAGE_ARN": "",
+        "REASON": "refresh",
+    }
+
+
+def approval_pattern(group: str) -> str:
+    """Event of a version of one group that has been approved.
+
+    Source: SageMaker developer guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge".
+    """
+    detail = {"ModelPackageGroupName": [group], "ModelApprovalStatus": ["Approved"]}
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"], "detail": detail}
+    return json.dumps(pattern)
+
+
+def approval_input() -> str:
+    """What the approval of `<package>` tells a build (CodeBuild API reference, `StartBuild`)."""
+    told = {"MODEL_PACKAGE_ARN": "<package>", "REASON": "approval"}
+    overrides = [{"name": name, "type": "PLAINTEXT", "value": value} for name, value in told.items()]
+    return json.dumps({"environmentVariablesOverride": overrides})
