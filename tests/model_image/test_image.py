@@ -59,9 +59,11 @@ def of(name: str) -> list[str]:
 
 
 def test_the_base_is_named_by_digest_and_the_result_runs_as_a_number_other_than_root_in_exec_form() -> None:
-    (base, _) = of("ARG")
+    (base, again, _) = of("ARG")
+    assert again == "BASE_IMAGE"
     assert re.fullmatch(r"BASE_IMAGE=python:3\.11[\w.-]+@sha256:[0-9a-f]{64}", base)
     assert {text.partition(" ")[0] for text in of("FROM")} == {"${BASE_IMAGE}"}
+    assert "org.opencontainers.image.base.name=${BASE_IMAGE}" in of("LABEL")
     assert of("USER") == ["10001:0"]
     for name in ("ENTRYPOINT", "CMD"):
         assert isinstance(json.loads(of(name)[-1]), list)

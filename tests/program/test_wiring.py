@@ -25,6 +25,8 @@ EXPORTS = {
     "modelEcrRepo",
     "teamEcrRepos",
     "modelRoleArns",
+    "eventBus",
+    "packagingProjects",
     "pipelineNames",
     "modelPackageGroups",
     "modelUrls",
@@ -46,9 +48,12 @@ STATEFUL = {
 """Identity of what cannot be made again: a change here deletes it unless an alias comes with the change."""
 
 UNKNOWN_DOCUMENTS = {
+    "approval-approval-use-key",
+    "approval-promotion-use-key",
     "karpenter-controller-encrypt-node-volumes",
     "karpenter-controller-role",
     "load-balancing-controller-role",
+    "packaging-flight-delay-use-key",
     "pod-network-cni-role",
     "registry-model-use-key",
     "tenancy-ml-inference-workload-role",
