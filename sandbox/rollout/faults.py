@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-SLOW_SECONDS = 0.15
+SLOW_SECONDS = 0.3
 HEALTHY_CALLS = 100
 FAILING_EVERY = 20
 
 
 def slow(predict: Predict) -> Predict:
-    """Every call takes 150 ms longer, and all that wait with it."""
+    """Every call takes 300 ms longer, and all that wait with it."""
 
     def faulty(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         time.sleep(SLOW_SECONDS)
