@@ -53,17 +53,24 @@ class Driver:
         )
         self.proxy.change(table)
 
-    def canary(self, plan: Plan, limits: Limits, replicas: int) -> State:
-        """Raise the new version's share step by step, or take it back; one step to 100 is blue/green."""
+    def canary(self, plan: Plan, limits: Limits, replicas: int, *, unseen: bool = False) -> State:
+        """Raise the new version's share step by step, or take it back.
+
+        Args:
+            plan: The steps.
+            limits: What is borne.
+            replicas: Processes of the new version.
+            unseen: While it is judged, the new version gets copies of the requests and answers nobody: blue/green, with
+                both versions compared in the same time. Its one step is the whole.
+        """
         self.challenger.start(replicas)
         state = begin(time.monotonic())
-        self._mark()
         while state.phase not in ENDS:
             time.sleep(LOOK_SECONDS)
             before, now = state, time.monotonic()
             state = advance(plan, state, now, ready=self.challenger.ready(), judgement=self._judge(limits, before))
             if (state.phase, state.step) != (before.phase, before.step):
-                self._enter(weight(plan, state), state)
+                self._enter(weight(plan, state), state, mirror=unseen and state.phase is Phase.WATCHING)
         (self.champion if state.phase is Phase.PROMOTED else self.challenger).stop()
         return state
 
@@ -73,22 +80,20 @@ class Driver:
         challenger, champion = self._since()
         return judge(challenger, champion, limits, self.bounds)
 
-    def _enter(self, share: int, state: State) -> None:
-        """Put a phase's or step's share in force."""
+    def _enter(self, share: int, state: State, *, mirror: bool) -> None:
+        """Put a phase's or step's share in force, and count from here on."""
         champion, challenger = self.champion.ports(), self.challenger.ports()
-        if share == WHOLE:
+        if mirror:
+            share = 0
+        elif share == WHOLE:
             champion = ()
         elif not share:
             challenger = ()
-        self.proxy.change(Table(champion=champion, challenger=challenger, weight=share))
-        self._mark(keep_champion=share == WHOLE)
+        self.proxy.change(Table(champion=champion, challenger=challenger, weight=share, mirror=mirror))
+        self._marks = self.challenger.observe(), self.champion.observe()
+        what = "copies" if mirror else f"{share} %"
         why = f": {state.reason}" if state.reason else ""
-        self.tell(f"{state.phase}, {share} % to {self.challenger.version.name}{why}")
-
-    def _mark(self, *, keep_champion: bool = False) -> None:
-        """Count from here on; the old version from before where it gets nothing any more."""
-        champion = self._marks[1] if keep_champion else self.champion.observe()
-        self._marks = self.challenger.observe(), champion
+        self.tell(f"{state.phase}, {what} to {self.challenger.version.name}{why}")
 
     def _since(self) -> tuple[Observed, Observed]:
         challenger, champion = self._marks

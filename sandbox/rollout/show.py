@@ -89,7 +89,7 @@ def _canary(driver: Driver) -> State:
 
 
 def _blue_green(driver: Driver) -> State:
-    return driver.canary(BLUE_GREEN, LIMITS, replicas=REPLICAS)
+    return driver.canary(BLUE_GREEN, LIMITS, replicas=REPLICAS, unseen=True)
 
 
 ROLLOUTS: Final[Mapping[str, Callable[[Driver], State]]] = {

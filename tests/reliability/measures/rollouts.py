@@ -7,7 +7,7 @@ import functools
 import math
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,10 @@ ROWS = np.random.default_rng(5).random((5_003, 2), dtype=np.float32)
 """A prime number of them: a proxy that deals requests out in turn would give a version the same few again and again."""
 CANARY = Plan(weights=(10, 30, 60), step_seconds=1, patience_seconds=60, ready_seconds=READY_SECONDS)
 BLUE_GREEN = Plan(weights=(WHOLE,), step_seconds=2, patience_seconds=60, ready_seconds=READY_SECONDS)
-LIMITS = Limits(min_requests=300, error_margin=0.01, slower=5, quantiles=(0.8,), shift=0.1)
-"""Others use the same two cores: a stall of the machine hits many requests at once; a slow version is slow always."""
+LIMITS = Limits(min_requests=300, error_margin=0.01, slower=100, quantiles=(0.95,), shift=0.1)
+"""Others use the same two cores, and a stall of the machine is not a slow version."""
+STRICT = replace(LIMITS, slower=5)
+"""For a version that is slow always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +67,13 @@ def rolling(driver: Driver) -> State:
 
 def canary(driver: Driver) -> State:
     """Raise the share step by step."""
-    return driver.canary(CANARY, LIMITS, replicas=1)
+    limits = STRICT if driver.challenger.version.fault == "slow" else LIMITS
+    return driver.canary(CANARY, limits, replicas=1)
 
 
 def blue_green(driver: Driver) -> State:
-    """Give the new version all requests at once, and keep the old one at hand."""
-    return driver.canary(BLUE_GREEN, LIMITS, replicas=2)
+    """Give the new version copies, and then all requests at once."""
+    return driver.canary(BLUE_GREEN, LIMITS, replicas=2, unseen=True)
 
 
 CASES = {
@@ -81,6 +84,7 @@ CASES = {
     "canary of a crashing version": Case(act=canary, end=Phase.ROLLED_BACK, fault="crashing", most=10),
     "canary of a wrong version": Case(act=canary, end=Phase.ROLLED_BACK, fault="wrong", most=10),
     "blue/green": Case(act=blue_green),
+    "blue/green to a wrong version": Case(act=blue_green, end=Phase.ROLLED_BACK, fault="wrong", most=0),
 }
 
 
