@@ -7,6 +7,7 @@ from components.accelerators import Accelerators, AcceleratorsArgs
 from components.addons import Addons, AddonsArgs
 from components.approval import Approval, ApprovalArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
+from components.cloudwatch import CloudWatch, CloudWatchArgs
 from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
 from components.endpoints import Endpoints, EndpointsArgs
@@ -129,6 +130,20 @@ monitoring = Monitoring(
         pools=pools.handle,
         storage_class=storage.handle.default_class,
         storage_ready=storage.handle.ready,
+    ),
+    opts=on_both,
+)
+CloudWatch(
+    "cloudwatch",
+    CloudWatchArgs(
+        labels=labels,
+        spec=settings.monitoring.cloud_watch,
+        cluster_spec=settings.cluster,
+        network=settings.network,
+        cluster=cluster.handle,
+        pod_network=pod_network.handle,
+        pools=pools.handle,
+        key_arn=key_arn,
     ),
     opts=on_both,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from components.labels import DEVICE_PLUGIN_LABEL, EFA_LABEL, ROLE_LABEL
 from components.nodes import GPU_RESOURCE
-from components.releases import on_system_nodes
+from components.releases import container_resources, on_system_nodes
 from settings.model import PoolRole
 from settings.sharing import DEFAULT_PROFILE
 
@@ -30,13 +30,6 @@ METRICS_PORT: Final = 9400
 _ANY_TAINT: Final = [{"operator": "Exists", "effect": "NoSchedule"}]
 """Tolerates the taints of GPUs, of spot and those that a pool of the stack file adds: the node selector alone decides
 where a plugin runs. Without it on a node of theirs, pods wait there for a resource that nobody reports."""
-
-
-def _resources(request_mib: int, limit_mib: int, cpu_millis: int = 10) -> dict[str, Any]:
-    return {
-        "requests": {"cpu": f"{cpu_millis}m", "memory": f"{request_mib}Mi"},
-        "limits": {"memory": f"{limit_mib}Mi"},
-    }
 
 
 def _required(key: str, value: str) -> dict[str, Any]:
@@ -71,7 +64,7 @@ def device_plugin_values(spec: AcceleratorsSpec) -> dict[str, Any]:
     """
     configs = {DEFAULT_PROFILE: plugin_config(None), **{each.name: plugin_config(each) for each in spec.gpu_profiles}}
     gpu_nodes = {"nodeSelector": {DEVICE_PLUGIN_LABEL: "nvidia"}, "tolerations": _ANY_TAINT}
-    controller = {**on_system_nodes(), "resources": _resources(128, 256)}
+    controller = {**on_system_nodes(), "resources": container_resources(128, 256)}
     return {
         "config": {
             "map": {name: json.dumps(config, indent=2) for name, config in configs.items()},
@@ -81,12 +74,12 @@ def device_plugin_values(spec: AcceleratorsSpec) -> dict[str, Any]:
         # A plugin that finds no GPU on such a node fails for all to see; otherwise it would wait in silence.
         "failOnInitError": True,
         "affinity": _required(DEVICE_PLUGIN_LABEL, "nvidia"),
-        "resources": _resources(64, 256),
+        "resources": container_resources(64, 256),
         "gfd": {"enabled": True},
         "nfd": {
             "master": controller,
             "gc": controller,
-            "worker": {**gpu_nodes, "resources": _resources(64, 256)},
+            "worker": {**gpu_nodes, "resources": container_resources(64, 256)},
         },
     }
 
@@ -102,7 +95,7 @@ def exporter_values(spec: AcceleratorsSpec, *, scraped: bool) -> dict[str, Any]:
     return {
         "nodeSelector": {ROLE_LABEL: PoolRole.GPU.value},
         "tolerations": _ANY_TAINT,
-        "resources": _resources(min(256, spec.exporter_memory_mib), spec.exporter_memory_mib, cpu_millis=100),
+        "resources": container_resources(min(256, spec.exporter_memory_mib), spec.exporter_memory_mib, cpu_millis=100),
         "serviceMonitor": {"enabled": scraped, "interval": f"{spec.exporter_interval_seconds}s"},
         "extraEnv": [
             # Milliseconds between two readings of a GPU.
@@ -125,7 +118,7 @@ def neuron_values() -> dict[str, Any]:
             "namespaceOverride": NAMESPACE,
             "nodeSelector": {DEVICE_PLUGIN_LABEL: "neuron"},
             "tolerations": _ANY_TAINT,
-            "resources": _resources(64, 256),
+            "resources": container_resources(64, 256),
         },
         "scheduler": {"enabled": False},
         "npd": {"enabled": False},
@@ -137,5 +130,5 @@ def efa_values() -> dict[str, Any]:
     return {
         "nodeSelector": {EFA_LABEL: "true"},
         "tolerations": _ANY_TAINT,
-        "resources": _resources(32, 128),
+        "resources": container_resources(32, 128),
     }

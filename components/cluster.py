@@ -30,8 +30,9 @@ CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "sch
 CONTROL_PLANE_TO_NODE = {"load-balancing-webhook": 9443, "kubelet-and-webhooks": 10250, "metrics-api": 10251}
 """TCP ports on which the API server calls what runs on nodes.
 
-9443: admission of the load balancer controller. 10250: kubelet, and the admission of cert-manager and of the Prometheus
-operator. 10251: metrics-server as EKS installs it (EKS user guide, "Kubernetes Metrics Server").
+9443: admission of the load balancer controller and of the CloudWatch agent's operator. 10250: kubelet, and the
+admission of cert-manager and of the Prometheus operator. 10251: metrics-server as EKS installs it (EKS user guide,
+"Kubernetes Metrics Server").
 """
 
 

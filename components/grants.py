@@ -98,13 +98,13 @@ def read_secrets(account: iam.Account, names: Sequence[str]) -> list[iam.Stateme
     ]
 
 
-def write_logs(account: iam.Account, log_group: str) -> list[iam.Statement]:
-    """Write to one log group."""
+def write_logs(account: iam.Account, *log_groups: str) -> list[iam.Statement]:
+    """Write to existing log groups, at least one."""
     return [
         {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            "Resource": [account.log_group(log_group), account.log_group(f"{log_group}:*")],
+            "Resource": [account.log_group(f"{group}{streams}") for group in log_groups for streams in ("", ":*")],
         }
     ]
 

@@ -114,6 +114,10 @@ class Labels:
         """The log group that EKS writes control-plane logs to; EKS fixes the form of this name."""
         return f"/aws/eks/{self.cluster}/cluster"
 
+    def container_insights(self, kind: str) -> str:
+        """The log group that CloudWatch's own agents write one kind to; they fix the form of this name."""
+        return f"/aws/containerinsights/{self.cluster}/{kind}"
+
     @property
     def tags(self) -> Mapping[str, str]:
         """The required tags; the provider's default tags, repeated where AWS does not propagate them."""

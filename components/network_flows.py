@@ -51,9 +51,9 @@ def call_aws(private_ranges: Sequence[str]) -> _Spec:
     return _outwards([*_ranges(private_ranges), _Peer(ip_block=public)], {HTTPS: ("TCP",)})
 
 
-def take_requests(load_balancer_ranges: Sequence[str]) -> _Spec:
-    """Load balancers in the given subnets call the serving port of every pod."""
-    return _inwards(_ranges(load_balancer_ranges), {SERVING: ("TCP",)})
+def take_requests(ranges: Sequence[str], port: int = SERVING) -> _Spec:
+    """Whatever has an address in the given subnets, such as a load balancer, calls one port of every pod."""
+    return _inwards(_ranges(ranges), {port: ("TCP",)})
 
 
 def be_scraped(port: int = SERVING) -> _Spec:

@@ -33,6 +33,20 @@ def on_system_nodes() -> dict[str, Any]:
     }
 
 
+def container_resources(request_mib: int, limit_mib: int, *, cpu_millis: int = 10) -> dict[str, Any]:
+    """Resources of a container that keeps to its memory and takes what processor nobody else wants.
+
+    Args:
+        request_mib: Memory that it reserves, MiB.
+        limit_mib: Memory that it may use at most, MiB.
+        cpu_millis: Thousandths of a processor that it reserves.
+    """
+    return {
+        "requests": {"cpu": f"{cpu_millis}m", "memory": f"{request_mib}Mi"},
+        "limits": {"memory": f"{limit_mib}Mi"},
+    }
+
+
 def spread_over_zones(match: Mapping[str, str]) -> list[dict[str, Any]]:
     """Constraint that spreads the pods with the labels `match` over zones, as far as there is room."""
     return [

@@ -97,7 +97,7 @@ class ArtifactStore(pulumi.ComponentResource):
 
     def _create_key(self) -> aws.kms.Key:
         labels = self._args.labels
-        log_groups = (labels.log_group(""), labels.cluster_log_group)
+        log_groups = (labels.log_group(""), labels.cluster_log_group, labels.container_insights(""))
         key = aws.kms.Key(
             f"{self._name}-key",
             description=f"Data, models, images, volumes, secrets and logs of {labels.cluster}",

@@ -42,6 +42,8 @@ class Quantity(StrEnum):
     """GB that a log group takes in."""
     LOG_STORAGE = "logStorage"
     """GB, compressed, that a log group holds."""
+    OBSERVATIONS = "observations"
+    """Million observations that a cluster's Container Insights make."""
     KEY_REQUESTS = "keyRequests"
     """Ten thousand requests to a KMS key."""
     SECRET_REQUESTS = "secretRequests"  # noqa: S105 - a kind of quantity

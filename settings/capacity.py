@@ -115,8 +115,9 @@ DAEMONS: Final = (
     ),
 )
 """Known daemons. Left out: kube-proxy, whose requests as an EKS add-on no source at hand states; drivers of volumes
-other than EBS and the plugin for fabric adapters, which not every stack or node has. Bottlerocket starts NVIDIA's
-plugin by itself, so that its GPU nodes run neither the plugin nor the two discoveries of this table."""
+other than EBS, the plugin for fabric adapters, Fluent Bit and the CloudWatch agent, which not every stack or node has.
+Bottlerocket starts NVIDIA's plugin by itself, so that its GPU nodes run neither the plugin nor the two discoveries of
+this table."""
 
 _MIB_PER_PROCESSOR: Final = """
 2048 : c5 c5a c5ad c5d c6a c6g c6gd c6gn c6i c6id c6in c7a c7g c7gd c7gn c7i c7i-flex c8a c8g c8gb c8gd

@@ -131,6 +131,13 @@ ADDONS: Final[Mapping[str, Row]] = {
         source="secrets-store-csi-driver-provider-aws, chart: Kubernetes 1.17 or newer; " + _SEEN,
         supported=_everywhere("v2.2.2", "v2.2.2-eksbuild.1", "v3.1.3-eksbuild.1"),
     ),
+    "cloud_watch": Row(
+        source=_SEEN,
+        supported={
+            "1.35": Range(since="v6.3.0", known=("v6.3.0-eksbuild.1", "v6.4.0-eksbuild.1")),
+            "1.36": Range(since="v6.4.0", known=("v6.4.0-eksbuild.1", "v6.5.0-eksbuild.1", "v6.6.0-eksbuild.1")),
+        },
+    ),
 }
 """EKS add-ons by the name of their setting."""
 

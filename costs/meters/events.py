@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from costs.meters.base import Context, Finding, Gap, monthly
@@ -90,7 +91,24 @@ def dashboard(_resource: Planned, _context: Context) -> Iterator[Finding]:
     yield monthly("dashboard", "dashboard", "cloudwatch.dashboard")
 
 
+def addon(resource: Planned, context: Context) -> Iterator[Finding]:
+    """Observations of Container Insights, where the add-on makes them; other add-ons cost nothing by themselves."""
+    inputs = resource.inputs
+    if inputs.get("addonName") != "amazon-cloudwatch-observability":
+        return
+    values = json.loads(inputs.get("configurationValues") or "{}")
+    if values.get("containerInsights", {}).get("enabled", True):
+        yield from context.assume(
+            Quantity.OBSERVATIONS,
+            resource.name,
+            meter="observations",
+            what="observations of Container Insights",
+            price="cloudwatch.observation",
+        )
+
+
 METERS: Final[dict[str, Meter]] = {
+    "aws:eks/addon:Addon": addon,
     "aws:sqs/queue:Queue": queue,
     "aws:sns/topic:Topic": topic,
     "aws:lambda/function:Function": function,

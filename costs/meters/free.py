@@ -62,7 +62,6 @@ FREE: Final[dict[str, str]] = {
             "aws:ec2/launchTemplate:LaunchTemplate",
             "aws:eks/accessEntry:AccessEntry",
             "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
-            "aws:eks/addon:Addon",
             "aws:eks/podIdentityAssociation:PodIdentityAssociation",
         ),
         _CLUSTER,

@@ -55,7 +55,7 @@ from settings.model.models import (
     ProcessingSpec,
     TrainingSpec,
 )
-from settings.model.monitoring import AlertmanagerSpec, GrafanaSpec, MonitoringSpec
+from settings.model.monitoring import AlertmanagerSpec, CloudWatchSpec, GrafanaSpec, MonitoringSpec
 from settings.model.packaging import PackagingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
@@ -100,6 +100,7 @@ __all__ = [
     "ChartSpec",
     "ChartsSpec",
     "Cidr",
+    "CloudWatchSpec",
     "ClusterSpec",
     "ConsolidationSpec",
     "ContainerLimitsSpec",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from settings.model.base import Section
+from settings.model.base import AddonVersion, LogRetentionDays, Section
 from settings.model.patterns import IMAGE_REGISTRY
 
 
@@ -28,8 +28,21 @@ class AlertmanagerSpec(Section):
     """Encrypted volume of each, for silences and for what was sent, GiB."""
 
 
+class CloudWatchSpec(Section):
+    """Logs and metrics of nodes and pods in Amazon CloudWatch, at least one of the two."""
+
+    addon_version: AddonVersion
+    """EKS add-on amazon-cloudwatch-observability."""
+    container_logs: bool
+    """Whether Fluent Bit sends what containers, the kubelet and the nodes' own services write."""
+    container_insights: bool
+    """Whether the CloudWatch agent sends metrics of cluster, nodes and pods; CloudWatch charges each observation."""
+    log_retention_days: LogRetentionDays
+    """How long both are kept as logs; metrics arrive as log events, of which CloudWatch makes metrics."""
+
+
 class MonitoringSpec(Section):
-    """Prometheus, Alertmanager, Grafana and the exporters."""
+    """Prometheus, Alertmanager, Grafana and the exporters, and CloudWatch."""
 
     replicas: Annotated[int, Field(ge=1, le=3)]
     """Prometheus pods, each in a zone of its own; each scrapes everything and keeps it on a volume of its own."""
@@ -51,5 +64,7 @@ class MonitoringSpec(Section):
     """Dashboards."""
     alertmanager: AlertmanagerSpec | None
     """Alertmanager; null where nobody is to be told."""
+    cloud_watch: CloudWatchSpec | None
+    """What goes to Amazon CloudWatch; null for nothing."""
     image_registry: Annotated[str, Field(pattern=IMAGE_REGISTRY)] | None
     """A mirror that has all images under the names that they have at their publishers; null for the publishers."""

@@ -1,4 +1,4 @@
-"""Monitoring: metrics that fit where they are kept, and replicas that one lost zone does not take all."""
+"""Monitoring: metrics that fit where they are kept, replicas that one lost zone does not take all, a way for logs."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -80,6 +80,31 @@ def definitions_match_their_operator(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def something_goes_to_cloudwatch(settings: Settings) -> Iterator[Finding]:
+    """Without logs and metrics the add-on would only take room on nodes."""
+    spec = settings.monitoring.cloud_watch
+    if spec is not None and not (spec.container_logs or spec.container_insights):
+        yield Finding(
+            path=("monitoring", "cloudWatch"),
+            found="neither containerLogs nor containerInsights",
+            allowed="true for at least one of them",
+            remedy="switch one of them on, or write null for nothing",
+        )
+
+
+def cloudwatch_has_an_endpoint(settings: Settings) -> Iterator[Finding]:
+    """Logs are the largest stream out of the nodes, and metrics arrive as logs: a NAT gateway charges for each byte."""
+    services = settings.network.interface_endpoints
+    if settings.monitoring.cloud_watch is not None and "logs" not in services:
+        switch = f"{NAMESPACE}:monitoring.cloudWatch"
+        yield Finding(
+            path=("network", "interfaceEndpoints"),
+            found=", ".join(services) or "none",
+            allowed=f"logs among them while {switch} is not null",
+            remedy=f"add logs, or write null for {switch}",
+        )
+
+
 def _ordinal(version: str) -> int:
     """Return a number that grows with major and minor version."""
     major, minor = version.split(".")[:2]
@@ -91,4 +116,6 @@ RULES: Final[tuple[Rule, ...]] = (
     metric_replicas_have_zones,
     protected_metrics_outlive_their_writer,
     definitions_match_their_operator,
+    something_goes_to_cloudwatch,
+    cloudwatch_has_an_endpoint,
 )

@@ -38,6 +38,14 @@ def drivers_support_the_cluster(settings: Settings) -> Iterator[Finding]:
             yield from unsupported(ADDONS[row], spec.driver_version, settings.cluster.version, path)
 
 
+def observability_supports_the_cluster(settings: Settings) -> Iterator[Finding]:
+    """What sends logs and metrics to CloudWatch is an add-on too, pinned beside what it sends."""
+    cloud_watch = settings.monitoring.cloud_watch
+    if cloud_watch is not None:
+        path = ("monitoring", "cloudWatch", "addonVersion")
+        yield from unsupported(ADDONS["cloud_watch"], cloud_watch.addon_version, settings.cluster.version, path)
+
+
 def charts_support_the_cluster(settings: Settings) -> Iterator[Finding]:
     """A controller that does not know the Kubernetes version does nothing, or the wrong thing."""
     kubernetes, charts = settings.cluster.version, settings.charts
@@ -71,5 +79,6 @@ def unsupported(row: Row, version: str, kubernetes: KubernetesVersion, path: Pat
 RULES: Final[tuple[Rule, ...]] = (
     addons_support_the_cluster,
     drivers_support_the_cluster,
+    observability_supports_the_cluster,
     charts_support_the_cluster,
 )

@@ -14,6 +14,7 @@ A_SECOND_MODEL = {"name": "churn", "datasetPrefix": "customers/", "label": "left
 BUCKET = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-"
 ECR = "arn:aws:ecr:us-east-1:777788889999:repository/"
 LOGS = "arn:aws:logs:us-east-1:777788889999:log-group:"
+INSIGHTS = f"{LOGS}/aws/containerinsights/slipway-prod"
 EC2 = "arn:aws:ec2:us-east-1:777788889999:"
 JOBS = "arn:aws:sagemaker:us-east-1:777788889999:"
 PREFIX = "slipway-prod-flight-delay-3aee1516"
@@ -57,6 +58,7 @@ SERVICES = {
 }
 
 SERVICE_ACCOUNTS = {
+    "slipway-prod-cloudwatch": "system:serviceaccount:amazon-cloudwatch:cloudwatch-agent",
     "slipway-prod-ebs-csi": "system:serviceaccount:kube-system:ebs-csi-controller-sa",
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
     "slipway-prod-load-balancing": "system:serviceaccount:kube-system:aws-load-balancer-controller",
@@ -168,7 +170,7 @@ def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -
     roles = roles_with_policies()
     duties = {
         *("approval", "promotion", "start-builds", "flight-delay-package"),
-        *("ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
+        *("cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
         *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),
     }
@@ -242,6 +244,15 @@ def test_no_role_can_raise_its_own_rights() -> None:
         ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
         ("model", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/Endpoints/slipway-prod-a:log-stream:x", True),
         ("model", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/Endpoints/slipway-dev-a:log-stream:x", False),
+        ("cloudwatch", "logs:PutLogEvents", f"{INSIGHTS}/application:log-stream:node-1", True),
+        ("cloudwatch", "logs:PutLogEvents", f"{INSIGHTS}/performance:log-stream:node-1", True),
+        ("cloudwatch", "logs:CreateLogStream", f"{INSIGHTS}/host", True),
+        ("cloudwatch", "logs:CreateLogGroup", f"{INSIGHTS}/application", False),
+        ("cloudwatch", "logs:PutRetentionPolicy", f"{INSIGHTS}/application", False),
+        ("cloudwatch", "logs:GetLogEvents", f"{INSIGHTS}/application:log-stream:node-1", False),
+        ("cloudwatch", "logs:PutLogEvents", f"{LOGS}/aws/eks/slipway-prod/cluster:log-stream:x", False),
+        ("cloudwatch", "logs:PutLogEvents", f"{LOGS}/aws/containerinsights/slipway-dev/host:log-stream:x", False),
+        ("cloudwatch", "cloudwatch:PutMetricData", "*", False),
         ("flow-logs", "logs:PutLogEvents", f"{LOGS}/slipway/prod/vpc-flow-logs:log-stream:x", True),
         ("flow-logs", "logs:PutLogEvents", f"{LOGS}/aws/sagemaker/TrainingJobs:log-stream:x", False),
         ("team-ml-training", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", True),

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.kube
 HOST_FOLDER = [{"name": "host", "hostPath": {"path": "/"}}]
 LESS_THAN_RESTRICTED = {
     "accelerators": "the device plugin and the GPU exporter reach devices of their node",
+    "amazon-cloudwatch": "Fluent Bit and the CloudWatch agent read logs and counters of their node",
     "monitoring-nodes": "the node exporter reads /proc and /sys of its node",
 }
 """Namespaces of the program that admit more, each with the reason."""

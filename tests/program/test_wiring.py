@@ -72,6 +72,7 @@ UNKNOWN_DOCUMENTS = {
 
 CONTROLLER = "kubernetes:helm.sh/v3:Release::karpenter-controller"
 STACK = "kubernetes:helm.sh/v3:Release::monitoring-stack"
+OBSERVABILITY = "aws:eks/addon:Addon::cloudwatch-addon"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 PLACEHOLDERS = "kubernetes:apps/v1:Deployment::headroom-burst-cpu"
@@ -265,6 +266,12 @@ def test_two_recordings_under_different_hash_seeds_are_equal() -> None:
         (STACK, "aws:eks/addon:Addon::pod-network-vpc-cni"),
         ("aws:eks/addon:Addon::addons-metrics-server", "aws:eks/nodeGroup:NodeGroup::pools-system"),
         ("eks:index:Cluster", "aws:cloudwatch/logGroup:LogGroup::cluster-logs"),
+        (OBSERVABILITY, "aws:cloudwatch/logGroup:LogGroup::cloudwatch-application"),
+        (OBSERVABILITY, "aws:cloudwatch/logGroup:LogGroup::cloudwatch-performance"),
+        (OBSERVABILITY, "aws:iam/rolePolicy:RolePolicy::cloudwatch-write-logs"),
+        (OBSERVABILITY, "kubernetes:networking.k8s.io/v1:NetworkPolicy::cloudwatch-namespace-default-deny"),
+        (OBSERVABILITY, "kubernetes:networking.k8s.io/v1:NetworkPolicy::cloudwatch-namespace-manage-agents"),
+        (OBSERVABILITY, "aws:eks/nodeGroup:NodeGroup::pools-system"),
         ("aws:ec2/natGateway:NatGateway", "aws:ec2/route:Route::network-public-internet"),
         ("aws:ec2/flowLog:FlowLog", "aws:iam/rolePolicy:RolePolicy::network-flow-logs-write"),
         ("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketPolicy:BucketPolicy::store-logs-policy"),

@@ -32,6 +32,7 @@ MAY_BE_EMPTY = (
     ".slipway:registry.promoterArns[]",
     ".slipway:registry.promotesFrom.",
     ".slipway:registry.promotesTo.",
+    ".slipway:monitoring.cloudWatch.",
 )
 """What one environment leaves empty and another does not, with all that is in it."""
 

@@ -102,7 +102,7 @@ def test_an_encrypted_key_that_no_section_has_is_refused_when_all_else_is_right(
 
 
 def test_a_key_or_value_with_a_line_break_stays_on_one_line() -> None:
-    lines = problems(changed({"store.a\nb": 1, "network.interfaceEndpoints": ["x\ny", "x\ny"], "c\nd": 1}))
+    lines = problems(changed({"store.a\nb": 1, "network.interfaceEndpoints": ["x\ny", "x\ny", "logs"], "c\nd": 1}))
     assert [line.split(" · ")[0] for line in lines] == [
         "slipway:network.interfaceEndpoints[0]",
         "slipway:network.interfaceEndpoints[1]",
