@@ -51,10 +51,13 @@ def addon_values(spec: CloudWatchSpec) -> dict[str, Any]:
     """
     # It keeps up to 50 MB of what it could not send yet (chart, `Mem_Buf_Limit`).
     fluent_bit = {"fluentBit": {"resources": container_resources(64, 250, cpu_millis=50)}}
-    # The chart reserves 250m, an eighth of a system node that Prometheus and Karpenter share.
-    resources = {"agent": {"resources": container_resources(128, 512, cpu_millis=50)}}
-    # Without anything to collect an agent ends, and is started again, without end.
-    agent = resources if spec.container_insights else {"agents": []}
+    agent: dict[str, Any] = (
+        # The chart reserves 250m, an eighth of a system node that Prometheus and Karpenter share.
+        {"agent": {"resources": container_resources(128, 512, cpu_millis=50)}}
+        if spec.container_insights
+        # Without anything to collect an agent ends, and is started again, without end.
+        else {"agents": []}
+    )
     return {
         "containerLogs": {"enabled": True, **fluent_bit} if spec.container_logs else _OFF,
         "containerInsights": {"enabled": spec.container_insights},

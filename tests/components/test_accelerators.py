@@ -114,14 +114,15 @@ def test_the_definitions_of_node_features_come_with_the_only_chart_that_has_them
     assert release(recorded, "exporter")["skipCrds"] is True
 
 
-def test_only_the_namespace_of_the_plugins_admits_privileged_pods_and_only_metrics_are_reached(stack: str) -> None:
+def test_beside_the_plugins_only_what_reads_its_node_is_privileged_and_only_metrics_are_reached(stack: str) -> None:
     recorded = record_program(stack)
     levels = {
         item.inputs["metadata"]["name"]: item.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
         for item in recorded.of_type("kubernetes:core/v1:Namespace")
     }
     assert levels.pop(NAMESPACE) == "privileged"
-    assert {name for name, level in levels.items() if level == "privileged"} == {"monitoring-nodes"}
+    readers = {"monitoring-nodes", "amazon-cloudwatch"} & levels.keys()
+    assert {name for name, level in levels.items() if level == "privileged"} == readers
     policies = Policies([item.inputs for item in recorded.of_type(NETWORK_POLICY)])
     subnets = [item for item in recorded.of_type("aws:ec2/subnet:Subnet") if "-private-" in item.name]
     subnet = subnets[0].inputs["cidrBlock"].rpartition(".")[0]

@@ -131,9 +131,11 @@ def test_the_control_plane_reaches_nodes_on_named_ports_and_nodes_reach_its_api(
 
 def test_add_ons_have_the_pinned_versions(stack: str) -> None:
     versions = stack_section(stack, "cluster")["addons"]
+    cloud_watch = stack_section(stack, "monitoring")["cloudWatch"]
     assert {
         addon.inputs["addonName"]: addon.inputs["addonVersion"] for addon in record_program(stack).of_type(ADDON)
     } == {
+        **({"amazon-cloudwatch-observability": cloud_watch["addonVersion"]} if cloud_watch else {}),
         "vpc-cni": versions["vpcCni"],
         "kube-proxy": versions["kubeProxy"],
         "coredns": versions["coredns"],

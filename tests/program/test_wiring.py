@@ -50,6 +50,7 @@ STATEFUL = {
 UNKNOWN_DOCUMENTS = {
     "approval-approval-use-key",
     "approval-promotion-use-key",
+    "cloudwatch-role",
     "karpenter-controller-encrypt-node-volumes",
     "karpenter-controller-role",
     "load-balancing-controller-role",
