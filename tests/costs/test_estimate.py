@@ -117,6 +117,23 @@ def test_a_version_without_a_known_end_of_support_is_not_priced() -> None:
     assert gap.why == "no end of standard support is known for Kubernetes 1.21"
 
 
+@pytest.mark.parametrize(
+    ("addon", "values", "lines"),
+    [
+        ("amazon-cloudwatch-observability", '{"containerInsights": {"enabled": true}}', ["observations"]),
+        ("amazon-cloudwatch-observability", None, ["observations"]),
+        ("amazon-cloudwatch-observability", '{"containerInsights": {"enabled": false}}', []),
+        ("coredns", None, []),
+    ],
+)
+def test_an_add_on_is_paid_for_what_container_insights_observe(
+    addon: str, values: str | None, lines: list[str]
+) -> None:
+    found = billed(made_up("aws:eks/addon:Addon", "x", {"addonName": addon, "configurationValues": values}))
+    assert [line.what.split(" ")[0] for line in found.lines] == lines
+    assert found.not_priced == ()
+
+
 def test_an_interface_endpoint_is_paid_per_zone_and_a_gateway_endpoint_not_at_all() -> None:
     inputs = {"vpcEndpointType": "Interface", "subnetIds": ["a", "b", "c"]}
     endpoint, *_ = billed(made_up("aws:ec2/vpcEndpoint:VpcEndpoint", "sts", inputs)).lines[::-1]
