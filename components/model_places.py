@@ -21,6 +21,10 @@ MAX_JOB_PREFIX: Final = 38
 SageMaker appends the execution, a token and the number of failures."""
 
 
+MAX_TUNING_PREFIX: Final = 6
+"""The same of a tuning job's name, which has 32 characters at most where other jobs have 63."""
+
+
 class Duty(StrEnum):
     """What a role is for; every model has one role for each."""
 
@@ -58,6 +62,11 @@ class ModelPlaces:
         environment = self.labels.environment.name
         suffix = f"-{fingerprint(environment, self.model.name)}"
         return f"{PROJECT}-{environment}-{self.model.name}"[: MAX_JOB_PREFIX - len(suffix)].rstrip("-") + suffix
+
+    @property
+    def tuning_prefix(self) -> str:
+        """First part of the names of the model's tuning jobs, and so of the trainings that they start."""
+        return fingerprint(self.labels.environment.name, self.model.name)[:MAX_TUNING_PREFIX]
 
     @property
     def data(self) -> str:

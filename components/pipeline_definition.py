@@ -19,6 +19,7 @@ from components.labels import DATA
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_gate import gate_step
 from components.pipeline_metrics import metric_definitions
+from components.pipeline_tuning import TRAIN, TUNE, Trained, tuning_request
 from components.pipeline_words import (
     CONTENT_TYPES,
     EVALUATION,
@@ -29,7 +30,6 @@ from components.pipeline_words import (
     joined,
     output,
     parameter,
-    result,
     retries,
 )
 from settings.instances import takes_volume_key
@@ -96,7 +96,14 @@ class _Steps:
         )
 
     def train(self) -> Step:
-        """Train on the copy, in a spot job with checkpoints where the settings say so."""
+        """Train on the copy: once, or as often as the search for the best hyperparameters does."""
+        request, tuning = self._training(), self.model.training.tuning
+        if tuning is None:
+            return self._step(TRAIN, "Training", request)
+        return self._step(TUNE, "Tuning", tuning_request(self._places, tuning, request))
+
+    def _training(self) -> Step:
+        """The request of a training, on spot hosts with checkpoints where the settings say so."""
         training, places = self.model.training, self._places
         metrics = metric_definitions(training.hyperparameters.objective)
         arguments: Step = {
@@ -127,20 +134,20 @@ class _Steps:
             arguments["CheckpointConfig"] = {"S3Uri": self._versioned(places.checkpoints)}
         if training.keep_alive_seconds is not None:
             arguments["ResourceConfig"]["KeepAlivePeriodInSeconds"] = training.keep_alive_seconds
-        return self._step("Train", "Training", arguments)
+        return arguments
 
     def evaluate(self) -> Step:
         """Unpack the model as a server would, and ask it about rows that it has not learnt from."""
-        settings = self.model.training.hyperparameters
+        settings, trained = self.model.training.hyperparameters, Trained.of(self._places)
         step = self._processing(
             "Evaluate",
             Duty.EVALUATE,
             ["evaluate", *self._learnt(), "--num-class", str(settings.num_class), "--seed", str(settings.seed)],
             inputs={
-                "model": result("Train", "ModelArtifacts.S3ModelArtifacts"),
+                "model": trained.artefact,
                 "validation": output("Process", "validation"),
             },
-            outputs={"report": joined("/", self._places.uri(self._places.reports), result("Train", "TrainingJobName"))},
+            outputs={"report": joined("/", self._places.uri(self._places.reports), trained.name)},
         )
         return step | {
             "PropertyFiles": [

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.model_places import ModelPlaces
 from components.pipeline_metrics import GROUPS
-from components.pipeline_words import CSV, EVALUATION, JSON, Step, found, joined, output, parameter, report, result
+from components.pipeline_tuning import Trained
+from components.pipeline_words import CSV, EVALUATION, JSON, Step, found, joined, output, parameter, report
 from components.training_grants import APPROVAL
 
 if TYPE_CHECKING:
@@ -40,12 +42,12 @@ def gate_step(labels: Labels, model: ModelSpec, image: Step) -> Step:
 
 def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
     """Add a version that tells where it comes from: data, code, job, digest and metrics."""
-    reports = output("Evaluate", "report")
+    reports, trained = output("Evaluate", "report"), Trained.of(ModelPlaces(labels, model))
     host = [model.training.instance_type]
     lineage: Step = {
         "data-version": parameter("DataVersion"),
         "image-digest": parameter("ImageDigest"),
-        "training-job": result("Train", "TrainingJobName"),
+        "training-job": trained.name,
         "model-sha256": found("lineage.model_sha256"),
         f"evaluation/{model.gate.metric}": found(f"lineage.{model.gate.metric}"),
     }
@@ -53,7 +55,7 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
         "ModelPackageGroupName": labels.package_group(model.name),
         "ModelPackageDescription": f"Passed the gate: {model.gate.metric} exceeds {model.gate.minimum}",
         "InferenceSpecification": {
-            "Containers": [{"Image": image, "ModelDataUrl": result("Train", "ModelArtifacts.S3ModelArtifacts")}],
+            "Containers": [{"Image": image, "ModelDataUrl": trained.artefact}],
             "SupportedContentTypes": [CSV, JSON],
             "SupportedResponseMIMETypes": [CSV, JSON],
             "SupportedRealtimeInferenceInstanceTypes": host,
@@ -65,7 +67,7 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
         },
         "ModelApprovalStatus": APPROVAL[model.pipeline.approval],
         "CustomerMetadataProperties": lineage,
-        "MetadataProperties": {"GeneratedBy": result("Train", "TrainingJobArn")},
+        "MetadataProperties": {"GeneratedBy": trained.arn},
         "SkipModelValidation": "None",
     }
     return {"Name": "Register", "Type": "RegisterModel", "Arguments": arguments}

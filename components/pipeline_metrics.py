@@ -33,3 +33,11 @@ def metric_definitions(objective: str) -> dict[str, str]:
     found = {"train:round": r"^\[(\d+)\] "}
     found |= {f"validation:{name}": rf"\bvalidation-{name}={_NUMBER}" for name in _PROGRESS[objective]}
     return found | {f"final:{name}": rf"\bfinal-{name}={_NUMBER}" for name in _FINAL[objective]}
+
+
+def objective_metric(name: str) -> tuple[str, str]:
+    """Name and expression of a metric that a search maximises: after each round where the image tells it, and at last.
+
+    The last number that SageMaker finds is the one that counts, and the image tells that of the finished model last.
+    """
+    return f"objective:{name}", rf"\b(?:validation|final)-{name}={_NUMBER}"

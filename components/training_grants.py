@@ -86,8 +86,29 @@ def _orchestrate(account: iam.Account, places: ModelPlaces) -> list[iam.Statemen
             "Resource": [account.role(places.role(duty)) for duty in JOB_DUTIES],
             "Condition": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
         },
+        *_search(account, places),
         *grants.read_objects(account, places.labels.bucket(MODELS), [places.reports]),
         *_register(account, places),
+    ]
+
+
+def _search(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
+    """Watch and stop the tuning jobs of one model, if it has any, whose tags its trainings get, too."""
+    if places.model.training.tuning is None:
+        return []
+    searches = account.arn("sagemaker", f"hyper-parameter-tuning-job/{places.tuning_prefix}-*")
+    actions = ("DescribeHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob")
+    return [
+        {
+            "Effect": "Allow",
+            "Action": [f"sagemaker:{each}" for each in (*actions, "StopHyperParameterTuningJob")],
+            "Resource": searches,
+        },
+        {
+            "Effect": "Allow",
+            "Action": "sagemaker:AddTags",
+            "Resource": [searches, account.arn("sagemaker", f"training-job/{places.tuning_prefix}-*")],
+        },
     ]
 
 
@@ -100,22 +121,28 @@ def _create(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
         if warm is None
         else {"NumericLessThanEqualsIfExists": {"sagemaker:KeepAlivePeriod": str(warm)}}
     )
+    hosts = model.training.instance_type
+    trainings: tuple[str, str, str, iam.Condition] = (
+        ("CreateTrainingJob", f"training-job/{places.job_prefix}", hosts, bound)
+        if model.training.tuning is None
+        else ("CreateHyperParameterTuningJob", f"hyper-parameter-tuning-job/{places.tuning_prefix}", hosts, {})
+    )
     kinds: list[tuple[str, str, str, iam.Condition]] = [
-        ("CreateProcessingJob", "processing-job", model.processing.instance_type, {}),
-        ("CreateTrainingJob", "training-job", model.training.instance_type, bound),
+        ("CreateProcessingJob", f"processing-job/{places.job_prefix}", model.processing.instance_type, {}),
+        trainings,
     ]
     return [
         {
             "Effect": "Allow",
             "Action": f"sagemaker:{action}",
-            "Resource": account.arn("sagemaker", f"{kind}/{places.job_prefix}-*"),
+            "Resource": account.arn("sagemaker", f"{job}-*"),
             "Condition": {
                 "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
                 "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
                 **more,
             },
         }
-        for action, kind, instance_type, more in kinds
+        for action, job, instance_type, more in kinds
     ]
 
 

@@ -125,12 +125,14 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
     """
     spec, processing = model.training, model.processing
     spot = ", spot" if spec.spot else ""
-    most = spec.instance_count * spec.max_runtime_seconds / SECONDS_PER_HOUR
+    trainings = 1 if spec.tuning is None else spec.tuning.jobs
+    most = trainings * spec.instance_count * spec.max_runtime_seconds / SECONDS_PER_HOUR
+    search = "" if spec.tuning is None else f"{trainings} trainings and "
     yield from context.assume(
         Quantity.TRAINING_HOURS,
         model.name,
         meter="training",
-        what=f"training on {spec.instance_type}{spot}; a run takes {most:.1f} hours at most",
+        what=f"training on {spec.instance_type}{spot}; a run takes {search}{most:.1f} hours at most",
         price=f"sagemaker.{spec.instance_type}",
         discount="sagemaker.spot" if spec.spot else "",
     )

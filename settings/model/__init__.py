@@ -80,6 +80,7 @@ from settings.model.tenancy import (
     SecretSpec,
     TeamSpec,
 )
+from settings.model.tuning import ChoiceSpec, RangeSpec, TuningSpec
 
 __all__ = [
     "NAME",
@@ -99,6 +100,7 @@ __all__ = [
     "CertificatesSpec",
     "ChartSpec",
     "ChartsSpec",
+    "ChoiceSpec",
     "Cidr",
     "CloudWatchSpec",
     "ClusterSpec",
@@ -146,6 +148,7 @@ __all__ = [
     "PoolRole",
     "ProcessingSpec",
     "QuotaSpec",
+    "RangeSpec",
     "RecordsSpec",
     "Region",
     "RegistrySpec",
@@ -165,6 +168,7 @@ __all__ = [
     "Target",
     "TeamSpec",
     "TrainingSpec",
+    "TuningSpec",
     "Zone",
 ]
 

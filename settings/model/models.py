@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from settings.model.base import ImageDigest, ModelData, Name, Section
 from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
 from settings.model.serving import ServingSpec
+from settings.model.tuning import TuningSpec
 
 
 class HyperparametersSpec(Section):
@@ -79,6 +80,8 @@ class TrainingSpec(Section):
     """How long idle hosts are kept, and paid, for the next job (a warm pool); null keeps none."""
     hyperparameters: HyperparametersSpec
     """Algorithm settings."""
+    tuning: TuningSpec | None
+    """A search for better ones in each run of the pipeline; null trains once."""
 
 
 class DataSpec(Section):

@@ -33,6 +33,7 @@ from settings.rules import (
     spending,
     storage,
     tenancy,
+    tuning,
     versions,
 )
 
@@ -67,7 +68,10 @@ ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ..
     ((*tenancy.TEAM_RULES, *secrets.TEAM_RULES, *capacity.TEAM_RULES), lambda settings: len(settings.teams)),
     (accelerators.PROFILE_RULES, lambda settings: len(settings.accelerators.gpu_profiles)),
     (accelerators.EFA_RULES, lambda settings: len(settings.accelerators.efa)),
-    ((*models.MODEL_RULES, *serving.MODEL_RULES, *serving_eks.MODEL_RULES), lambda settings: len(settings.models)),
+    (
+        (*models.MODEL_RULES, *tuning.MODEL_RULES, *serving.MODEL_RULES, *serving_eks.MODEL_RULES),
+        lambda settings: len(settings.models),
+    ),
 )
 """Rules on one item of a list, and how many items the list has."""
 

@@ -57,6 +57,19 @@ APPROVED: Final[dict[str, Any]] = {
     "modelData": "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/7/model.tar.gz",
 }
 CERTIFICATE: Final = "arn:aws:acm:us-east-1:777788889999:certificate/01234567-89ab-cdef-0123-456789abcdef"
+SEARCH: Final[dict[str, Any]] = {
+    "strategy": "bayesian",
+    "jobs": 8,
+    "parallelJobs": 2,
+    "ranges": [
+        {"name": "eta", "minimum": 0.02, "maximum": 0.3, "scaling": "logarithmic"},
+        {"name": "max_depth", "minimum": 3, "maximum": 10, "scaling": "linear"},
+    ],
+    "choices": [{"name": "max_bin", "values": [64, 256]}],
+    "minimumRounds": None,
+    "earlyStopping": True,
+    "warmStartFrom": ["3aee15-a1b2c3d4e5f6-search-0"],
+}
 STORAGE: Final = json.dumps({"storage": {"efs": EFS, "lustre": LUSTRE, "mountpoint": MOUNTPOINT}})
 FARGATE: Final = json.dumps({"fargate": {"profile": FARGATE_PROFILE}})
 PARTS: Final[dict[str, object]] = {
@@ -72,6 +85,7 @@ PARTS: Final[dict[str, object]] = {
     "models.0.serving.eks.frontEnd.host": "delays.ml.example.com",
     "monitoring.imageRegistry": "registry.example.com/mirror",
     "registry.promotesTo": {"environment": "edge", "accountId": "222233334444", "region": "us-east-1"},
+    "models.0.training.tuning": SEARCH,
     "domains.hostedZones": [{"id": "Z0123456789ABCDEFGHIJ", "domain": "ml.example.com"}],
     "domains.records": {"policy": "sync", "intervalMinutes": 5, "cpuMillis": 50, "memoryMib": 128},
     "domains.certificates": {
