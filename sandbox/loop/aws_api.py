@@ -39,6 +39,7 @@ from sandbox.loop.processing import ProcessingJob, ProcessingRunner
 from sandbox.loop.processing_api import ProcessingApi
 from sandbox.loop.request import TrainingRequest
 from sandbox.loop.spec import HEALTH_PATH, TROUBLE_PATH, LoopPaths
+from sandbox.loop.tuning_api import TuningApi
 from sandbox.loop.wire import Moto, Operations, answer, body
 
 if TYPE_CHECKING:
@@ -214,7 +215,11 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
         return ProcessingRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
 
     runner = JobRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
-    others = (ProcessingApi(environment, processing), PipelineApi(environment, clients))
+    others = (
+        ProcessingApi(environment, processing),
+        PipelineApi(environment, clients),
+        TuningApi(environment, clients),
+    )
     moto = DomainDispatcherApplication(create_backend_app)
     api = Apis(moto, environment, runner, options.fingerprint, others)
     environment.create()

@@ -1,7 +1,7 @@
 """Runs one execution of a pipeline: does with a definition what SageMaker Pipelines would do with it.
 
 Steps run one after the other, each as soon as the steps that it refers to have ended. Provided: Processing, Training,
-Condition, RegisterModel and Fail, with parameters, references, caching and retries, whose waits are shortened.
+Tuning, Condition, RegisterModel and Fail, with parameters, references, caching and retries, whose waits are shortened.
 Source: SageMaker developer guide on Pipelines: "Add a step", "Caching pipeline steps", "Retry Policy for Pipeline
 Steps".
 """
@@ -190,6 +190,7 @@ class Execution:
     _RUNNERS: Final = {
         "Processing": _job,
         "Training": _job,
+        "Tuning": _job,
         "Condition": _condition,
         "RegisterModel": _register,
         "Fail": _fail,

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 def job_of(step: PipelineExecutionStepTypeDef) -> str:
     """Name of the job that the step runs or took; empty where it has none."""
     metadata = step.get("Metadata", {})
-    arn = metadata.get("TrainingJob", {}).get("Arn", "") or metadata.get("ProcessingJob", {}).get("Arn", "")
-    return arn.rpartition("/")[2]
+    jobs = (metadata.get("TrainingJob", {}), metadata.get("ProcessingJob", {}), metadata.get("TuningJob", {}))
+    return next((arn for job in jobs if (arn := job.get("Arn", ""))), "").rpartition("/")[2]
 
 
-def log(jobs: Path, job: str) -> Path:
-    """Where the output of a job's container goes, below the folder of all jobs."""
-    return jobs / job / "container.log"
+def log(jobs: Path, step: PipelineExecutionStepTypeDef) -> Path:
+    """Where the output of a step's containers goes, below the folder of all jobs; a search has many of them."""
+    job = job_of(step)
+    return jobs / (f"{job}-*" if "TuningJob" in step.get("Metadata", {}) else job) / "container.log"
 
 
 def line(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
-    """A running step in a few words: a training job with its phase and latest metrics."""
+    """A running step in a few words: a training with its phase and latest metrics, a search with what it has found."""
     words = [step.get("StepName", "")]
     if "TrainingJob" in step.get("Metadata", {}):
         job = sagemaker.describe_training_job(TrainingJobName=job_of(step))
@@ -33,6 +34,11 @@ def line(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
             f"{metric.get('MetricName', '').partition(':')[2]} {metric.get('Value', 0.0):.4g}"
             for metric in job.get("FinalMetricDataList", [])
         ]
+    if "TuningJob" in step.get("Metadata", {}):
+        search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job_of(step))
+        words.append(f"{search['TrainingJobStatusCounters'].get('Completed', 0)} trainings")
+        best = search.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+        words += [f"best {best['MetricName'].partition(':')[2]} {best['Value']:.4g}"] if best else []
     return " ".join(words)
 
 
@@ -50,5 +56,5 @@ def summary(step: PipelineExecutionStepTypeDef, jobs: Path) -> str:
         took = "taken from an earlier execution"
     elif step.get("AttemptCount", 1) > 1:
         took += f", {step.get('AttemptCount')} attempts"
-    place = f"  {log(jobs, job)}" if (job := job_of(step)) else ""
+    place = f"  {log(jobs, step)}" if job_of(step) else ""
     return f"{name:9} {status:9} {took}{place}"

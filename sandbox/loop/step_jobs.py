@@ -20,22 +20,24 @@ class JobKind:
     noun: str
     """`training_job` in the client's method names."""
     metadata: str
-    """Key of a step's metadata, and first part of the fields."""
+    """Key of a step's metadata."""
+    fields: str
+    """First part of the fields."""
 
     @property
     def name(self) -> str:
         """Field with the job's name."""
-        return f"{self.metadata}Name"
+        return f"{self.fields}Name"
 
     @property
     def arn(self) -> str:
         """Field with the job's ARN."""
-        return f"{self.metadata}Arn"
+        return f"{self.fields}Arn"
 
     @property
     def status(self) -> str:
         """Field with the job's status."""
-        return f"{self.metadata}Status"
+        return f"{self.fields}Status"
 
     def create(self, client: SageMakerClient, arguments: dict[str, Any]) -> None:
         """Start a job."""
@@ -47,8 +49,9 @@ class JobKind:
 
 
 JOBS: Final = {
-    "Processing": JobKind(noun="processing_job", metadata="ProcessingJob"),
-    "Training": JobKind(noun="training_job", metadata="TrainingJob"),
+    "Processing": JobKind(noun="processing_job", metadata="ProcessingJob", fields="ProcessingJob"),
+    "Training": JobKind(noun="training_job", metadata="TrainingJob", fields="TrainingJob"),
+    "Tuning": JobKind(noun="hyper_parameter_tuning_job", metadata="TuningJob", fields="HyperParameterTuningJob"),
 }
 """Type of a step → the jobs that it runs."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from dataclasses import replace
 from importlib import import_module
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.loop
 
 def local_model() -> ModelSpec:
     document = yaml.safe_load((REPOSITORY / "Pulumi.local.yaml").read_text())
-    return ModelSpec.model_validate(document["config"]["slipway:models"][0])
+    return ModelSpec.model_validate_json(json.dumps(document["config"]["slipway:models"][0]))
 
 
 @pytest.fixture(scope="module")
