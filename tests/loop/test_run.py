@@ -57,6 +57,7 @@ MODEL = {
             "early_stopping_rounds": 1,
             "seed": 1,
         },
+        "tuning": None,
     },
     "gate": {"metric": "auc", "minimum": 0.7},
     "serving": None,

@@ -17,16 +17,17 @@ from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import REPOSITORY, wait_until
 from sandbox.loop.run import bring_up, tear_down
 from sandbox.loop.search import trials
-from settings.model import ChoiceSpec, TuningSpec
+from settings.model import TuningSpec
 from tests.loop.specs import loop_spec
 from tests.loop.test_end_to_end import local_model
+from tests.support.optional import SEARCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Api
 
-    from sandbox.loop.spec import LoopReport
+    from sandbox.loop.spec import LoopReport, LoopSpec
 
 BASELINE, BETTER = 0.02, 0.1
 LOG = {"Name": "etas", "MinValue": "0.001", "MaxValue": "1", "ScalingType": "Logarithmic"}
@@ -63,27 +64,24 @@ def test_a_grid_is_every_combination_once() -> None:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopReport]:
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSpec]:
     folder = tmp_path_factory.mktemp("tuning")
     model = local_model()
     slow = model.training.hyperparameters.model_copy(
         update={"num_round": 40, "early_stopping_rounds": 10, "eta": BASELINE}
     )
-    tuning = TuningSpec(
-        strategy="grid",
-        jobs=2,
-        parallel_jobs=1,
-        ranges=(),
-        choices=(ChoiceSpec(name="eta", values=(BETTER, BASELINE)),),
-        minimum_rounds=None,
-        early_stopping=False,
-        warm_start_from=(),
-    )
+    grid = {"choices": [{"name": "eta", "values": [BETTER, BASELINE]}], "ranges": [], "strategy": "grid", "jobs": 2}
+    tuning = TuningSpec.model_validate({**SEARCH, **grid, "earlyStopping": False, "warmStartFrom": []})
     training = model.training.model_copy(update={"hyperparameters": slow, "tuning": tuning})
     model = model.model_copy(update={"training": training})
     spec = loop_spec(model, folder, Path(sys.executable), REPOSITORY / "model_image")
-    yield bring_up(replace(spec, training_months=(1,)), Console(io.StringIO()))
+    yield replace(spec, training_months=(1,))
     tear_down(folder, Console(io.StringIO()))
+
+
+@pytest.fixture(scope="module")
+def searched(spec: LoopSpec) -> LoopReport:
+    return bring_up(spec, Console(io.StringIO()))
 
 
 @pytest.mark.loop
