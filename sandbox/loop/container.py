@@ -12,19 +12,19 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandbox.loop import hosts
 from sandbox.loop.files import object_path, pack, write_json
 from sandbox.loop.processes import clean_environment, leash_command
 from sandbox.loop.request import split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
 
     from sandbox.loop.request import InputChannel, TrainingRequest
 
-HOST = "algo-1"
 FAILURE_LIMIT = 1024
 """Characters of the failure file that SageMaker keeps."""
 
@@ -73,15 +73,15 @@ class Container:
         """What is kept in S3 between the attempts of a spot job."""
         return self.base / "checkpoints"
 
-    def prepare(self, request: TrainingRequest) -> None:
-        """Lay out the folders and the configuration files of a job."""
+    def prepare(self, request: TrainingRequest, host: str = "algo-1") -> None:
+        """Lay out the folders and the configuration files of a job, as `host` of it finds them."""
         shutil.rmtree(self.base, ignore_errors=True)
         config = self.base / "input/config"
         for folder in (self.base / "input/data", config, self.model, self.output_data, self.checkpoints):
             folder.mkdir(parents=True)
         write_json(config / "hyperparameters.json", request.hyperparameters)
         write_json(config / "inputdataconfig.json", {channel.name: channel.settings for channel in request.channels})
-        write_json(config / "resourceconfig.json", _resources(request.instance_type))
+        write_json(config / "resourceconfig.json", _resources(request, host))
 
     def download(self, s3: S3Client, channel: InputChannel) -> None:
         """Copy the objects of a channel (File mode, S3Prefix) to where the container reads them.
@@ -102,11 +102,24 @@ class Container:
         """Bring back what earlier attempts kept under `uri`; how many files."""
         return copy_prefix(s3, f"{uri}/", self.checkpoints)
 
-    def start(self, image: ModelImage, extra: Mapping[str, str], record: Path) -> subprocess.Popen[str]:
-        """Start `train`. The process is recorded at `record` and dies with the calling thread's process."""
+    def start(
+        self, image: ModelImage, extra: Mapping[str, str], record: Path, beside: Sequence[Container] = ()
+    ) -> subprocess.Popen[str]:
+        """Start `train`. The process is recorded at `record` and dies with the calling thread's process.
+
+        Args:
+            image: What is run.
+            extra: Variables of the job.
+            record: Where the process is recorded.
+            beside: The other hosts of the job; all of them are one process group then.
+        """
         variables = {"SAGEMAKER_BASE_DIR": str(self.base), **extra}
+        leash, command = leash_command("child", record), image.command("train")
+        if beside:  # a changed user namespace forgets who it dies with, so the leash comes after it
+            bases = [self.base, *(each.base for each in beside)]
+            leash, command = [*hosts.ISOLATED, *leash], hosts.command_line(bases, command)
         return subprocess.Popen(  # noqa: S603 - our own interpreter and words, no shell
-            [*leash_command("child", record), *image.command("train")],
+            [*leash, *command],
             cwd=self.base,
             env=image.environment(self.base / "home", variables),
             stdin=subprocess.DEVNULL,
@@ -133,13 +146,18 @@ class Container:
         return archive
 
 
-def _resources(instance_type: str) -> dict[str, object]:
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": [HOST]}
+def _resources(request: TrainingRequest, host: str) -> dict[str, object]:
+    all_hosts = hosts.names(request.instance_count)
+    group = {
+        "instance_group_name": "homogeneousCluster",
+        "instance_type": request.instance_type,
+        "hosts": all_hosts,
+    }
     return {
-        "current_host": HOST,
-        "current_instance_type": instance_type,
+        "current_host": host,
+        "current_instance_type": request.instance_type,
         "current_group_name": "homogeneousCluster",
-        "hosts": [HOST],
+        "hosts": all_hosts,
         "instance_groups": [group],
         "network_interface_name": "lo",
     }

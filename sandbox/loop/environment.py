@@ -10,6 +10,8 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 
+from sandbox.loop import hosts
+
 if TYPE_CHECKING:
     from sandbox.loop.request import TrainingRequest
 
@@ -59,10 +61,10 @@ class Environment:
             role_arn=request.role_arn,
             image=request.image,
             kms_key=request.kms_key,
-            instance_count=request.instance_count,
         )
+        check_hosts(request)
 
-    def check_job(self, *, role_arn: str, image: str, kms_key: str, instance_count: int) -> None:
+    def check_job(self, *, role_arn: str, image: str, kms_key: str) -> None:
         """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
         if role_arn not in self.role_arns:
             raise Refusal("ValidationException", f"Could not assume role {role_arn}: it does not exist")
@@ -72,8 +74,6 @@ class Environment:
             raise Refusal("ValidationException", "KmsKeyId is missing: what a job writes must be encrypted")
         if not self._key_exists(kms_key):
             raise Refusal("ValidationException", f"KMS key {kms_key} does not exist")
-        if instance_count > 1:
-            raise Refusal("ResourceLimitExceeded", "this environment has one host for a job: set InstanceCount to 1")
 
     def _image_exists(self, uri: str) -> bool:
         repository, _, digest = uri.partition("@")
@@ -83,3 +83,17 @@ class Environment:
     def _key_exists(self, key: str) -> bool:
         keys = kms_backends[self.account_id][self.region]
         return keys.alias_exists(keys.get_alias_name(key)) or key.rpartition("/")[2] in keys.keys
+
+
+def check_hosts(request: TrainingRequest) -> None:
+    """Refuse several hosts where they would be reached from outside, and data that each of them has a part of."""
+    if request.instance_count == 1:
+        return
+    if not hosts.can_isolate():
+        raise Refusal(
+            "ResourceLimitExceeded",
+            "several hosts need a network namespace (Linux, unshare --net --map-root-user), which this machine does "
+            "not make, and their collective would listen on every interface; set InstanceCount to 1",
+        )
+    if any(channel.settings["S3DistributionType"] != "FullyReplicated" for channel in request.channels):
+        raise Refusal("ValidationException", "several hosts have all the data here: set FullyReplicated")

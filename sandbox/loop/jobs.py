@@ -1,8 +1,9 @@
 """Runs training jobs: does on this machine what SageMaker would do with the same request.
 
 Statuses, secondary statuses and failure texts follow the Amazon SageMaker API Reference (DescribeTrainingJob). One
-job runs at a time; the others wait in `Starting`. What is not imitated: instances (one host, this one) and network
-isolation (the trainer gets an environment without credentials or endpoints, but the machine's network).
+job runs at a time; the others wait in `Starting`. What is not imitated: instances
+(every host is a process of this machine) and, with one host, network isolation (the trainer gets an environment without
+credentials or endpoints, but the machine's network).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sandbox.loop import hosts
 from sandbox.loop.container import ChannelError, Container, ModelImage
 from sandbox.loop.guard import INTERRUPTED, STOP_GRACE_SECONDS, Guard
 from sandbox.loop.image import variables
@@ -133,14 +135,15 @@ class JobRunner:
     def _on_a_host(self, job: Job) -> str:
         """Run the job from its newest checkpoint on; the verdict."""
         request, s3 = job.request, self._s3()
-        container = Container(self._folder / job.name / "opt-ml")
-        container.prepare(request)
+        containers = self._containers(job)
+        container = containers[0]
         self._enter(job, "Downloading")
-        for channel in request.channels:
-            container.download(s3, channel)
-        if request.checkpoint_uri:
-            container.restore_checkpoints(s3, request.checkpoint_uri)
-        verdict = "Stopped" if job.stop_asked else self._train(job, container)
+        for each in containers:
+            for channel in request.channels:
+                each.download(s3, channel)
+            if request.checkpoint_uri:
+                each.restore_checkpoints(s3, request.checkpoint_uri)
+        verdict = "Stopped" if job.stop_asked else self._train(job, containers)
         if verdict == "Completed":
             self._enter(job, "Uploading")
         if request.checkpoint_uri:
@@ -150,18 +153,29 @@ class JobRunner:
             return verdict
         if verdict != "Failed":
             self._save(s3, job, container)
-        self._finish(job, verdict, self._reason(job, container) if verdict == "Failed" else None)
-        shutil.rmtree(container.base, ignore_errors=True)
+        self._finish(job, verdict, self._reason(job, containers) if verdict == "Failed" else None)
+        for each in containers:
+            shutil.rmtree(each.base, ignore_errors=True)
         return verdict
 
-    def _train(self, job: Job, container: Container) -> str:
+    def _containers(self, job: Job) -> list[Container]:
+        """The hosts of a job; the first keeps checkpoints and writes the model, as the image does it."""
+        found: list[Container] = []
+        for number, host in enumerate(hosts.names(job.request.instance_count), start=1):
+            container = Container(self._folder / job.name / ("opt-ml" if number == 1 else f"opt-ml-{number}"))
+            container.prepare(job.request, host)
+            found.append(container)
+        return found
+
+    def _train(self, job: Job, containers: list[Container]) -> str:
         """Run the trainer to its end: `Completed`, `Failed`, `Stopped` or `MaxRuntimeExceeded`."""
         self._enter(job, "Training")
         watch = _Watch(job.request.metric_definitions)
         environment = variables(job.request.image) | job.request.environment
         environment |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
         log = self.log_path(job.name)
-        process = container.start(self._image, environment, log.with_name("trainer.json"))
+        first, *beside = containers
+        process = first.start(self._image, environment, log.with_name("trainer.json"), beside)
         guard = Guard(process, job, self._grace_seconds)
         guard.start()
         with process, log.open("a", encoding="utf-8") as file:
@@ -177,8 +191,9 @@ class JobRunner:
         return guard.verdict or ("Completed" if process.returncode == 0 else "Failed")
 
     @staticmethod
-    def _reason(job: Job, container: Container) -> str:
-        said = container.failure() or "the container wrote no reason to output/failure; see its log"
+    def _reason(job: Job, containers: list[Container]) -> str:
+        reasons = (container.failure() for container in containers)
+        said = next(filter(None, reasons), "the container wrote no reason to output/failure; see its log")
         return f"AlgorithmError: {said}, {job.failure}"
 
     def _save(self, s3: S3Client, job: Job, container: Container) -> None:

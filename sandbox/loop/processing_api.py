@@ -45,8 +45,9 @@ class ProcessingApi:
             role_arn=request["RoleArn"],
             image=request["AppSpecification"]["ImageUri"],
             kms_key=output.get("KmsKeyId", ""),
-            instance_count=request["ProcessingResources"]["ClusterConfig"]["InstanceCount"],
         )
+        if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] > 1:
+            raise Refusal("ResourceLimitExceeded", "a processing job has one host here: set InstanceCount to 1")
         answered = moto.ask()
         if answered is None:
             raise Refusal("ValidationException", str(moto.refusal[1].get("message", moto.refusal[0])))

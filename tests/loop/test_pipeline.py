@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -24,6 +25,8 @@ from tests.loop.test_end_to_end import local_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef
 
     from sandbox.loop.flights import Dataset
     from sandbox.loop.spec import LoopReport
@@ -173,47 +176,82 @@ def test_the_same_event_delivered_five_times_gives_one_execution(spec: LoopSpec,
     assert len(after) == len(before) + 1
 
 
-def test_an_interrupted_spot_job_goes_on_from_its_checkpoint_and_gives_the_same_model(
-    spec: LoopSpec, january: LoopReport, clients: Clients
-) -> None:
+def train_again(january: LoopReport, clients: Clients, name: str, **changes: Any) -> steps.Package:
+    """Start the training of January's model once more, under another name and with other arguments; its package."""
     package = steps.describe_package(clients.sagemaker, january.places["model package"])
     job = clients.sagemaker.describe_training_job(TrainingJobName=package.properties["training-job"])
-    request = {
-        "TrainingJobName": "interrupted",
+    request: dict[str, Any] = {
+        "TrainingJobName": name,
         "AlgorithmSpecification": {
             "TrainingImage": package.image_uri,
             "TrainingInputMode": "File",
             "MetricDefinitions": job["AlgorithmSpecification"].get("MetricDefinitions", []),
         },
-        "RoleArn": job["RoleArn"],
-        "HyperParameters": job["HyperParameters"],
-        "InputDataConfig": job["InputDataConfig"],
-        "OutputDataConfig": job["OutputDataConfig"],
+        **{key: job[key] for key in ("RoleArn", "HyperParameters", "InputDataConfig", "OutputDataConfig")},
         "ResourceConfig": job["ResourceConfig"],
-        "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
-        "EnableManagedSpotTraining": True,
-        "CheckpointConfig": {"S3Uri": f"s3://{spec.models_bucket}/interrupted/checkpoints"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        **changes,
     }
-    clients.sagemaker.create_training_job(**request)  # pyright: ignore[reportArgumentType] - of what was described
+    clients.sagemaker.create_training_job(**request)
+    return package
 
-    def describe() -> list[str]:
-        found = clients.sagemaker.describe_training_job(TrainingJobName="interrupted")
-        return [each["Status"] for each in found.get("SecondaryStatusTransitions", [])]
+
+def phases(clients: Clients, name: str) -> list[str]:
+    found = clients.sagemaker.describe_training_job(TrainingJobName=name)
+    return [each["Status"] for each in found.get("SecondaryStatusTransitions", [])]
+
+
+def finished(clients: Clients, name: str) -> bool:
+    return wait_until(lambda: phases(clients, name)[-1] in {"Completed", "Failed"}, 60)
+
+
+def artefact(clients: Clients, name: str) -> bytes:
+    job = clients.sagemaker.describe_training_job(TrainingJobName=name)
+    return steps.fetch(clients.s3, job["ModelArtifacts"]["S3ModelArtifacts"])
+
+
+def test_an_interrupted_spot_job_goes_on_from_its_checkpoint_and_gives_the_same_model(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    package = train_again(
+        january,
+        clients,
+        "interrupted",
+        StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
+        EnableManagedSpotTraining=True,
+        CheckpointConfig={"S3Uri": f"s3://{spec.models_bucket}/interrupted/checkpoints"},
+    )
 
     assert wait_until(lambda: trouble(january, interrupt="interrupted"), 30)
-    assert wait_until(lambda: describe()[-1] in {"Completed", "Failed"}, 60)
-    first, second = (
-        steps.fetch(clients.s3, uri)
-        for uri in (
-            package.artefact_uri,
-            clients.sagemaker.describe_training_job(TrainingJobName="interrupted")["ModelArtifacts"][
-                "S3ModelArtifacts"
-            ],
-        )
-    )
-    assert describe().count("Interrupted") == 1
-    assert describe().count("Training") == 2
-    assert first == second
+    assert finished(clients, "interrupted")
+    assert phases(clients, "interrupted").count("Interrupted") == 1
+    assert phases(clients, "interrupted").count("Training") == 2
+    assert artefact(clients, "interrupted") == steps.fetch(clients.s3, package.artefact_uri)
+
+
+def test_two_hosts_learn_together_what_one_learns_in_a_network_of_their_own(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    package = steps.describe_package(clients.sagemaker, january.places["model package"])
+    alone = clients.sagemaker.describe_training_job(TrainingJobName=package.properties["training-job"])
+    train_again(january, clients, "two-hosts", ResourceConfig={**alone["ResourceConfig"], "InstanceCount": 2})
+    networks: dict[str, str] = {}
+    while phases(clients, "two-hosts")[-1] not in {"Completed", "Failed"}:
+        for record in (LoopPaths.of(spec.state_dir).jobs / "two-hosts").glob("*/host.json"):
+            with contextlib.suppress(OSError):
+                if host := running(record):
+                    networks[record.parent.name] = str(Path(f"/proc/{host.pid}/ns/net").readlink())
+    together = clients.sagemaker.describe_training_job(TrainingJobName="two-hosts")
+
+    assert together["TrainingJobStatus"] == "Completed", together.get("FailureReason")
+    assert final_auc(together) == pytest.approx(final_auc(alone), abs=0.02)
+    assert networks.keys() == {"opt-ml", "opt-ml-2"}
+    assert len(set(networks.values()) - {str(Path("/proc/self/ns/net").readlink())}) == 1
+
+
+def final_auc(job: DescribeTrainingJobResponseTypeDef) -> float:
+    found = {each.get("MetricName"): each.get("Value", 0.0) for each in job.get("FinalMetricDataList", [])}
+    return found["final:auc"]
 
 
 def trouble(report: LoopReport, **wanted: str) -> bool:

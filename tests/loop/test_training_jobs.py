@@ -142,11 +142,6 @@ def test_a_name_is_accepted_once_for_ever(api: Api) -> None:
             "ValidationException",
             "KMS key alias/none does not exist",
         ),
-        (
-            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
-            "ResourceLimitExceeded",
-            "set InstanceCount to 1",
-        ),
     ],
 )
 def test_a_request_that_names_what_does_not_exist_is_refused(
