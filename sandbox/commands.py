@@ -24,7 +24,9 @@ from sandbox.chaos import Chaos
 from sandbox.costing import read_plan, report_costs
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
+from sandbox.loop.loopback import Clients
 from sandbox.loop.spec import DeclaredPipeline, LoopReport, LoopSpec
+from sandbox.loop.versions import compared, groups, versions
 from sandbox.recovery import recover
 from sandbox.rollout import show
 from sandbox.rollout.faults import FAULTS, UNREADY
@@ -109,16 +111,21 @@ def down(console: Console) -> None:
 
 
 def status(console: Console) -> None:
-    """Say what of environment `local` is running."""
+    """Say what of environment `local` is running, and compare the versions of each model."""
     folder = state_folder(LOCAL)
     if not folder.exists():
         console.info("environment local is not up")
         return
+    found = loop.status(folder)
     services = {
-        service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}"
-        for service in loop.status(folder)
+        service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}" for service in found
     }
     console.table("Environment local", {"State": str(folder), **services})
+    endpoint = next((each.url for each in found if each.name == loop.APIS and each.healthy and each.url), None)
+    if endpoint is not None:
+        clients = Clients(endpoint, _checked_settings(LOCAL).environment.region)
+        for group in groups(clients):
+            console.table(f"\nVersions of {group}", compared(versions(clients, group)))
 
 
 def preview(console: Console, stack: str) -> None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sandbox.console import Console
     from sandbox.loop.spec import LoopReport, LoopSpec
 
+APIS = "AWS APIs"
+"""Name of the process that answers for AWS."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
@@ -72,7 +75,7 @@ def status(state_dir: Path) -> tuple[ServiceStatus, ...]:
     """Which processes of the loop run and answer; starts nothing."""
     paths = LoopPaths.of(state_dir)
     servers = ((f"model server {record.stem}", record, "/ping") for record in paths.server_records())
-    known = (("AWS APIs", paths.api_record, HEALTH_PATH), *servers)
+    known = ((APIS, paths.api_record, HEALTH_PATH), *servers)
     found = [(name, running(record), path) for name, record, path in known]
     return tuple(
         ServiceStatus(name, services.address(record.port), services.get(record.port, path)[0] == services.OK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def test_up_is_finished_after_a_kill_then_changes_nothing_then_is_removed(comman
     code, status = commands.run("status")
     assert code == 0
     assert url.removesuffix("/invocations") in status
+    assert re.search(r"version 1 +Approved · auc 0\.\d{4}", status)
 
     code, gone = commands.run("down")
     assert code == 0, gone

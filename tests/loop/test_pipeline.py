@@ -20,6 +20,7 @@ from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, REPOSITORY, running, wait_until
 from sandbox.loop.run import bring_up, status, tear_down
 from sandbox.loop.spec import TROUBLE_PATH, LoopError, LoopPaths, LoopSpec
+from sandbox.loop.versions import versions
 from tests.loop.specs import loop_spec
 from tests.loop.test_end_to_end import local_model
 
@@ -269,3 +270,8 @@ def test_a_month_more_waits_for_capacity_and_makes_the_second_version(
     package = steps.describe_package(clients.sagemaker, report.places["model package"])
     assert report.model_version == 2
     assert package.properties["training-job"].endswith("-1"), "the first attempt is number 0"
+    (first, second) = versions(clients, spec.package_group)
+    assert (first.number, second.number) == (1, 2)
+    assert first.metrics["auc"] == pytest.approx(january.metrics["auc"])
+    assert second.metrics["auc"] == pytest.approx(report.metrics["auc"])
+    assert first.parameters["num_round"] == second.parameters["num_round"] == "40"
