@@ -15,7 +15,7 @@ from settings.model import HyperparametersSpec
 
 if TYPE_CHECKING:
     from components.model_places import ModelPlaces
-    from settings.model import RangeSpec, TuningSpec
+    from settings.model import ModelSpec, RangeSpec, TuningSpec
 
 TRAIN: Final = "Train"
 TUNE: Final = "Tune"
@@ -25,7 +25,7 @@ _SCALING: Final = {
     "logarithmic": "Logarithmic",
     "reverse-logarithmic": "ReverseLogarithmic",
 }
-_OF_THE_SEARCH: Final = frozenset({"TrainingJobName", "HyperParameters", "Tags"})
+_OF_THE_SEARCH: Final = ("TrainingJobName", "HyperParameters", "Tags")
 """Arguments of a training that a search gives to its trainings itself."""
 
 
@@ -63,39 +63,12 @@ def tuning_request(places: ModelPlaces, tuning: TuningSpec, training: Step) -> S
         tuning: The search.
         training: Arguments of the one training (`CreateTrainingJob`).
     """
-    model = places.model
-    metric, expression = objective_metric(model.gate.metric)
-    algorithm = training["AlgorithmSpecification"]
-    definitions = [*algorithm["MetricDefinitions"], {"Name": metric, "Regex": expression}]
-    searched = {each.name for each in (*tuning.ranges, *tuning.choices)}
-    static = {name: value for name, value in training["HyperParameters"].items() if name not in searched}
     request: Step = {
         "HyperParameterTuningJobName": places.tuning_prefix,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": tuning.strategy.capitalize(),
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
-            "ResourceLimits": {
-                "MaxNumberOfTrainingJobs": tuning.jobs,
-                "MaxParallelTrainingJobs": tuning.parallel_jobs,
-            },
-            "ParameterRanges": _ranges(tuning),
-            "TrainingJobEarlyStoppingType": "Auto" if tuning.early_stopping else "Off",
-            "RandomSeed": model.training.hyperparameters.seed,
-        },
-        "TrainingJobDefinition": {
-            **{name: value for name, value in training.items() if name not in _OF_THE_SEARCH},
-            "AlgorithmSpecification": {
-                "TrainingImage": algorithm["TrainingImage"],
-                "TrainingInputMode": algorithm["TrainingInputMode"],
-                "MetricDefinitions": definitions,
-            },
-            "StaticHyperParameters": static,
-        },
+        "HyperParameterTuningJobConfig": _config(places.model, tuning),
+        "TrainingJobDefinition": _definition(places.model, tuning, training),
         "Tags": training["Tags"],
     }
-    if tuning.minimum_rounds is not None:
-        rounds = {"MinResource": tuning.minimum_rounds, "MaxResource": model.training.hyperparameters.num_round}
-        request["HyperParameterTuningJobConfig"]["StrategyConfig"] = {"HyperbandStrategyConfig": rounds}
     if tuning.warm_start_from:
         request["WarmStartConfig"] = {
             "ParentHyperParameterTuningJobs": [
@@ -105,6 +78,40 @@ def tuning_request(places: ModelPlaces, tuning: TuningSpec, training: Step) -> S
             "WarmStartType": "TransferLearning",
         }
     return request
+
+
+def _config(model: ModelSpec, tuning: TuningSpec) -> Step:
+    settings = model.training.hyperparameters
+    metric, _ = objective_metric(model.gate.metric)
+    config: Step = {
+        "Strategy": tuning.strategy.capitalize(),
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": tuning.jobs, "MaxParallelTrainingJobs": tuning.parallel_jobs},
+        "ParameterRanges": _ranges(tuning),
+        "TrainingJobEarlyStoppingType": "Auto" if tuning.early_stopping else "Off",
+        "RandomSeed": settings.seed,
+    }
+    if tuning.minimum_rounds is not None:
+        rounds = {"MinResource": tuning.minimum_rounds, "MaxResource": settings.num_round}
+        config["StrategyConfig"] = {"HyperbandStrategyConfig": rounds}
+    return config
+
+
+def _definition(model: ModelSpec, tuning: TuningSpec, training: Step) -> Step:
+    """The training without what the search chooses, and with the metric that it looks at."""
+    algorithm, fixed = training["AlgorithmSpecification"], dict(training["HyperParameters"])
+    for each in (*tuning.ranges, *tuning.choices):
+        del fixed[each.name]
+    metric, expression = objective_metric(model.gate.metric)
+    return {
+        **{name: value for name, value in training.items() if name not in _OF_THE_SEARCH},
+        "AlgorithmSpecification": {
+            "TrainingImage": algorithm["TrainingImage"],
+            "TrainingInputMode": algorithm["TrainingInputMode"],
+            "MetricDefinitions": [*algorithm["MetricDefinitions"], {"Name": metric, "Regex": expression}],
+        },
+        "StaticHyperParameters": fixed,
+    }
 
 
 def _ranges(tuning: TuningSpec) -> Step:
