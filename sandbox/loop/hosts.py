@@ -18,7 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +60,10 @@ def main() -> None:
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP | _IFF_RUNNING))
     hosts: list[subprocess.Popen[bytes]] = []
+    stopped = threading.Event()
 
     def hand_on(number: int, _frame: object) -> None:
+        stopped.set()
         for host in hosts:
             host.send_signal(number)
 
@@ -70,7 +72,9 @@ def main() -> None:
         leash = leash_command("child", Path(base) / "host.json")
         environment = os.environ | {"SAGEMAKER_BASE_DIR": base}
         hosts.append(subprocess.Popen([*leash, *wanted["command"]], cwd=base, env=environment))  # noqa: S603 - the image's entry point
-        time.sleep(_HEAD_START_SECONDS if len(hosts) == 1 else 0)
+        if stopped.wait(_HEAD_START_SECONDS if len(hosts) == 1 else 0):
+            hosts[-1].terminate()  # it may have come after the signal was handed on
+            break
     codes = [host.wait() for host in hosts]
     sys.exit(next((abs(code) for code in codes if code), 0))
 

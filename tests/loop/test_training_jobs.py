@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.loop.processes import running, start_time, wait_until
+from sandbox.loop.processes import ProcessRecord, running, start_time, wait_until
 
 if TYPE_CHECKING:
     from conftest import Api
@@ -254,17 +254,39 @@ def test_an_approval_keeps_the_metadata_of_a_model_package(api: Api) -> None:
     assert package["CustomerMetadataProperties"] == {"a": "b"}
 
 
-def test_a_trainer_never_outlives_the_process_that_runs_it(own_api: Api) -> None:
-    own_api.create("orphan", mode="ignore-stop")
-    own_api.wait_until_training("orphan")
-    trainer = running(own_api.paths.jobs / "orphan" / "trainer.json")
+def start_hosts(api: Api, name: str, mode: str, count: int) -> list[ProcessRecord]:
+    """Start a job and wait until each of its hosts has said something; the processes."""
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1}
+    api.submit({**api.request(name, {"mode": mode}), "ResourceConfig": resources})
+    folder = api.paths.jobs / name
+
+    def heard() -> bool:
+        log = folder / "container.log"
+        return log.exists() and log.read_text().count("validation-auc=0.5") == count
+
+    assert wait_until(heard, 20)
+    found = [record for path in sorted(folder.rglob("*.json")) if (record := running(path)) is not None]
+    assert len(found) == (1 if count == 1 else count + 1), "several hosts have somebody who starts them"
+    return found
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_trainer_never_outlives_the_process_that_runs_it(own_api: Api, hosts: int) -> None:
+    trainers = start_hosts(own_api, "orphan", "ignore-stop", hosts)
     server = running(own_api.paths.api_record)
-    assert trainer is not None
     assert server is not None
 
     os.kill(server.pid, signal.SIGKILL)
 
-    assert wait_until(lambda: start_time(trainer.pid) != trainer.started, 5)
+    assert wait_until(lambda: all(start_time(each.pid) != each.started for each in trainers), 5)
+
+
+def test_a_job_of_several_hosts_stops_on_all_of_them(api: Api) -> None:
+    hosts = start_hosts(api, "both-stop", "wait", 2)
+    api.clients.sagemaker.stop_training_job(TrainingJobName="both-stop")
+
+    assert api.wait("both-stop")["TrainingJobStatus"] == "Stopped"
+    assert all(start_time(each.pid) != each.started for each in hosts)
 
 
 def test_only_loopback_is_listened_on(api: Api) -> None:
