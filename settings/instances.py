@@ -91,6 +91,48 @@ trn1n : 32x
 """
 
 
+_HOSTING_SIZES: Final = """
+t2 : medium large xlarge 2x
+c4 : large xlarge 2x 4x 8x
+c5 c5d : large xlarge 2x 4x 9x 18x
+c6i c6in m6i r6i : large xlarge 2x 4x 8x 12x 16x 24x 32x
+c6g c6gd c6gn c7g m6g m6gd r6g r6gd : large xlarge 2x 4x 8x 12x 16x
+c7i m7i r7i : large xlarge 2x 4x 8x 12x 16x 24x 48x
+c8g m8g r8g : medium large xlarge 2x 4x 8x 12x 16x 24x 48x
+r7gd : medium large xlarge 2x 4x 8x 12x 16x
+m4 : xlarge 2x 4x 10x 16x
+m5 m5d r5 r5d : large xlarge 2x 4x 12x 24x
+g4dn : xlarge 2x 4x 8x 12x 16x
+g5 g6 g6e : xlarge 2x 4x 8x 12x 16x 24x 48x
+g7 g7e : 2x 4x 8x 12x 24x 48x
+p2 : xlarge 8x 16x
+p3 : 2x 8x 16x
+dl1 p4d p4de : 24x
+p5 : 4x 48x
+p5e p5en p6-b200 p6-b300 trn2 : 48x
+p6e-gb200 : 36x
+inf1 : xlarge 2x 6x 24x
+inf2 : xlarge 8x 24x 48x
+trn1 : 2x 32x
+trn1n : 32x
+"""
+
+_TRANSFORM_SIZES: Final = """
+c4 : xlarge 2x 4x 8x
+c5 : xlarge 2x 4x 9x 18x
+c6i m6i r6i : large xlarge 2x 4x 8x 12x 16x 24x 32x
+c7i m7i r7i : large xlarge 2x 4x 8x 12x 16x 24x 48x
+m4 : xlarge 2x 4x 10x 16x
+m5 : large xlarge 2x 4x 12x 24x
+g4dn : xlarge 2x 4x 8x 12x 16x
+g5 g6 g6e : xlarge 2x 4x 8x 12x 16x 24x 48x
+p2 : xlarge 8x 16x
+p3 : 2x 8x 16x
+inf2 : xlarge 8x 24x 48x
+trn1 : 2x 32x
+"""
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -122,8 +164,15 @@ PROCESSING_TYPES: Final = frozenset(
 )
 """Every SageMaker instance type that a processing job may name."""
 
+HOSTING_TYPES: Final = _types(_HOSTING_SIZES, "ml.")
+"""Every SageMaker instance type that an endpoint may name."""
+
+TRANSFORM_TYPES: Final = _types(_TRANSFORM_SIZES, "ml.")
+"""Every SageMaker instance type that a batch transform job may name."""
+
 _LOCAL_DISKS: Final = _words(
-    "r5d g4dn g5 g6 g6e g7 g7e p3dn p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200 trn1 trn1n trn2"
+    "c5d c6gd m5d m6gd r5d r6gd r7gd dl1 g4dn g5 g6 g6e g7 g7e p3dn p4d p4de p5 p5e p5en "
+    "p6-b200 p6-b300 p6e-gb200 trn1 trn1n trn2"
 )
 
 _NVIDIA: Final = _words("g4dn g5 g5g g6 g6e gr6 p3 p3dn p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200")

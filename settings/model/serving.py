@@ -4,12 +4,24 @@ from enum import StrEnum
 
 from settings.model.base import Section
 from settings.model.serving_eks import EksServingSpec
+from settings.model.serving_sagemaker import (
+    AsynchronousSpec,
+    BatchSpec,
+    HostingSpec,
+    RealTimeSpec,
+    RequestsSpec,
+    ServerlessSpec,
+)
 
 
 class Target(StrEnum):
     """What serves a model; the values are the words of a stack file."""
 
     EKS = "eks"
+    REAL_TIME = "real-time"
+    SERVERLESS = "serverless"
+    ASYNCHRONOUS = "asynchronous"
+    BATCH = "batch"
 
 
 class ServingSpec(Section):
@@ -22,3 +34,15 @@ class ServingSpec(Section):
     """Where the approved version answers."""
     eks: EksServingSpec | None = None
     """Pods in the cluster."""
+    real_time: RealTimeSpec | None = None
+    """A SageMaker endpoint that answers at once."""
+    serverless: ServerlessSpec | None = None
+    """A SageMaker endpoint without instances."""
+    asynchronous: AsynchronousSpec | None = None
+    """A SageMaker endpoint behind a queue."""
+    batch: BatchSpec | None = None
+    """SageMaker batch transform jobs."""
+    hosting: HostingSpec | None = None
+    """Several models or containers behind a real-time endpoint; null for the approved version alone."""
+    requests: RequestsSpec | None = None
+    """What callers send, against which the target is judged; null where nobody knows."""

@@ -30,6 +30,8 @@ from settings.rules import (
     secrets,
     serving,
     serving_eks,
+    serving_fleets,
+    serving_sagemaker,
     spending,
     storage,
     tenancy,
@@ -69,7 +71,14 @@ ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ..
     (accelerators.PROFILE_RULES, lambda settings: len(settings.accelerators.gpu_profiles)),
     (accelerators.EFA_RULES, lambda settings: len(settings.accelerators.efa)),
     (
-        (*models.MODEL_RULES, *tuning.MODEL_RULES, *serving.MODEL_RULES, *serving_eks.MODEL_RULES),
+        (
+            *models.MODEL_RULES,
+            *tuning.MODEL_RULES,
+            *serving.MODEL_RULES,
+            *serving_eks.MODEL_RULES,
+            *serving_sagemaker.MODEL_RULES,
+            *serving_fleets.MODEL_RULES,
+        ),
         lambda settings: len(settings.models),
     ),
 )

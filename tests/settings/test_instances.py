@@ -7,8 +7,10 @@ from botocore.loaders import Loader
 
 from settings.instances import (
     EC2_TYPES,
+    HOSTING_TYPES,
     PROCESSING_TYPES,
     TRAINING_TYPES,
+    TRANSFORM_TYPES,
     UNSUPPORTED,
     Accelerator,
     Architecture,
@@ -34,6 +36,11 @@ def test_every_node_type_exists_in_ec2() -> None:
 def test_training_types_are_those_of_sagemaker() -> None:
     assert enumeration("sagemaker", "TrainingInstanceType") == TRAINING_TYPES
     assert enumeration("sagemaker", "ProcessingInstanceType") == PROCESSING_TYPES
+
+
+def test_types_of_endpoints_and_batches_are_those_of_sagemaker() -> None:
+    assert enumeration("sagemaker", "ProductionVariantInstanceType") == HOSTING_TYPES
+    assert enumeration("sagemaker", "TransformInstanceType") == TRANSFORM_TYPES
 
 
 @pytest.mark.parametrize(("name", "takes"), [("ml.m5.xlarge", True), ("ml.g5.xlarge", False), ("ml.p3.2xlarge", True)])
