@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from components.accelerators import Accelerators, AcceleratorsArgs
 from components.addons import Addons, AddonsArgs
 from components.approval import Approval, ApprovalArgs
+from components.batch_transforms import BatchTransforms, BatchTransformsArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cloudwatch import CloudWatch, CloudWatchArgs
 from components.cluster import Cluster, ClusterArgs
@@ -14,6 +15,7 @@ from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
 from components.fargate import Fargate, FargateArgs
 from components.headroom import Headroom, HeadroomArgs
+from components.inference_endpoints import InferenceEndpoints, InferenceEndpointsArgs
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.load_balancing import LoadBalancing, LoadBalancingArgs
@@ -315,6 +317,16 @@ serving = Serving(
     ),
     opts=on_both,
 )
+inference = InferenceEndpoints(
+    "inference",
+    InferenceEndpointsArgs(labels=labels, models=settings.models, store=store.handle, registry=registry.handle),
+    opts=on_aws,
+)
+batches = BatchTransforms(
+    "batches",
+    BatchTransformsArgs(labels=labels, models=settings.models, store=store.handle, registry=registry.handle),
+    opts=on_aws,
+)
 
 export_outputs(
     settings,
@@ -326,4 +338,6 @@ export_outputs(
     packaging=packaging.handle,
     pipelines=pipelines.handle,
     serving=serving.handle,
+    inference=inference.handle,
+    batches=batches.handle,
 )

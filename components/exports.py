@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         TenancyHandle,
         TrainingHandle,
     )
+    from components.serving_handles import BatchTransformsHandle, InferenceEndpointsHandle
     from settings.model import Settings
 
 
@@ -31,6 +32,8 @@ def export_outputs(
     packaging: PackagingHandle,
     pipelines: PipelinesHandle,
     serving: ServingHandle,
+    inference: InferenceEndpointsHandle,
+    batches: BatchTransformsHandle,
 ) -> None:
     """Export the outputs of the stack; the kubeconfig stays a secret."""
     pulumi.export("accountId", settings.environment.account_id)
@@ -50,4 +53,6 @@ def export_outputs(
     pulumi.export("modelPackageGroups", registry.package_groups)
     pulumi.export("sageMakerModelArn", registry.model_arns)
     pulumi.export("modelUrls", serving.addresses)
+    pulumi.export("endpointNames", inference.names)
+    pulumi.export("batchTransforms", batches.plans)
     pulumi.export("settingsDigest", settings.digest)

@@ -134,6 +134,21 @@ def put_metrics(namespace: str) -> list[iam.Statement]:
     ]
 
 
+def publish(topic_arns: Sequence[str]) -> list[iam.Statement]:
+    """Publish to the topics."""
+    return [{"Effect": "Allow", "Action": "sns:Publish", "Resource": list(topic_arns)}] if topic_arns else []
+
+
+def watch_alarms(alarm_arns: Sequence[str]) -> list[iam.Statement]:
+    """See the state of alarms, by which SageMaker rolls a deployment back.
+
+    Source: SageMaker developer guide, "Auto-Rollback Configuration and Monitoring".
+    """
+    if not alarm_arns:
+        return []
+    return [{"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": list(alarm_arns)}]
+
+
 def attach_to_network(account: iam.Account, required_tags: Mapping[str, str]) -> list[iam.Statement]:
     """Let SageMaker put network interfaces into subnets and security groups that carry `required_tags`.
 

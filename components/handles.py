@@ -226,6 +226,8 @@ class RegistryHandle:
     """Package group by model: after it a version can be registered."""
     model_arns: Mapping[str, pulumi.Output[str]]
     """SageMaker model ARN by model, for models with an approved version."""
+    model_names: Mapping[str, pulumi.Output[str]]
+    """The same by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

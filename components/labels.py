@@ -25,6 +25,8 @@ MODELS: Final = "models"
 LOGS: Final = "logs"
 """Kind of the bucket that receives access logs."""
 
+ENDPOINT_LOGS: Final = "/aws/sagemaker/Endpoints"
+"""Where SageMaker has the log groups of endpoints, one each, and their metrics."""
 BALANCER_LOGS: Final = "load-balancers"
 """Prefix of the load balancers' access logs in the bucket for logs."""
 
@@ -60,6 +62,8 @@ MAX_ROLE_NAME: Final = 64
 """IAM user guide, "IAM and AWS STS quotas"."""
 MAX_SAGEMAKER_NAME: Final = 63
 """SageMaker API reference, `ModelName` and `ModelPackageGroupName`."""
+MAX_TOPIC_NAME: Final = 256
+"""SNS API reference, `CreateTopic`."""
 MAX_NODE_GROUP_NAME: Final = 63
 """EKS API reference, `CreateNodegroup`."""
 MAX_CLUSTER_NAME: Final = 100
@@ -91,6 +95,14 @@ def fingerprint(*parts: str | Sequence[str]) -> str:
     """Eight hexadecimal digits that change when any of `parts` does; the same in every process."""
     canonical = json.dumps([part if isinstance(part, str) else list(part) for part in parts], separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+def ending(name: str, suffix: str, limit: int) -> str:
+    """Return `name` with `suffix` behind it, of `name` no more than the service's limit leaves room for.
+
+    The suffix has to tell apart what is called alike then: by a fingerprint of the whole name.
+    """
+    return f"{name[: limit - len(suffix) - 1].rstrip('-')}-{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +208,37 @@ class Labels:
         """Name of a model's package group."""
         return fitted(f"{PROJECT}-{self.environment.name}-{model}", MAX_SAGEMAKER_NAME)
 
-    def model(self, model: str, version: int) -> str:
-        """Name of the SageMaker model of one approved version."""
-        return fitted(f"{PROJECT}-{self.environment.name}-{model}-v{version}", MAX_SAGEMAKER_NAME)
+    def model(self, model: str, version: int, *immutable: str | Sequence[str]) -> str:
+        """Name of the SageMaker model of one approved version, different for every combination of its inputs.
+
+        SageMaker changes no model in place: the next one exists beside this one until endpoints have moved.
+        """
+        return self._served(model, f"v{version}", *immutable)
+
+    def endpoint(self, model: str, target: str, *immutable: str | Sequence[str]) -> str:
+        """Name of a model's endpoint, different for every combination of inputs that an update cannot change."""
+        return self._served(model, target, *immutable)
+
+    def endpoint_configuration(self, endpoint: str, *inputs: str | Sequence[str]) -> str:
+        """Name of an endpoint's configuration, different for every combination of its inputs."""
+        return ending(endpoint, fingerprint(endpoint, *inputs), MAX_SAGEMAKER_NAME)
+
+    def _served(self, model: str, what: str, *immutable: str | Sequence[str]) -> str:
+        mark = fingerprint(self.environment.name, model, what, *immutable)
+        return ending(f"{PROJECT}-{self.environment.name}-{model}", f"{what}-{mark}", MAX_SAGEMAKER_NAME)
+
+    def endpoint_log_group(self, endpoint: str) -> str:
+        """The log group that SageMaker writes the logs of an endpoint to; it fixes the form of this name."""
+        return f"{ENDPOINT_LOGS}/{endpoint}"
+
+    @property
+    def endpoint_logs(self) -> str:
+        """First part of the names of the log groups of all endpoints of ours."""
+        return self.endpoint_log_group(f"{PROJECT}-{self.environment.name}-")
+
+    def topic(self, thing: str) -> str:
+        """Name of a topic of ours."""
+        return fitted(f"{PROJECT}-{self.environment.name}-{thing}", MAX_TOPIC_NAME)
 
     def pipeline(self, model: str) -> str:
         """Name of a model's pipeline; its longest form is far below the 256 characters of SageMaker."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from components.labels import MODELS, PROJECT, fingerprint
+from components.labels import MODELS, PROJECT, ending, fingerprint
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -60,8 +60,8 @@ class ModelPlaces:
         It ends in a fingerprint, so that no model's prefix is the beginning of another's, whatever they are called.
         """
         environment = self.labels.environment.name
-        suffix = f"-{fingerprint(environment, self.model.name)}"
-        return f"{PROJECT}-{environment}-{self.model.name}"[: MAX_JOB_PREFIX - len(suffix)].rstrip("-") + suffix
+        mark = fingerprint(environment, self.model.name)
+        return ending(f"{PROJECT}-{environment}-{self.model.name}", mark, MAX_JOB_PREFIX)
 
     @property
     def tuning_prefix(self) -> str:
@@ -97,6 +97,26 @@ class ModelPlaces:
     def reports(self) -> str:
         """Prefix of what was found about data and models."""
         return f"{self.model.name}/reports/"
+
+    @property
+    def captures(self) -> str:
+        """Prefix of requests and answers that an endpoint keeps."""
+        return f"{self.model.name}/captures/"
+
+    @property
+    def answers(self) -> str:
+        """Prefix of answers of an asynchronous endpoint."""
+        return f"{self.model.name}/answers/"
+
+    @property
+    def failures(self) -> str:
+        """Prefix of what an asynchronous endpoint could not answer."""
+        return f"{self.model.name}/failures/"
+
+    @property
+    def batches(self) -> str:
+        """Prefix of what batch transform jobs write."""
+        return f"{self.model.name}/batches/"
 
     def uri(self, prefix: str) -> str:
         """Address of a prefix of the models bucket, without the slash at its end."""

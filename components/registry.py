@@ -1,7 +1,8 @@
 """Model registry: where versions of a model are registered, and the approved one as SageMaker deploys it.
 
 Creates: one model package group per model, which the next environment may read; the execution role and security group
-of served models; one SageMaker model per approved version, from the image with that digest, isolated from the network.
+of served models; one SageMaker model per approved version, from the image with that digest, isolated from the network
+unless it is served without instances.
 Does not create: model packages (pipelines and promotions do), endpoints.
 """
 
@@ -16,16 +17,13 @@ import pulumi_aws as aws
 from components import grants, iam
 from components.firewall import HTTPS, Traffic, let_out
 from components.handles import EndpointsHandle, NetworkHandle, RegistryHandle, StoreHandle
-from components.labels import MODELS, Labels
 from components.promotion_policies import neighbour, package_group_policy
+from components.served_grants import abilities
+from components.served_models import served_model
 
 if TYPE_CHECKING:
+    from components.labels import Labels
     from settings.model import ApprovedSpec, ModelSpec, NeighbourSpec
-
-LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints"
-"""Log groups of endpoints, one each; SageMaker fixes their names and creates them."""
-METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
-"""CloudWatch namespace of what a served model publishes; SageMaker fixes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +57,12 @@ class ModelRegistry(pulumi.ComponentResource):
         self._role, self._attached = self._create_role()
         self._group = self._create_security_group()
         groups = {model.name: self._create_package_group(model) for model in args.models}
-        approved = {
-            model.name: self._create_model(model.name, model.approved) for model in args.models if model.approved
-        }
+        approved = {model.name: self._create_model(model, model.approved) for model in args.models if model.approved}
         self.handle = RegistryHandle(
             package_groups={model: group.model_package_group_name for model, group in groups.items()},
             ready={model: (group,) for model, group in groups.items()},
             model_arns={model: deployed.arn for model, deployed in approved.items()},
+            model_names={model: deployed.name for model, deployed in approved.items()},
         )
         self.register_outputs({"package_groups": self.handle.package_groups, "model_arns": self.handle.model_arns})
 
@@ -97,7 +94,7 @@ class ModelRegistry(pulumi.ComponentResource):
             opts=self._child,
         )
         policies = {
-            **grants.inline_policies(self._abilities(account)),
+            **grants.inline_policies(abilities(labels, self._args.models)),
             "use-key": self._args.store.key_arn.apply(grants.use_key),
         }
         attached: list[pulumi.Resource] = [
@@ -107,18 +104,6 @@ class ModelRegistry(pulumi.ComponentResource):
             for ability, policy in policies.items()
         ]
         return role, attached
-
-    def _abilities(self, account: iam.Account) -> dict[str, list[iam.Statement]]:
-        """What a served model may do, beside the use of the key."""
-        labels, models = self._args.labels, self._args.models
-        log_groups = f"{LOG_GROUP_PREFIX}/{labels.cluster}-*"
-        return {
-            "read-models": grants.read_objects(account, labels.bucket(MODELS), [f"{model.name}/" for model in models]),
-            "pull-images": grants.pull_images(account, [labels.repository(model.name) for model in models]),
-            "write-logs": grants.create_log_group(account, log_groups) + grants.write_logs(account, log_groups),
-            "put-metrics": grants.put_metrics(METRICS_NAMESPACE),
-            "attach-to-network": grants.attach_to_network(account, labels.ownership),
-        }
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
         name, endpoints = f"{self._name}-models", self._args.endpoints
@@ -135,18 +120,22 @@ class ModelRegistry(pulumi.ComponentResource):
         let_out(f"{name}-to-s3", group.id, s3, self._child)
         return group
 
-    def _create_model(self, model: str, approved: ApprovedSpec) -> aws.sagemaker.Model:
-        """The approved version; its name carries the version, so that the next one exists before this one goes."""
-        labels = self._args.labels
-        image = f"{iam.Account.of(labels.environment).registry}/{labels.repository(model)}@{approved.image_digest}"
+    def _create_model(self, model: ModelSpec, approved: ApprovedSpec) -> aws.sagemaker.Model:
+        """The approved version; its name carries all that it is, so that the next one exists before this one goes."""
+        deployed = served_model(self._args.labels, model, approved)
+        network = aws.sagemaker.ModelVpcConfigArgs(
+            subnets=self._args.network.private_subnet_ids, security_group_ids=[self._group.id]
+        )
         return aws.sagemaker.Model(
-            f"{self._name}-{model}-approved",
-            name=labels.model(model, approved.version),
+            f"{self._name}-{model.name}-approved",
+            name=deployed.name,
             execution_role_arn=self._role.arn,
-            primary_container=aws.sagemaker.ModelPrimaryContainerArgs(image=image, model_data_url=approved.model_data),
-            vpc_config=aws.sagemaker.ModelVpcConfigArgs(
-                subnets=self._args.network.private_subnet_ids, security_group_ids=[self._group.id]
-            ),
-            enable_network_isolation=True,
+            primary_container=deployed.primary,
+            containers=deployed.row,
+            inference_execution_config=aws.sagemaker.ModelInferenceExecutionConfigArgs(mode=deployed.mode)
+            if deployed.mode is not None
+            else None,
+            vpc_config=network if deployed.in_network else None,
+            enable_network_isolation=deployed.in_network,
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._attached),
         )

@@ -97,7 +97,8 @@ class ArtifactStore(pulumi.ComponentResource):
 
     def _create_key(self) -> aws.kms.Key:
         labels = self._args.labels
-        log_groups = (labels.log_group(""), labels.cluster_log_group, labels.container_insights(""))
+        services = (labels.container_insights(""), labels.endpoint_logs)
+        log_groups = (labels.log_group(""), labels.cluster_log_group, *services)
         key = aws.kms.Key(
             f"{self._name}-key",
             description=f"Data, models, images, volumes, secrets and logs of {labels.cluster}",
@@ -106,6 +107,7 @@ class ArtifactStore(pulumi.ComponentResource):
             policy=resource_policies.key_policy(
                 iam.Account.of(labels.environment),
                 log_groups,
+                alarm_prefix=f"{labels.cluster}-",
                 lustre_buckets=[labels.bucket(DATA)] if self._args.lustre else [],
                 more=[promotion_policies.decrypt_artefacts(labels, self._reader)] if self._reader else [],
             ),

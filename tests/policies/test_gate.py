@@ -26,6 +26,7 @@ from tests.policies.elsewhere import CONFIG, elsewhere
 from tests.support.changes import overrides
 from tests.support.optional import PARTS
 from tests.support.recorded import STACKS, record_deployment
+from tests.support.targets import all_served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,17 @@ def test_every_environment_passes_and_leaves_nothing_undetermined(stack: str) ->
 def test_prod_passes_with_every_optional_part() -> None:
     whole = deployment.read(record_deployment("prod", overrides=overrides(PARTS)))
     assert "\n".join(each.message.text for each in gate.run(whole, configured()).findings if each.blocks) == ""
+
+
+def test_prod_passes_with_every_kind_of_serving_that_stays_in_the_vpc() -> None:
+    def blocked(overrides_: str) -> list[tuple[str, str]]:
+        served = deployment.read(record_deployment("prod", overrides=overrides_))
+        return [(each.rule.name, each.message.text) for each in gate.run(served, configured()).findings if each.blocks]
+
+    assert blocked(all_served("now-and-then")) == []
+    found = blocked(all_served())
+    assert {rule for rule, _ in found} == {"sagemaker-in-vpc-isolated"}
+    assert all("registry-now-and-then-approved" in text for _, text in found)
 
 
 def test_a_rule_takes_less_than_a_millisecond_for_a_resource(record_property: Callable[[str, object], None]) -> None:

@@ -31,6 +31,8 @@ EXPORTS = {
     "modelPackageGroups",
     "modelUrls",
     "sageMakerModelArn",
+    "endpointNames",
+    "batchTransforms",
     "settingsDigest",
 }
 

@@ -1,11 +1,11 @@
-"""SQS and EventBridge."""
+"""SQS, EventBridge, SNS and alarms."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from sandbox.providers.aws_kinds.shared import QUEUE, RULE, side, suffix
-from sandbox.providers.kinds import Birth, Kind, arn, joined, together
+from sandbox.providers.kinds import Birth, Kind, arn, fill, joined, together
 
 
 def _rule_id(birth: Birth) -> str:
@@ -48,5 +48,19 @@ KINDS: Final[dict[str, Kind]] = {
         compute=lambda birth, _id: {"targetId": _target_id(birth)},
         immutable=frozenset({"rule", "eventBusName", "targetId"}),
         needs={"rule": RULE},
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
+        identify=joined("name"),
+        compute=arn("arn:{partition}:cloudwatch:{region}:{account}:alarm:{id}"),
+        immutable=frozenset({"name"}),
+        autoname="name",
+        api=("cloudwatch", "PutMetricAlarm", ""),
+    ),
+    "aws:sns/topic:Topic": Kind(
+        identify=lambda birth: fill("arn:{partition}:sns:{region}:{account}:{name}", birth, ""),
+        compute=lambda _birth, id_: {"arn": id_},
+        immutable=frozenset({"name", "namePrefix", "fifoTopic"}),
+        autoname="name",
+        api=("sns", "CreateTopic", ""),
     ),
 }

@@ -7,6 +7,9 @@ from typing import Final
 from sandbox.providers.aws_kinds.shared import ROLE, side
 from sandbox.providers.kinds import Kind, arn, joined
 
+CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+SCALED: Final = "aws:appautoscaling/target:Target"
+
 KINDS: Final[dict[str, Kind]] = {
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": Kind(
         identify=joined("modelPackageGroupName"),
@@ -41,5 +44,49 @@ KINDS: Final[dict[str, Kind]] = {
         autoname="name",
         needs={"executionRoleArn": ROLE},
         api=("sagemaker", "CreateModel", ""),
+    ),
+    CONFIGURATION: Kind(
+        identify=joined("name"),
+        compute=arn("arn:{partition}:sagemaker:{region}:{account}:endpoint-config/{id}"),
+        immutable=frozenset(
+            {
+                "name",
+                "namePrefix",
+                "productionVariants",
+                "shadowProductionVariants",
+                "kmsKeyArn",
+                "dataCaptureConfig",
+                "asyncInferenceConfig",
+                "executionRoleArn",
+            }
+        ),
+        autoname="name",
+        api=("sagemaker", "CreateEndpointConfig", ""),
+    ),
+    "aws:sagemaker/endpoint:Endpoint": Kind(
+        identify=joined("name"),
+        compute=arn("arn:{partition}:sagemaker:{region}:{account}:endpoint/{id}"),
+        immutable=frozenset({"name"}),
+        autoname="name",
+        needs={"endpointConfigName": CONFIGURATION},
+        api=("sagemaker", "CreateEndpoint", ""),
+        seconds=480.0,
+    ),
+    SCALED: Kind(
+        identify=joined("resourceId"),
+        compute=arn("arn:{partition}:application-autoscaling:{region}:{account}:scalable-target/{hex}"),
+        immutable=frozenset({"resourceId", "scalableDimension", "serviceNamespace"}),
+        api=("application-autoscaling", "RegisterScalableTarget", ""),
+    ),
+    "aws:appautoscaling/policy:Policy": Kind(
+        identify=joined("name"),
+        compute=arn(
+            "arn:{partition}:autoscaling:{region}:{account}:scalingPolicy:{hex}:"
+            "resource/{serviceNamespace}/{resourceId}:policyName/{id}"
+        ),
+        immutable=frozenset({"name", "resourceId", "scalableDimension", "serviceNamespace"}),
+        autoname="name",
+        needs={"resourceId": SCALED},
+        api=("application-autoscaling", "PutScalingPolicy", ""),
     ),
 }

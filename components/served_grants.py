@@ -1,0 +1,100 @@
+"""What served models may do beside reading what they serve: one ability for each target that needs one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from components import grants, iam
+from components.endpoint_objects import alarm_name, answer_topics, watches
+from components.labels import ENDPOINT_LOGS, MODELS
+from components.model_places import ModelPlaces
+from settings.model import Target
+
+if TYPE_CHECKING:
+    from components.labels import Labels
+    from settings.model import ModelSpec
+
+TRANSFORM_LOGS: Final = "/aws/sagemaker/TransformJobs"
+"""Log group of every batch transform job of an account, and CloudWatch namespace; SageMaker fixes and creates it."""
+
+
+def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[iam.Statement]]:
+    """Abilities of the role that all served models have, by their names; an ability that nobody needs is empty."""
+    account, bucket = iam.Account.of(labels.environment), labels.bucket(MODELS)
+    log_groups = f"{labels.endpoint_logs}*"
+    topics = [
+        account.arn("sns", labels.topic(topic))
+        for model in targeted(models, Target.ASYNCHRONOUS)
+        for topic in answer_topics(model)
+    ]
+    batches = targeted(models, Target.BATCH)
+    return {
+        "read-models": grants.read_objects(account, bucket, [f"{model.name}/" for model in models]),
+        "write-results": grants.write_objects(
+            account, bucket, [prefix for model in models for prefix in results(labels, model)]
+        ),
+        "pull-images": grants.pull_images(account, [labels.repository(model.name) for model in models]),
+        "write-logs": grants.create_log_group(account, log_groups) + grants.write_logs(account, log_groups),
+        "put-metrics": grants.put_metrics(ENDPOINT_LOGS),
+        "attach-to-network": grants.attach_to_network(account, labels.ownership),
+        "publish-answers": grants.publish(topics),
+        "watch-alarms": grants.watch_alarms(
+            [
+                account.arn("cloudwatch", f"alarm:{alarm_name(labels, model, watch.name)}")
+                for model in models
+                for watch in watches(model)
+            ]
+        ),
+        "run-batches": [
+            *grants.create_log_group(account, TRANSFORM_LOGS),
+            *grants.write_logs(account, TRANSFORM_LOGS),
+            *grants.put_metrics(TRANSFORM_LOGS),
+        ]
+        if batches
+        else [],
+    }
+
+
+def start_batches(labels: Labels, model: ModelSpec, served: str, instance_type: str) -> list[iam.Statement]:
+    """Start, watch and stop jobs of the SageMaker model `served` on the hosts that the settings name, and see its data.
+
+    A job runs as the model's own role, which is not handed out here. Source: service authorization reference for
+    SageMaker, `CreateTransformJob`.
+    """
+    account, places = iam.Account.of(labels.environment), ModelPlaces(labels, model)
+    jobs = account.arn("sagemaker", f"transform-job/{places.job_prefix}-*")
+    return [
+        {
+            "Effect": "Allow",
+            "Action": "sagemaker:CreateTransformJob",
+            "Resource": jobs,
+            "Condition": {
+                "ArnEquals": {"sagemaker:ModelArn": account.arn("sagemaker", f"model/{served}")},
+                "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["sagemaker:AddTags", "sagemaker:DescribeTransformJob", "sagemaker:StopTransformJob"],
+            "Resource": jobs,
+        },
+        *grants.read_objects(account, labels.bucket(MODELS), [f"{model.name}/"]),
+    ]
+
+
+def targeted(models: tuple[ModelSpec, ...], target: Target) -> list[ModelSpec]:
+    """The models that a target serves."""
+    return [model for model in models if model.serving is not None and model.serving.target is target]
+
+
+def results(labels: Labels, model: ModelSpec) -> list[str]:
+    """Prefixes of the models bucket that serving a model writes to."""
+    places, serving = ModelPlaces(labels, model), model.serving
+    if serving is None:
+        return []
+    captured = serving.real_time is not None and serving.real_time.capture_percent > 0
+    return {
+        Target.REAL_TIME: [places.captures] if captured else [],
+        Target.ASYNCHRONOUS: [places.answers, places.failures],
+        Target.BATCH: [places.batches],
+    }.get(serving.target, [])

@@ -1,0 +1,301 @@
+"""Endpoints of SageMaker as they are registered: what each target gets, and what a change of it replaces."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import pytest
+
+from components import endpoint_objects as objects
+from components.labels import Labels
+from components.served_models import served_model
+from settings.model import EnvironmentSpec, ModelSpec
+from tests.support.iam_evaluator import may
+from tests.support.recorded import Recorded, Resource, record_program, stack_section
+from tests.support.targets import FLEET, ROW, SERVED, TARGETS, all_served, approved, model_of, serving, trained
+
+CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
+MODEL = "aws:sagemaker/model:Model"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+SCALED = "aws:appautoscaling/target:Target"
+POLICY = "aws:appautoscaling/policy:Policy"
+TOPIC = "aws:sns/topic:Topic"
+LOGS = "aws:cloudwatch/logGroup:LogGroup"
+BUCKET = "slipway-prod-777788889999-us-east-1-models"
+ROLE = "slipway-prod-model"
+ACCOUNT = "us-east-1:777788889999:"
+ONLINE = [name for name in SERVED if name != "nightly"]
+STEPWISE = ["at-once", "queue"]
+
+
+@functools.cache
+def recorded() -> Recorded:
+    """Every kind of model in one environment."""
+    return record_program("prod", overrides=all_served())
+
+
+def one(token: str, model: str, suffix: str = "") -> Resource:
+    return recorded().one(token, f"inference-{model}{suffix}")
+
+
+def configuration(model: str) -> Resource:
+    return one(CONFIGURATION, model, "-configuration")
+
+
+def deployed(model: str) -> Resource:
+    return recorded().one(MODEL, f"registry-{model}-approved")
+
+
+def alarms(model: str) -> dict[str, Resource]:
+    start = f"inference-{model}-"
+    return {item.name.removeprefix(start): item for item in recorded().of_type(ALARM) if item.name.startswith(start)}
+
+
+@functools.cache
+def labels() -> Labels:
+    return Labels(EnvironmentSpec.model_validate_json(json.dumps(stack_section("prod", "environment"))))
+
+
+def names(where: dict[str, Any], version: int = 3) -> tuple[str, str, str]:
+    """Names of the model, the endpoint and its configuration."""
+    model = ModelSpec.model_validate_json(json.dumps(model_of("flight-delay", where, version)))
+    spec, version_ = objects.online(model), model.approved
+    assert spec is not None
+    assert version_ is not None
+    deployed_, endpoint = served_model(labels(), model, version_).name, objects.endpoint_name(labels(), model)
+    words = objects.configuration_words(spec)
+    return deployed_, endpoint, labels().endpoint_configuration(endpoint, deployed_, words)
+
+
+def real_time(**more: Any) -> dict[str, Any]:
+    return serving("real-time", realTime={**TARGETS["realTime"], **more})
+
+
+def test_only_models_that_an_endpoint_serves_have_one_and_its_name_says_where() -> None:
+    assert set(recorded().exports["endpointNames"]) == set(ONLINE)
+    for model in ONLINE:
+        assert recorded().exports["endpointNames"][model] == one(ENDPOINT, model).inputs["name"]
+    assert one(ENDPOINT, "queue").inputs["name"].startswith("slipway-prod-queue-asynchronous-")
+
+
+def test_an_environment_that_no_endpoint_serves_has_nothing_of_them() -> None:
+    plain = record_program("prod")
+    for token in (CONFIGURATION, ENDPOINT, TOPIC, ALARM, SCALED):
+        with pytest.raises(LookupError):
+            plain.of_type(token)
+    assert plain.exports["endpointNames"] == {}
+
+
+def test_the_next_version_moves_the_same_endpoint_to_another_configuration_and_another_model() -> None:
+    third, fourth = names(serving("real-time"), 3), names(serving("real-time"), 4)
+    assert [before == after for before, after in zip(third, fourth, strict=True)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (real_time(capturePercent=10), (True, True, False)),
+        (real_time(instances=3), (True, True, False)),
+        (real_time(scaling=None), (True, True, True)),
+        (real_time(logRetentionDays=30), (True, True, True)),
+        (real_time(rollout={**TARGETS["realTime"]["rollout"], "waitSeconds": 60}), (True, True, True)),
+        (real_time(instanceType="ml.m6i.large"), (True, False, False)),
+        (serving("real-time", hosting=FLEET), (False, True, False)),
+        (serving("real-time", hosting=ROW), (False, True, False)),
+        (serving("asynchronous"), (True, False, False)),
+        (serving("serverless"), (False, False, False)),
+    ],
+)
+def test_what_cannot_be_changed_in_place_gets_another_name(
+    change: dict[str, Any], same: tuple[bool, bool, bool]
+) -> None:
+    before, after = names(real_time()), names(change)
+    assert tuple(left == right for left, right in zip(before, after, strict=True)) == same
+
+
+def test_no_name_is_longer_than_sagemaker_takes() -> None:
+    longest = {**trained(), "name": "a" * 32, "approved": approved(99_999), "serving": serving("asynchronous")}
+    spec = ModelSpec.model_validate_json(json.dumps(longest))
+    environment = json.dumps({**stack_section("prod", "environment"), "name": "e" * 12})
+    assert len(objects.endpoint_name(Labels(EnvironmentSpec.model_validate_json(environment)), spec)) == 63
+
+
+def test_volumes_and_captures_are_under_our_key_and_captures_below_a_prefix_of_their_own() -> None:
+    found, key = configuration("at-once"), recorded().one("aws:kms/key:Key").urn
+    assert found.property_dependencies["kmsKeyArn"] == [key]
+    capture = found.inputs["dataCaptureConfig"]
+    assert capture["destinationS3Uri"] == f"s3://{BUCKET}/at-once/captures"
+    assert capture["initialSamplingPercentage"] == 20
+    assert {option["captureMode"] for option in capture["captureOptions"]} == {"Input", "Output"}
+    assert key in found.property_dependencies["dataCaptureConfig"]
+
+
+def test_local_disks_have_no_key_of_ours_because_sagemaker_refuses_one() -> None:
+    assert "kmsKeyArn" not in configuration("row").inputs
+
+
+def test_a_serverless_model_is_outside_the_vpc_and_has_neither_instances_nor_steps() -> None:
+    model, found = deployed("now-and-then"), configuration("now-and-then")
+    assert "vpcConfig" not in model.inputs
+    assert model.inputs["enableNetworkIsolation"] is False
+    (variant,) = found.inputs["productionVariants"]
+    assert variant["serverlessConfig"] == {"memorySizeInMb": 2048, "maxConcurrency": 20}
+    assert "instanceType" not in variant
+    assert "kmsKeyArn" not in found.inputs
+    assert "deploymentConfig" not in one(ENDPOINT, "now-and-then").inputs
+
+
+@pytest.mark.parametrize("name", [name for name in SERVED if name != "now-and-then"])
+def test_every_other_model_is_in_the_vpc_and_isolated(name: str) -> None:
+    assert deployed(name).inputs["enableNetworkIsolation"] is True
+    assert deployed(name).inputs["vpcConfig"]
+
+
+@pytest.mark.parametrize("name", STEPWISE)
+def test_a_deployment_goes_in_steps_and_is_taken_back_by_every_alarm_of_the_endpoint(name: str) -> None:
+    endpoint = one(ENDPOINT, name)
+    deployment = endpoint.inputs["deploymentConfig"]
+    assert deployment["blueGreenUpdatePolicy"] == {
+        "trafficRoutingConfiguration": {
+            "type": "CANARY",
+            "waitIntervalInSeconds": 600,
+            "canarySize": {"type": "CAPACITY_PERCENT", "value": 10},
+        },
+        "terminationWaitInSeconds": 300,
+        "maximumExecutionTimeoutInSeconds": 3600,
+    }
+    watching = [alarm for kind, alarm in alarms(name).items() if kind != "waiting"]
+    named = {item["alarmName"] for item in deployment["autoRollbackConfiguration"]["alarms"]}
+    assert named == {alarm.inputs["name"] for alarm in watching}
+    assert all(recorded().depends_path(endpoint, alarm) for alarm in watching)
+
+
+def test_alarms_watch_errors_and_the_slowest_requests_in_the_units_of_their_metrics() -> None:
+    found = alarms("at-once")
+    assert {name: alarm.inputs["metricName"] for name, alarm in found.items()} == {
+        "errors": "Invocation5XXErrors",
+        "model-time": "ModelLatency",
+        "overhead-time": "OverheadLatency",
+    }
+    assert found["errors"].inputs["threshold"] == 0.01
+    assert found["errors"].inputs["statistic"] == "Average"
+    assert found["model-time"].inputs["threshold"] == 100_000
+    assert [alarm.inputs.get("extendedStatistic") for alarm in found.values()] == [None, "p99", "p99"]
+    assert set(alarms("queue")) == {"errors", "model-time", "waiting"}
+
+
+def test_alarms_reach_a_topic_that_the_key_lets_them_write_to() -> None:
+    topic, key = recorded().one(TOPIC, "inference-endpoint-alarms"), recorded().one("aws:kms/key:Key")
+    assert topic.property_dependencies["kmsMasterKeyId"] == [key.urn]
+    for alarm in alarms("at-once").values():
+        assert alarm.property_dependencies["alarmActions"] == [topic.urn]
+    (statement,) = [each for each in key.policy()["Statement"] if each["Sid"] == "TellOfAlarms"]
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "777788889999"}
+
+
+def test_scaling_keeps_seven_tenths_of_what_an_instance_was_measured_to_answer() -> None:
+    target, policy = one(SCALED, "at-once", "-instances"), one(POLICY, "at-once", "-load")
+    assert (target.inputs["minCapacity"], target.inputs["maxCapacity"]) == (2, 6)
+    name = one(ENDPOINT, "at-once").inputs["name"]
+    assert target.inputs["resourceId"] == f"endpoint/{name}/variant/main"
+    tracking = policy.inputs["targetTrackingScalingPolicyConfiguration"]
+    assert tracking["targetValue"] == pytest.approx(4200)
+    assert tracking["predefinedMetricSpecification"] == {
+        "predefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+    }
+
+
+def test_an_empty_queue_has_no_instance_and_the_first_request_starts_one() -> None:
+    assert one(SCALED, "queue", "-instances").inputs["minCapacity"] == 0
+    (variant,) = configuration("queue").inputs["productionVariants"]
+    assert variant["initialInstanceCount"] == 1
+    load = one(POLICY, "queue", "-load").inputs["targetTrackingScalingPolicyConfiguration"]
+    assert load["customizedMetricSpecification"]["metricName"] == "ApproximateBacklogSizePerInstance"
+    assert load["targetValue"] == 5
+    wake, waiting = one(POLICY, "queue", "-wake"), alarms("queue")["waiting"]
+    assert wake.inputs["stepScalingPolicyConfiguration"]["stepAdjustments"] == [
+        {"metricIntervalLowerBound": "0", "scalingAdjustment": 1}
+    ]
+    assert waiting.inputs["metricName"] == "HasBacklogWithoutCapacity"
+    assert waiting.property_dependencies["alarmActions"] == [wake.urn]
+
+
+def test_a_queue_that_keeps_an_instance_needs_no_waking() -> None:
+    assert "waiting" not in alarms("warm-queue")
+    assert one(SCALED, "warm-queue", "-instances").inputs["minCapacity"] == 1
+
+
+def test_answers_of_a_queue_go_to_prefixes_and_topics_under_our_key() -> None:
+    key = recorded().one("aws:kms/key:Key").urn
+    output = configuration("queue").inputs["asyncInferenceConfig"]["outputConfig"]
+    assert output["s3OutputPath"] == f"s3://{BUCKET}/queue/answers"
+    assert output["s3FailurePath"] == f"s3://{BUCKET}/queue/failures"
+    for kind, name in (("successTopic", "answers"), ("errorTopic", "failures")):
+        assert output["notificationConfig"][kind].endswith(f":slipway-prod-queue-{name}")
+    assert all(topic.property_dependencies["kmsMasterKeyId"] == [key] for topic in recorded().of_type(TOPIC))
+
+
+def test_a_fleet_loads_archives_below_its_prefix_within_the_memory_that_the_server_is_told() -> None:
+    assert deployed("fleet").inputs["primaryContainer"] == {
+        "image": f"777788889999.dkr.ecr.us-east-1.amazonaws.com/slipway-prod/fleet@sha256:{'ab' * 32}",
+        "modelDataUrl": f"s3://{BUCKET}/fleet/fleet/",
+        "mode": "MultiModel",
+        "environment": {"SLIPWAY_MODELS_MEMORY_BYTES": str(2048 * 1024 * 1024)},
+    }
+    assert "dataCaptureConfig" not in configuration("fleet").inputs
+
+
+def test_a_row_of_containers_holds_the_approved_version_in_its_place() -> None:
+    model = deployed("row")
+    assert model.inputs["inferenceExecutionConfig"] == {"mode": "Serial"}
+    assert "primaryContainer" not in model.inputs
+    first, second = model.inputs["containers"]
+    assert (first["containerHostname"], second["containerHostname"]) == ("before", "model")
+    assert "modelDataUrl" not in first
+    assert second["modelDataUrl"].endswith("/output/model.tar.gz")
+
+
+@pytest.mark.parametrize("name", ONLINE)
+def test_the_log_group_is_there_before_the_endpoint_that_writes_to_it(name: str) -> None:
+    endpoint, logs = one(ENDPOINT, name), one(LOGS, name, "-logs")
+    assert logs.inputs["name"] == f"/aws/sagemaker/Endpoints/{endpoint.inputs['name']}"
+    assert recorded().depends_path(endpoint, logs)
+    key = recorded().one("aws:kms/key:Key").policy()
+    (statement,) = [each for each in key["Statement"] if each["Sid"] == "EncryptLogGroups"]
+    encrypted = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    assert any(arn.endswith(":log-group:/aws/sagemaker/Endpoints/slipway-prod-*") for arn in encrypted)
+
+
+@pytest.mark.parametrize(
+    ("name", "writes"),
+    [
+        ("at-once", {"captures"}),
+        ("queue", {"answers", "failures"}),
+        ("nightly", {"batches"}),
+        ("now-and-then", set[str]()),
+        ("fleet", set[str]()),
+    ],
+)
+def test_served_models_write_below_the_prefixes_of_their_target_and_nowhere_else(name: str, writes: set[str]) -> None:
+    objects_ = f"arn:aws:s3:::{BUCKET}/{name}"
+    prefixes = {"captures", "answers", "failures", "batches", "jobs", "data", "fleet"}
+    written = {prefix for prefix in prefixes if may(recorded(), ROLE, "s3:PutObject", f"{objects_}/{prefix}/x", {})}
+    assert written == writes
+    assert may(recorded(), ROLE, "s3:GetObject", f"{objects_}/jobs/x", {})
+    assert not may(recorded(), ROLE, "s3:DeleteObject", f"{objects_}/captures/x", {})
+
+
+def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> None:
+    topics = {f"slipway-prod-{name}-{kind}" for name in SERVED for kind in ("answers", "failures")}
+    topics |= {"slipway-prod-endpoint-alarms"}
+    published = {topic for topic in topics if may(recorded(), ROLE, "sns:Publish", f"arn:aws:sns:{ACCOUNT}{topic}", {})}
+    assert published == {
+        f"slipway-prod-{name}-{kind}" for name in ("queue", "warm-queue") for kind in ("answers", "failures")
+    }
+    for alarm in recorded().of_type(ALARM):
+        arn = f"arn:aws:cloudwatch:{ACCOUNT}alarm:{alarm.inputs['name']}"
+        assert may(recorded(), ROLE, "cloudwatch:DescribeAlarms", arn, {}) is not alarm.name.endswith("-waiting")
