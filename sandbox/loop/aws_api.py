@@ -39,6 +39,8 @@ from sandbox.loop.processing import ProcessingJob, ProcessingRunner
 from sandbox.loop.processing_api import ProcessingApi
 from sandbox.loop.request import TrainingRequest
 from sandbox.loop.spec import HEALTH_PATH, TROUBLE_PATH, LoopPaths
+from sandbox.loop.transform import TransformJob, TransformRunner
+from sandbox.loop.transform_api import TransformApi
 from sandbox.loop.tuning_api import TuningApi
 from sandbox.loop.wire import Moto, Operations, answer, body
 
@@ -214,9 +216,13 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
     def processing(publish: Callable[[ProcessingJob], None]) -> ProcessingRunner:
         return ProcessingRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
 
+    def transforms(publish: Callable[[TransformJob], None]) -> TransformRunner:
+        return TransformRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot)
+
     runner = JobRunner(image=image, folder=jobs, s3=s3, publish=publish, slot=slot, grace_seconds=grace)
     others = (
         ProcessingApi(environment, processing),
+        TransformApi(environment, transforms),
         PipelineApi(environment, clients),
         TuningApi(environment, clients),
     )

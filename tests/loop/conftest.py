@@ -87,14 +87,14 @@ class Api:
         assert wait_until(lambda: bool(self.describe(name).get("FinalMetricDataList")), 20), self.describe(name)
 
 
-def start_api(folder: Path) -> Api:
+def start_api(folder: Path, source: Path = FAKE_IMAGE) -> Api:
     paths = LoopPaths.of(folder)
     port = free_port()
     command = [
         *(sys.executable, "-m", "sandbox.loop.aws_api", "--state-dir", str(folder), "--port", str(port)),
         *("--account-id", ACCOUNT, "--region", REGION, "--role-arn", ROLE, "--key-arn", KEY),
         *("--image-python", sys.executable),
-        *("--image-source", str(FAKE_IMAGE), "--stop-grace-seconds", str(GRACE_SECONDS)),
+        *("--image-source", str(source), "--stop-grace-seconds", str(GRACE_SECONDS)),
     ]
     start_daemon(
         command,
@@ -112,7 +112,7 @@ def start_api(folder: Path) -> Api:
     clients.s3.put_object(Bucket="data-bucket", Key="toy/train/deep/er/2013-02.csv", Body=b"label,x\n0,3\n")
     clients.s3.put_object(Bucket="data-bucket", Key="toy/trainer.csv", Body=b"not of the prefix")
     clients.ecr.create_repository(repositoryName="models/toy")
-    image = build(FAKE_IMAGE)
+    image = build(source)
     push(clients.ecr, "models/toy", image)
     return Api(paths, clients, port, f"{REPOSITORY_URL}@{image.digest}")
 
