@@ -16,6 +16,7 @@ from costs.meters.base import Context, Gap, Use
 from costs.meters.free import why_free
 from costs.meters.machines import training
 from costs.meters.network import ENVIRONMENT, unplanned
+from costs.meters.serving import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -157,6 +158,7 @@ def estimate(resources: Sequence[Planned], settings: Settings, usage: Usage, pri
             for model in settings.models
             for item in training(model, context)
         ),
+        *(_Found("serving", model.name, payer, item) for model in settings.models for item in batches(model, context)),
         *(_Found("network", ENVIRONMENT, payer, item) for item in unplanned(context)),
     ]
     return _priced([*_metered(resources, place, context), *running], place, context, prices)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from costs.data import Amount, Record, read
 from costs.estimate import Estimate, Place, bill
-from costs.meters.machines import ENDPOINT_CONFIGURATION, LAUNCH_TEMPLATE
+from costs.meters.machines import LAUNCH_TEMPLATE
+from costs.meters.serving import ENDPOINT_CONFIGURATION
 from costs.plan import Planned
 from costs.prices import price_table
 from costs.usage import Usage

@@ -68,6 +68,8 @@ FREE: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(
         (
+            "aws:appautoscaling/policy:Policy",
+            "aws:appautoscaling/target:Target",
             "aws:sagemaker/endpointConfiguration:EndpointConfiguration",
             "aws:sagemaker/model:Model",
             "aws:sagemaker/modelPackageGroup:ModelPackageGroup",

@@ -1,4 +1,4 @@
-"""Control plane, nodes and SageMaker hosts."""
+"""Control plane, nodes and hosts of training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ NODE_CLASS: Final = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 SECONDS_PER_HOUR: Final = 3600
 PROCESSING_STEPS: Final = ("Process", "Evaluate")
 """Steps of a pipeline that are processing jobs (`components.pipeline_definition`)."""
-ENDPOINT_CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 
 POOL_LABEL: Final = "slipway.dev/pool"
 """Node label with the pool's name (`components.labels`)."""
@@ -95,27 +94,6 @@ def elastic_pool(resource: Planned, context: Context) -> Iterator[Finding]:
         monitored=bool(node_class.get("detailedMonitoring")),
     )
     yield from machine.uses("nodes", assumption.band, key)
-
-
-def endpoint(resource: Planned, context: Context) -> Iterator[Finding]:
-    """Hosts of a SageMaker endpoint, which run whether anybody asks or not."""
-    configuration = context.made_of(resource, "endpointConfigName", ENDPOINT_CONFIGURATION)
-    if configuration is None:
-        yield Gap(what="hosts", why="its configuration is not in the plan")
-        return
-    for variant in configuration.inputs["productionVariants"]:
-        if variant.get("serverlessConfig"):
-            yield Gap(
-                what=f"variant {variant.get('variantName', '')}, serverless", why="no price for serverless hosting"
-            )
-            continue
-        count, instance_type = int(variant.get("initialInstanceCount", 1)), variant["instanceType"]
-        yield Use(
-            meter=f"hosts-{variant.get('variantName', '')}",
-            what=f"{count} hosts {instance_type}",
-            quantity=HOURS.times(count),
-            price=f"sagemaker.{instance_type}",
-        )
 
 
 def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
@@ -222,6 +200,5 @@ METERS: Final[dict[str, Meter]] = {
     "aws:eks/cluster:Cluster": cluster,
     "aws:eks/nodeGroup:NodeGroup": node_group,
     "kubernetes:karpenter.sh/v1:NodePool": elastic_pool,
-    "aws:sagemaker/endpoint:Endpoint": endpoint,
 }
 """Type token → meter."""
