@@ -224,11 +224,6 @@ def test_an_empty_queue_has_no_instance_and_the_first_request_starts_one() -> No
     assert waiting.property_dependencies["alarmActions"] == [wake.urn]
 
 
-def test_a_queue_that_keeps_an_instance_needs_no_waking() -> None:
-    assert "waiting" not in alarms("warm-queue")
-    assert one(SCALED, "warm-queue", "-instances").inputs["minCapacity"] == 1
-
-
 def test_answers_of_a_queue_go_to_prefixes_and_topics_under_our_key() -> None:
     key = recorded().one("aws:kms/key:Key").urn
     output = configuration("queue").inputs["asyncInferenceConfig"]["outputConfig"]
@@ -293,9 +288,7 @@ def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> N
     topics = {f"slipway-prod-{name}-{kind}" for name in SERVED for kind in ("answers", "failures")}
     topics |= {"slipway-prod-endpoint-alarms"}
     published = {topic for topic in topics if may(recorded(), ROLE, "sns:Publish", f"arn:aws:sns:{ACCOUNT}{topic}", {})}
-    assert published == {
-        f"slipway-prod-{name}-{kind}" for name in ("queue", "warm-queue") for kind in ("answers", "failures")
-    }
+    assert published == {f"slipway-prod-{name}-{kind}" for name in ("queue",) for kind in ("answers", "failures")}
     for alarm in recorded().of_type(ALARM):
         arn = f"arn:aws:cloudwatch:{ACCOUNT}alarm:{alarm.inputs['name']}"
         assert may(recorded(), ROLE, "cloudwatch:DescribeAlarms", arn, {}) is not alarm.name.endswith("-waiting")

@@ -93,7 +93,6 @@ SERVED: Final[dict[str, dict[str, Any]]] = {
     "at-once": serving("real-time"),
     "now-and-then": serving("serverless"),
     "queue": serving("asynchronous"),
-    "warm-queue": serving("asynchronous", asynchronous={**TARGETS["asynchronous"], "minInstances": 1}),
     "nightly": serving("batch"),
     "fleet": serving("real-time", hosting=FLEET, realTime={**TARGETS["realTime"], "capturePercent": 0}),
     "row": serving("real-time", hosting=ROW, realTime={**TARGETS["realTime"], "instanceType": "ml.g5.xlarge"}),
