@@ -151,7 +151,7 @@ def _latencies(challenger: Observed, champion: Observed, limits: Limits, bounds:
             )
             continue
         rates = _above(challenger.latencies, bound), _above(champion.latencies, bound)
-        verdict = compare_rates(*rates, 1 - quantile, LATENCY_RISKS)
+        verdict = compare_rates(*rates, 1 - quantile, LATENCY_RISKS, borne=1 - quantile)
         text = f"{rates[0].share:.2%} above {bounds[bound]:g} s, champion {rates[1].share:.2%}"
         yield Finding(f"p{quantile * 100:g}", verdict, text)
 

@@ -40,7 +40,7 @@ class Risks:
             raise ValueError(f"{self}: both risks lie between 0 and 0.5")
 
 
-def compare_rates(challenger: Rate, champion: Rate, margin: float, risks: Risks) -> Verdict:
+def compare_rates(challenger: Rate, champion: Rate, margin: float, risks: Risks, borne: float = 0.0) -> Verdict:
     """Tell whether the challenger's rate of something unwanted is above the champion's by the margin.
 
     Args:
@@ -48,10 +48,11 @@ def compare_rates(challenger: Rate, champion: Rate, margin: float, risks: Risks)
         champion: Events of the old one, in the same time.
         margin: Difference of the rates that may not be missed, in (0, 1).
         risks: Of being wrong.
+        borne: Rate that is no worse than the champion's, even where the champion has a smaller one.
     """
     if not challenger.trials or not champion.trials:
         return Verdict.OPEN
-    base = wilson(champion, BASE_QUANTILE)[1]
+    base = max(wilson(champion, BASE_QUANTILE)[1], borne)
     worse = base + margin
     if worse >= 1:
         return Verdict.OPEN  # the champion does so itself, or is not known yet

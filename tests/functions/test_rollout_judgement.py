@@ -160,6 +160,14 @@ def test_each_kind_of_bad_version_is_named_and_silence_is_no_praise(
     assert test in found.reason
 
 
+def test_fewer_slow_answers_than_the_quantile_allows_are_borne_though_the_champion_has_none() -> None:
+    slower = version(20, latencies=(0, 900, 60, 10, 15, 15, 0))
+    findings = judge(slower, version(100, latencies=(0, 990, 10, 0, 0, 0, 0)), LIMITS, BOUNDS).findings
+    found = {finding.test: finding.verdict for finding in findings}
+
+    assert (found["p95"], found["p99"]) == (Verdict.GOOD, Verdict.BAD)
+
+
 def test_a_champion_slower_than_every_bound_leaves_the_latency_open() -> None:
     slow = version(5, latencies=(0, 0, 0, 0, 0, 0, 1_000))
     open_ = [finding.test for finding in judge(slow, slow, LIMITS, BOUNDS).findings if finding.verdict is Verdict.OPEN]

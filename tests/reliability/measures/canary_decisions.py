@@ -62,7 +62,7 @@ def simulate(draw: np.random.Generator, version: Version) -> tuple[Phase, float]
     25,
     "canary decisions, simulated",
     target="a point more of errors stopped within 2,000 requests in 99 % of 5,000 runs; 1 % of 5,000 equals stopped",
-    floor=600,
+    floor=1_200,
     full=10_000,
 )
 def canary_decisions(run: Run) -> Count:
