@@ -37,5 +37,3 @@ class RegistrySpec(Section):
     """Environment whose approved versions are registered here without another training; null for the first one."""
     promotes_to: NeighbourSpec | None
     """Environment whose promotion role reads versions here; null for the last one."""
-    keep_versions: Annotated[int, Field(ge=2, le=1000)]
-    """Newest versions of a model that are kept as they are; the one in service always is."""
