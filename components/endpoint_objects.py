@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import pulumi_aws as aws
 
-from components.labels import ENDPOINT_LOGS
+from components.labels import MAX_SAGEMAKER_NAME, ending, fingerprint
 from settings.instances import takes_volume_key
 from settings.model import AsynchronousSpec, RealTimeSpec, ServerlessSpec, Target
-from settings.serving_limits import TRACKED_SHARE
 
 if TYPE_CHECKING:
     import pulumi
 
     from components.labels import Labels
-    from settings.model import ModelSpec, RolloutSpec, ScalingSpec
+    from settings.model import ModelSpec, RolloutSpec
 
 VARIANT: Final = "main"
 """Name of the only variant; a new configuration has to call it as the old one does (SageMaker developer guide,
@@ -25,9 +24,6 @@ NAMESPACE: Final = "AWS/SageMaker"
 """CloudWatch namespace of what SageMaker itself measures of endpoints."""
 MICROSECONDS: Final = 1000
 """In a millisecond; SageMaker measures times in microseconds."""
-DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
-"""What Application Auto Scaling changes of an endpoint."""
-
 _ELSEWHERE: Final = (
     *("rollout", "scaling", "log_retention_days"),
     *("max_instances", "backlog_per_instance", "scale_in_seconds", "scale_out_seconds"),
@@ -153,6 +149,16 @@ def alarm_name(labels: Labels, model: ModelSpec, watch: str) -> str:
     return f"{endpoint_name(labels, model)}-{watch}"
 
 
+def topic_name(labels: Labels, thing: str) -> str:
+    """Name of a topic of ours; its longest form is far below the 256 characters of SNS."""
+    return f"{labels.cluster}-{thing}"
+
+
+def configuration_name(endpoint: str, deployed: str, spec: OnlineSpec) -> str:
+    """Name of an endpoint's configuration, different for every combination of its inputs."""
+    return ending(endpoint, fingerprint(endpoint, deployed, configuration_words(spec)), MAX_SAGEMAKER_NAME)
+
+
 def answer_topics(model: ModelSpec) -> tuple[str, str]:
     """What the topics of an asynchronous endpoint are called: of answers, and of failures."""
     return f"{model.name}-answers", f"{model.name}-failures"
@@ -187,63 +193,4 @@ def deployment(spec: RolloutSpec, alarms: list[str]) -> aws.sagemaker.EndpointDe
                 for name in alarms
             ]
         ),
-    )
-
-
-def bounds(spec: OnlineSpec) -> tuple[int, int] | None:
-    """Fewest and most instances; None where their number is fixed, or there are none."""
-    if isinstance(spec, AsynchronousSpec):
-        return spec.min_instances, spec.max_instances
-    if isinstance(spec, RealTimeSpec) and spec.scaling is not None:
-        return spec.instances, spec.scaling.max_instances
-    return None
-
-
-def tracking(
-    spec: OnlineSpec, endpoint: str
-) -> aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs | None:
-    """What scaling keeps at which value; None where nothing scales.
-
-    Source: SageMaker developer guide, "Define a scaling policy" and "Autoscale an asynchronous endpoint".
-    """
-    if isinstance(spec, AsynchronousSpec):
-        backlog = _metric(NAMESPACE, "ApproximateBacklogSizePerInstance", {"EndpointName": endpoint})
-        return _tracked(spec, spec.backlog_per_instance, backlog)
-    if not isinstance(spec, RealTimeSpec) or spec.scaling is None:
-        return None
-    if spec.scaling.requests_per_minute is not None:
-        return _tracked(spec.scaling, spec.scaling.requests_per_minute * TRACKED_SHARE, None)
-    dimensions = {"EndpointName": endpoint, "VariantName": VARIANT}
-    return _tracked(spec.scaling, spec.scaling.cpu_percent or 0, _metric(ENDPOINT_LOGS, "CPUUtilization", dimensions))
-
-
-_Metric = aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationArgs
-
-
-def _metric(namespace: str, name: str, dimensions: dict[str, str]) -> _Metric:
-    return _Metric(
-        namespace=namespace,
-        metric_name=name,
-        statistic="Average",
-        dimensions=[
-            aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationDimensionArgs(
-                name=key, value=value
-            )
-            for key, value in dimensions.items()
-        ],
-    )
-
-
-def _tracked(
-    waits: AsynchronousSpec | ScalingSpec, value: float, metric: _Metric | None
-) -> aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs:
-    predefined = aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgs(
-        predefined_metric_type="SageMakerVariantInvocationsPerInstance"
-    )
-    return aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs(
-        target_value=value,
-        customized_metric_specification=metric,
-        predefined_metric_specification=None if metric else predefined,
-        scale_in_cooldown=waits.scale_in_seconds,
-        scale_out_cooldown=waits.scale_out_seconds,
     )

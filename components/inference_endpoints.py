@@ -72,7 +72,7 @@ class InferenceEndpoints(pulumi.ComponentResource):
     def _create_topic(self, thing: str) -> aws.sns.Topic:
         return aws.sns.Topic(
             f"{self._name}-{thing}",
-            name=self._args.labels.topic(thing),
+            name=objects.topic_name(self._args.labels, thing),
             kms_master_key_id=self._args.store.key_arn,
             opts=self._child,
         )
@@ -133,7 +133,7 @@ class InferenceEndpoints(pulumi.ComponentResource):
         deployed = served_model(args.labels, model, approved).name
         return aws.sagemaker.EndpointConfiguration(
             f"{self._name}-{model.name}-configuration",
-            name=args.labels.endpoint_configuration(endpoint, deployed, objects.configuration_words(spec)),
+            name=objects.configuration_name(endpoint, deployed, spec),
             production_variants=[objects.variant(spec, args.registry.model_names[model.name])],
             kms_key_arn=args.store.key_arn if objects.volume_is_ours(spec) else None,
             data_capture_config=self._capture(model, spec),

@@ -62,8 +62,6 @@ MAX_ROLE_NAME: Final = 64
 """IAM user guide, "IAM and AWS STS quotas"."""
 MAX_SAGEMAKER_NAME: Final = 63
 """SageMaker API reference, `ModelName` and `ModelPackageGroupName`."""
-MAX_TOPIC_NAME: Final = 256
-"""SNS API reference, `CreateTopic`."""
 MAX_NODE_GROUP_NAME: Final = 63
 """EKS API reference, `CreateNodegroup`."""
 MAX_CLUSTER_NAME: Final = 100
@@ -219,10 +217,6 @@ class Labels:
         """Name of a model's endpoint, different for every combination of inputs that an update cannot change."""
         return self._served(model, target, *immutable)
 
-    def endpoint_configuration(self, endpoint: str, *inputs: str | Sequence[str]) -> str:
-        """Name of an endpoint's configuration, different for every combination of its inputs."""
-        return ending(endpoint, fingerprint(endpoint, *inputs), MAX_SAGEMAKER_NAME)
-
     def _served(self, model: str, what: str, *immutable: str | Sequence[str]) -> str:
         mark = fingerprint(self.environment.name, model, what, *immutable)
         return ending(f"{PROJECT}-{self.environment.name}-{model}", f"{what}-{mark}", MAX_SAGEMAKER_NAME)
@@ -235,10 +229,6 @@ class Labels:
     def endpoint_logs(self) -> str:
         """First part of the names of the log groups of all endpoints of ours."""
         return self.endpoint_log_group(f"{PROJECT}-{self.environment.name}-")
-
-    def topic(self, thing: str) -> str:
-        """Name of a topic of ours."""
-        return fitted(f"{PROJECT}-{self.environment.name}-{thing}", MAX_TOPIC_NAME)
 
     def pipeline(self, model: str) -> str:
         """Name of a model's pipeline; its longest form is far below the 256 characters of SageMaker."""

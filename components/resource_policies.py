@@ -41,7 +41,6 @@ _LAUNCHERS: Final = (
 def key_policy(
     account: iam.Account,
     log_group_prefixes: Sequence[str],
-    alarm_prefix: str,
     lustre_buckets: Sequence[str] = (),
     more: Sequence[iam.Statement] = (),
 ) -> str:
@@ -50,7 +49,6 @@ def key_policy(
     The account decides by IAM who uses the key. CloudWatch Logs may use it for log groups below `log_group_prefixes`.
     EC2 may use it for volumes that the service-linked roles of Auto Scaling, EC2 Spot and EC2 Fleet launch: these roles
     have no policy of ours, and they are named by a condition because KMS refuses a principal that does not exist yet.
-    CloudWatch may use it for messages of alarms whose names start with `alarm_prefix`, to topics that the key encrypts.
     FSx may use it for the objects of `lustre_buckets`, which a Lustre file system reads with a role of its own.
     `more` are statements of other modules.
     """
@@ -71,23 +69,7 @@ def key_policy(
         "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
     }
     fsx = _read_for_lustre(account, lustre_buckets) if lustre_buckets else []
-    alarms = _tell_of_alarms(account, alarm_prefix)
-    return iam.document(everything, logs, alarms, *_encrypt_node_volumes(account), *fsx, *more, limit=MAX_KEY_POLICY)
-
-
-def _tell_of_alarms(account: iam.Account, prefix: str) -> iam.Statement:
-    """Alarms publish by themselves, with no role (SNS developer guide, "Key management")."""
-    return {
-        "Sid": "TellOfAlarms",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-        "Resource": "*",
-        "Condition": {
-            "StringEquals": {"aws:SourceAccount": account.account_id},
-            "ArnLike": {"aws:SourceArn": account.arn("cloudwatch", f"alarm:{prefix}*")},
-        },
-    }
+    return iam.document(everything, logs, *_encrypt_node_volumes(account), *fsx, *more, limit=MAX_KEY_POLICY)
 
 
 def _encrypt_node_volumes(account: iam.Account) -> list[iam.Statement]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from components import grants, iam
-from components.endpoint_objects import alarm_name, answer_topics, watches
+from components.endpoint_objects import alarm_name, answer_topics, topic_name, watches
 from components.labels import ENDPOINT_LOGS, MODELS
 from components.model_places import ModelPlaces
 from settings.model import Target
@@ -23,7 +23,7 @@ def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[i
     account, bucket = iam.Account.of(labels.environment), labels.bucket(MODELS)
     log_groups = f"{labels.endpoint_logs}*"
     topics = [
-        account.arn("sns", labels.topic(topic))
+        account.arn("sns", topic_name(labels, topic))
         for model in targeted(models, Target.ASYNCHRONOUS)
         for topic in answer_topics(model)
     ]
@@ -52,6 +52,25 @@ def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[i
         ]
         if batches
         else [],
+    }
+
+
+def tell_of_alarms(labels: Labels) -> iam.Statement:
+    """CloudWatch may use the key for messages of the environment's alarms to topics that it encrypts.
+
+    Alarms publish by themselves, with no role (SNS developer guide, "Key management").
+    """
+    account = iam.Account.of(labels.environment)
+    return {
+        "Sid": "TellOfAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account.account_id},
+            "ArnLike": {"aws:SourceArn": account.arn("cloudwatch", f"alarm:{labels.cluster}-*")},
+        },
     }
 
 

@@ -18,6 +18,7 @@ from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
 from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS
 from components.repositories import create_repository
+from components.served_grants import tell_of_alarms
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -107,9 +108,11 @@ class ArtifactStore(pulumi.ComponentResource):
             policy=resource_policies.key_policy(
                 iam.Account.of(labels.environment),
                 log_groups,
-                alarm_prefix=f"{labels.cluster}-",
                 lustre_buckets=[labels.bucket(DATA)] if self._args.lustre else [],
-                more=[promotion_policies.decrypt_artefacts(labels, self._reader)] if self._reader else [],
+                more=[
+                    tell_of_alarms(labels),
+                    *([promotion_policies.decrypt_artefacts(labels, self._reader)] if self._reader else []),
+                ],
             ),
             tags=labels.named("key"),
             opts=self._guarded,

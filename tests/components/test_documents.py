@@ -48,14 +48,14 @@ def test_a_service_may_assume_a_role_only_on_behalf_of_the_account() -> None:
 
 
 def test_the_key_serves_other_principals_than_the_account_only_under_conditions_of_the_account() -> None:
-    first, *others = json.loads(resource_policies.key_policy(ACCOUNT, ["/slipway/dev/"], "slipway-dev-"))["Statement"]
+    first, *others = json.loads(resource_policies.key_policy(ACCOUNT, ["/slipway/dev/"]))["Statement"]
     assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
-    assert len(others) == 4
+    assert len(others) == 3
     for statement in others:
         conditions = json.dumps(statement["Condition"])
         assert "123456789012" in conditions, statement["Sid"]
         assert statement["Action"] != "kms:*"
-    assert json.dumps(others).count('"*"') == len(others) + 2  # four resources, two principals
+    assert json.dumps(others).count('"*"') == len(others) + 2  # three resources, two principals
 
 
 def test_arns_and_principals_follow_the_partition() -> None:

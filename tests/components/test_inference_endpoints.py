@@ -66,8 +66,7 @@ def names(where: dict[str, Any], version: int = 3) -> tuple[str, str, str]:
     assert spec is not None
     assert version_ is not None
     deployed_, endpoint = served_model(labels(), model, version_).name, objects.endpoint_name(labels(), model)
-    words = objects.configuration_words(spec)
-    return deployed_, endpoint, labels().endpoint_configuration(endpoint, deployed_, words)
+    return deployed_, endpoint, objects.configuration_name(endpoint, deployed_, spec)
 
 
 def real_time(**more: Any) -> dict[str, Any]:
