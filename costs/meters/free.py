@@ -10,6 +10,7 @@ _BUCKET: Final = "a setting of a bucket, which is counted itself"
 _CLUSTER: Final = "part of the cluster; what runs there is paid with its nodes"
 _RECORD: Final = "a record that costs nothing; jobs and hosts are counted where they run"
 _EVENTS: Final = "rules and events of AWS services on the default bus cost nothing"
+_RELEASE: Final = "a release makes one event of ours, and keeps its steps in one small object: below a cent a month"
 _SPENDING: Final = "AWS Budgets without actions and Cost Anomaly Detection cost nothing"
 _SETTING: Final = "a setting of something that is counted itself"
 
@@ -79,6 +80,8 @@ FREE: Final[dict[str, str]] = {
         _RECORD,
     ),
     **dict.fromkeys(("aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"), _EVENTS),
+    **dict.fromkeys(("aws:cloudwatch/eventBus:EventBus", "aws:s3/bucketObjectv2:BucketObjectv2"), _RELEASE),
+    "aws:signer/signingProfile:SigningProfile": "AWS Signer asks nothing for signatures of images",
     **dict.fromkeys(
         (
             "aws:budgets/budget:Budget",

@@ -56,12 +56,17 @@ def requirements(spec: Mapping[str, Any]) -> dict[str, list[str]]:
 # The interruption queue
 
 
+def interruptions(recorded: Recorded, token: str) -> list[Resource]:
+    """Resources of a type that belong to the queue of interruptions."""
+    return [item for item in recorded.of_type(token) if "slipway:interruptions:Interruptions" in item.urn]
+
+
 @pytest.mark.parametrize(("role", "arn"), [("queue", QUEUE), ("dead", f"{QUEUE}-dead")])
 def test_only_the_rules_of_the_account_send_to_the_queues_and_nobody_without_tls(role: str, arn: str) -> None:
     prod = record_program("prod")
     policy = prod.one("aws:sqs/queuePolicy:QueuePolicy", f"karpenter-interruptions-{role}")
     allow, deny = policy.policy()["Statement"]
-    rules = {rule.inputs["name"] for rule in prod.of_type("aws:cloudwatch/eventRule:EventRule")}
+    rules = {rule.inputs["name"] for rule in interruptions(prod, "aws:cloudwatch/eventRule:EventRule")}
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
     assert (allow["Effect"], allow["Action"], allow["Resource"]) == ("Allow", "sqs:SendMessage", arn)
     senders = allow["Condition"]["ArnEquals"]["aws:SourceArn"]
@@ -86,14 +91,14 @@ def test_an_event_that_nobody_can_use_any_more_goes_and_one_that_fails_is_kept(s
     assert redrive["deadLetterTargetArn"].endswith(f":{dead.inputs['name']}")
     # Hidden for 30 seconds after each receipt, the message is given up before it expires.
     assert redrive["maxReceiveCount"] * 30 < 300
-    for target in recorded.of_type("aws:cloudwatch/eventTarget:EventTarget"):
+    for target in interruptions(recorded, "aws:cloudwatch/eventTarget:EventTarget"):
         assert target.property_dependencies["deadLetterConfig"] == [dead.urn]
         assert target.inputs["retryPolicy"]["maximumEventAgeInSeconds"] == 300
 
 
 def test_every_kind_of_event_that_karpenter_reads_has_a_rule_with_the_queue_as_its_target(stack: str) -> None:
     recorded = record_program(stack)
-    rules = {rule.inputs["name"]: rule for rule in recorded.of_type("aws:cloudwatch/eventRule:EventRule")}
+    rules = {rule.inputs["name"]: rule for rule in interruptions(recorded, "aws:cloudwatch/eventRule:EventRule")}
     patterns = [json.loads(rule.inputs["eventPattern"]) for rule in rules.values()]
     assert {(pattern["source"][0], pattern["detail-type"][0]) for pattern in patterns} == {
         ("aws.health", "AWS Health Event"),
@@ -103,7 +108,7 @@ def test_every_kind_of_event_that_karpenter_reads_has_a_rule_with_the_queue_as_i
         ("aws.ec2", "EC2 Capacity Reservation Instance Interruption Warning"),
     }
     queue = recorded.one("aws:sqs/queue:Queue", "karpenter-interruptions-queue")
-    targets = recorded.of_type("aws:cloudwatch/eventTarget:EventTarget")
+    targets = interruptions(recorded, "aws:cloudwatch/eventTarget:EventTarget")
     assert {target.inputs["rule"] for target in targets} == rules.keys()
     assert all(target.property_dependencies["arn"] == [queue.urn] for target in targets)
 

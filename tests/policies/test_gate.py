@@ -175,7 +175,8 @@ def test_the_remedies_of_an_environment_are_applied_before_it_is_judged_and_are_
     changed = with_change("aws:cloudwatch/logGroup:LogGroup", "retentionInDays", None)
     assert not gate.run(changed, configured("prod")).passed
     development = configured("dev")
-    development["required-tags"] = configured("prod")["required-tags"]
+    for facts in ("required-tags", "namespace-guardrails"):
+        development[facts] = configured("prod")[facts]
     found = gate.run(changed, development)
     assert found.passed
     assert [each.rule.name for each in found.findings if each.outcome is Outcome.REMEDIED] == ["log-retention"]

@@ -103,6 +103,9 @@ ACCEPTED = (
         "elasticloadbalancing:(Scheme|SecurityPolicy|CreateAction)",
         "three services have this prefix, and the linter looks the keys of the newest up in the oldest as well",
     ),
+    Accepted(
+        "UNKNOWN_ACTION", "ecr:DescribeImageSigningStatus", "newer than the linter's copy of the service reference"
+    ),
     Accepted("RESOURCE_MISMATCH", "'logs:DescribeLogGroups'", "the service reference has a log group for it by now"),
 )
 

@@ -21,7 +21,7 @@ BUCKET = f"bucket = aws.s3.Bucket('b', bucket='plain-name', {ON_AWS})\n"
     [
         ("aws.get_caller_identity()", "asks for data with aws:index/getCallerIdentity"),
         (BUCKET, "two resources have the URN"),
-        (f"aws.sns.Topic('t', {ON_AWS})", "has no answer for aws:sns/topic:Topic"),
+        (f"aws.glacier.Vault('t', {ON_AWS})", "has no answer for aws:glacier/vault:Vault"),
         (f"aws.s3.Bucket('c', bucket=f'x-{{bucket.arn}}', {ON_AWS})", "an Output was formatted as text"),
         ("aws.s3.Bucket.get('d', 'there')", "reads the existing resource d"),
     ],
