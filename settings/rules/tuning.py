@@ -5,10 +5,9 @@ SageMaker developer guide, "Understand the hyperparameter tuning strategies".
 """
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any, Final
-
-from annotated_types import Ge, Gt, Le
 
 from settings.model import HyperparametersSpec, Settings, TuningSpec
 from settings.problems import Finding, join, repeated
@@ -16,6 +15,8 @@ from settings.rules.models import ModelRule
 
 PROGRESS_METRICS: Final = frozenset({"auc"})
 """Metrics of a gate that the image reports after each round, not only at the end."""
+_BOUNDS: Final = (("ge", operator.ge, "at least"), ("gt", operator.gt, "more than"), ("le", operator.le, "at most"))
+"""Bounds of a field as pydantic keeps them: name, test, and how it is said."""
 Place = tuple[str | int, ...]
 """Path below a model's `training.tuning`."""
 
@@ -67,20 +68,15 @@ def the_image_takes_what_is_searched(settings: Settings, index: int) -> Iterator
                 yield _finding(index, path, f"{value:g}", f"{allowed}, as the image takes {name}", remedy)
 
 
-def _allowed(name: str, value: float) -> str:
+def _allowed(hyperparameter: str, value: float) -> str:
     """What a hyperparameter has to be, if `value` is not; else empty."""
-    field: Any = HyperparametersSpec.model_fields[name]
+    field: Any = HyperparametersSpec.model_fields[hyperparameter]
     tests: list[tuple[bool, str]] = [(field.annotation is not int or value == int(value), "a whole number")]
     for bound in field.metadata:
-        match bound:
-            case Ge(ge=low):
-                tests.append((value >= low, f"at least {low:g}"))
-            case Gt(gt=low):
-                tests.append((value > low, f"more than {low:g}"))
-            case Le(le=high):
-                tests.append((value <= high, f"at most {high:g}"))
-            case _:
-                pass
+        for name, holds, words in _BOUNDS:
+            limit = getattr(bound, name, None)
+            if limit is not None:
+                tests.append((holds(value, limit), f"{words} {limit:g}"))
     return next((words for holds, words in tests if not holds), "")
 
 
