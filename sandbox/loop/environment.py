@@ -85,6 +85,12 @@ class Environment:
         return keys.alias_exists(keys.get_alias_name(key)) or key.rpartition("/")[2] in keys.keys
 
 
+def check_one_host(count: int) -> None:
+    """Refuse several hosts of a job that is not a training."""
+    if count > 1:
+        raise Refusal("ResourceLimitExceeded", "a job that is no training has one host here: set InstanceCount to 1")
+
+
 def check_hosts(request: TrainingRequest) -> None:
     """Refuse several hosts where they would be reached from outside, and data that each of them has a part of."""
     if request.instance_count == 1:

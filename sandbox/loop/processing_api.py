@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moto.sagemaker.models import sagemaker_backends
 
-from sandbox.loop.environment import Environment, Refusal
+from sandbox.loop.environment import Environment, Refusal, check_one_host
 from sandbox.loop.wire import Moto, body
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ class ProcessingApi:
             image=request["AppSpecification"]["ImageUri"],
             kms_key=output.get("KmsKeyId", ""),
         )
-        if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] > 1:
-            raise Refusal("ResourceLimitExceeded", "a processing job has one host here: set InstanceCount to 1")
+        check_one_host(request["ProcessingResources"]["ClusterConfig"]["InstanceCount"])
         answered = moto.ask()
         if answered is None:
             raise Refusal("ValidationException", str(moto.refusal[1].get("message", moto.refusal[0])))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moto.sagemaker.models import sagemaker_backends
 
-from sandbox.loop.environment import Environment, Refusal
+from sandbox.loop.environment import Environment, Refusal, check_one_host
 from sandbox.loop.wire import Moto, body
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class TransformApi:
             role_arn=model.execution_role_arn,
             image=container["Image"],
             kms_key=request["TransformOutput"].get("KmsKeyId", ""),
-            instance_count=request["TransformResources"]["InstanceCount"],
         )
+        check_one_host(request["TransformResources"]["InstanceCount"])
         answered = moto.ask()
         if answered is None:
             raise Refusal("ValidationException", str(moto.refusal[1].get("message", moto.refusal[0])))
