@@ -62,7 +62,9 @@ def program(target: str, version: int) -> Callable[[], None]:
         endpoints = EndpointsHandle(security_group=group.id, s3_prefix_list=known("pl-63a5400a"), ready=())
         registry = ModelRegistry(
             "registry",
-            ModelRegistryArgs(labels=labels, models=models, store=store, network=network, endpoints=endpoints),
+            ModelRegistryArgs(
+                labels=labels, models=models, store=store, network=network, endpoints=endpoints, promotes_to=None
+            ),
             opts=on_aws,
         )
         InferenceEndpoints(
