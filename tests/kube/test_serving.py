@@ -110,7 +110,8 @@ def test_the_autoscaler_keeps_doubles_stops_at_the_bounds_and_shrinks_only_after
 
 def test_a_release_rolls_pod_by_pod_and_the_program_neither_undoes_nor_fails_on_it(served: Served) -> None:
     program = registered(served, "Deployment")
-    before = served.available()
+    before = registered(served, "HorizontalPodAutoscaler")["spec"]["minReplicas"]
+    served.cluster.until(lambda: served.available() == before, "as many pods answer as the load asks for")
     served.api.apply(released(NEW, "8"), manager=RELEASE)
     lowest = before
 
@@ -145,10 +146,13 @@ def test_a_drain_takes_one_pod_at_a_time(served: Served) -> None:
     model = "by-alb"
     served.cluster.until(lambda: served.available(model) == len(zones()), f"{model} answers")
     first, second, *_ = served.pods(model)
+    # With no node to go to, the first pod is not replaced before the second is asked to go.
+    cordon(served, closed=True)
     evict(served, first)
     with pytest.raises(Refused) as refused:
         evict(served, second)
     assert refused.value.status == http.HTTPStatus.TOO_MANY_REQUESTS
+    cordon(served, closed=False)
     served.cluster.until(lambda: served.available(model) == len(zones()), "the pod is replaced")
     evict(served, second)
 
@@ -168,6 +172,11 @@ def test_the_loss_of_a_zone_leaves_the_others_and_its_pods_come_back_elsewhere(s
     served.cluster.until(
         lambda: sorted(served.spread(model).values()) == [0, 1, 2], "the pod of the lost zone runs in another"
     )
+
+
+def cordon(served: Served, *, closed: bool) -> None:
+    for node in served.nodes():
+        served.api.merge(node, {"spec": {"unschedulable": closed}})
 
 
 def evict(served: Served, pod: Object) -> None:
