@@ -41,7 +41,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         one.add_argument("--namespace", required=True)
         one.add_argument("--model", required=True, help="name of the model, its Deployment and its Rollout")
         one.add_argument("--container", default="server")
-        one.add_argument("--argo", action="store_true", help="an Argo Rollout carries the pods, and judges them")
         one.add_argument("--ready-seconds", type=float, default=1200, help="until all pods have to be new")
     out = verbs.choices["roll-out"]
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
@@ -91,7 +90,6 @@ def release_of(options: argparse.Namespace, given: Server) -> Release:
         namespace=options.namespace,
         name=options.model,
         container=options.container,
-        by_rollout=options.argo,
     )
     return Release(
         workload=workload,

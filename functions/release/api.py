@@ -35,7 +35,6 @@ TOKEN_SECONDS: Final = 60
 """What the authenticator accepts at most in the presigned request; the token itself lasts 15 minutes."""
 CLUSTER_HEADER: Final = "x-k8s-aws-id"
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
-ROLLOUTS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{name}"
 
 
 def eks_token(session: Session, region: str, cluster: str) -> str:
@@ -89,23 +88,19 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWorkload:
-    """The Deployment of a model, and the Argo Rollout that carries its pods, if one does."""
+    """The Deployment of a model."""
 
     server: Server
     namespace: str
     name: str
     container: str
-    by_rollout: bool = False
-    """An Argo Rollout of the same name refers to the Deployment."""
 
     def read(self) -> Mapping[str, Any]:
         """The Deployment as it is."""
         return self.server.call("GET", self._path(DEPLOYMENTS))
 
     def progress(self) -> Progress:
-        """Of the Rollout, else of the Deployment."""
-        if self.by_rollout:
-            return progress.of_rollout(self.server.call("GET", self._path(ROLLOUTS)))
+        """How far it is."""
         return progress.of_deployment(self.read())
 
     def apply(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""How far a workload is with what it was last told, from its status."""
+"""How far a Deployment is with what it was last told, from its status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of a Deployment or an Argo Rollout."""
+    """Of a Deployment."""
 
     done: bool
     """All pods are of the new version and available."""
@@ -33,16 +33,3 @@ def of_deployment(deployment: Mapping[str, Any]) -> Progress:
     updated = status.get("updatedReplicas", 0)
     done = updated >= replicas and status.get("replicas", 0) == updated <= status.get("availableReplicas", 0)
     return Progress(done=done)
-
-
-def of_rollout(rollout: Mapping[str, Any]) -> Progress:
-    """As Argo Rollouts' own plugin tells it: the controller sums up in `phase` and `message`.
-
-    Source: argo-rollouts v1.9.1, `pkg/apis/rollouts/v1alpha1/types.go`, `RolloutStatus`.
-    """
-    status = rollout.get("status", {})
-    if status.get("observedGeneration", "0") != str(rollout["metadata"]["generation"]):
-        return Progress(done=False)
-    if status.get("abort") or status.get("phase") == "Degraded":
-        return Progress(done=False, failure=status.get("message", "") or "aborted")
-    return Progress(done=status.get("phase") == "Healthy")

@@ -56,7 +56,7 @@ def run(base: Path, contract: Contract, data_version: str) -> None:
     Raises:
         UserError: with every breach of the contract.
     """
-    tables = {name: read_table(name, base / "input" / name, contract.form) for name in CHANNELS}
+    tables = {name: read_table(name, base / "input" / name, contract.form, contract.label) for name in CHANNELS}
     problems = [problem for table in tables.values() for problem in breaches(table, contract)]
     problems += _other_columns(tables)
     if problems:

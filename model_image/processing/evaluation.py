@@ -29,7 +29,7 @@ def run(base: Path, settings: Hyperparameters, form: Format) -> None:
     Raises:
         UserError: the archive is damaged or made for another image, or the rows lack one of its columns.
     """
-    table = read_table("validation", base / "input/validation", form)
+    table = read_table("validation", base / "input/validation", form, settings.label)
     archive = base / "input/model"
     trained = champion.load(archive, base / "scratch", table, settings)
     answers = Predictor(trained.model.model, trained.model.schema).predict(trained.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scoring import dataset
+from scoring import part_files
 from scoring.channels import Channel, Format
 from scoring.errors import UserError
 
@@ -17,7 +17,7 @@ FORMATS: Final = {"csv": Format.CSV, "parquet": Format.PARQUET}
 """Formats by their name on the command line."""
 
 
-def read(name: str, folder: Path, form: Format) -> Table:
+def read(name: str, folder: Path, form: Format, label: str) -> Table:
     """Read every part file below a folder, in the order of their paths.
 
     Raises:
@@ -26,9 +26,4 @@ def read(name: str, folder: Path, form: Format) -> Table:
     files = tuple(sorted(path for path in folder.rglob(f"*{form.suffix}") if path.is_file()))
     if not files:
         raise UserError(f"channel {name!r} holds no *{form.suffix} file")
-    channel = Channel(name, files, (), format=form)
-    if form is Format.CSV:
-        return dataset.read(channel)
-    from scoring import parquet  # noqa: PLC0415 # a database engine, which CSV need not load
-
-    return parquet.read(channel)
+    return part_files.read(Channel(name, files, (), format=form), label)

@@ -9,16 +9,15 @@ function.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import json
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from scoring.contract import Kind
 from scoring.errors import AlgorithmError, ArtifactError
+from scoring.libraries import open_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,13 +55,8 @@ class _Frame(ctypes.Structure):
     )
 
 
-def _open_library() -> ctypes.CDLL:
-    """Open the package's library alone: the package itself imports half of SciPy."""
-    found = importlib.util.find_spec("treelite")
-    if found is None or found.origin is None:
-        raise ImportError("the package treelite is missing")
-    (path,) = (Path(found.origin).parent / "lib").glob("libtreelite.*")
-    library = ctypes.CDLL(str(path))
+def _library() -> ctypes.CDLL:
+    library = open_library("treelite")
     library.TreeliteGetLastError.restype = ctypes.c_char_p
     library.TreeliteGTILPredict.argtypes = (
         ctypes.c_void_p,
@@ -83,7 +77,7 @@ def _exponential() -> Callable[[float], float]:
     return function
 
 
-_LIBRARY: Final = _open_library()
+_LIBRARY: Final = _library()
 _EXP: Final = _exponential()
 
 

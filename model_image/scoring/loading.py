@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring import channels, dataset, features, libsvm, pages, report, targets
+from scoring import channels, features, libsvm, pages, part_files, report, targets
 from scoring.channels import Format
 from scoring.errors import UserError
 from scoring.pages import Pages, Spill
@@ -122,15 +122,7 @@ def _spilled(
 def _read(channel: Channel, label: str, log: Callable[[str], None]) -> Table:
     for name in channel.ignored:
         log(f"warning: {channel.name}/{name} is not a *{channel.format.suffix} file and is not read")
-    match channel.format:
-        case Format.CSV:
-            return dataset.read(channel)
-        case Format.LIBSVM:
-            return libsvm.read(channel, label)
-        case Format.PARQUET:
-            from scoring import parquet  # noqa: PLC0415 # a database engine, which other formats need not load
-
-            return parquet.read(channel)
+    return part_files.read(channel, label)
 
 
 def _aligned(tables: dict[str, Table], label: str, hosts: Hosts) -> dict[str, Table]:

@@ -8,14 +8,14 @@ package's own classes call, so what they answer is the same.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import json
 import math
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+
+from scoring.libraries import open_library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,8 @@ class NativeError(Exception):
     """XGBoost refused a call; the text is its own."""
 
 
-def _open_library() -> ctypes.CDLL:
-    found = importlib.util.find_spec("xgboost")
-    if found is None or found.origin is None:
-        raise ImportError("the package xgboost is missing")
-    (path,) = (Path(found.origin).parent / "lib").glob("libxgboost.*")
-    library = ctypes.CDLL(str(path))
+def _library() -> ctypes.CDLL:
+    library = open_library("xgboost")
     pointer = ctypes.POINTER
     result = (pointer(pointer(ctypes.c_uint64)), pointer(ctypes.c_uint64), pointer(pointer(ctypes.c_float)))
     library.XGBGetLastError.restype = ctypes.c_char_p
@@ -62,7 +58,7 @@ def _open_library() -> ctypes.CDLL:
     return library
 
 
-_LIBRARY: Final = _open_library()
+_LIBRARY: Final = _library()
 
 
 def _checked(status: int) -> None:

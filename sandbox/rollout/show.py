@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,7 @@ class Callers:
 
     def __call__(self, place: int, status: int, head: bytes, body: bytes) -> str:
         """Count an answer."""
-        if status != 200:  # noqa: PLR2004 # OK
+        if status != HTTPStatus.OK:
             return f"status {status}"
         version = head.partition(b"\r\nmodel-version: ")[2].partition(b"\r")[0].decode()
         self.answers[version] += 1

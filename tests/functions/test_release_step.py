@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release import record as records
-from release.progress import Progress, of_deployment, of_rollout
+from release.progress import Progress, of_deployment
 from release.record import Record, ReleaseError, Version
 from release.step import Release
 from rollout.judgement import Judgement
@@ -226,18 +226,3 @@ TIMED_OUT = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadl
 )
 def test_a_deployment_is_done_when_all_pods_are_new_and_none_is_old(status: dict[str, Any], found: Progress) -> None:
     assert of_deployment(_deployment(**status)) == found
-
-
-@pytest.mark.parametrize(
-    ("status", "found"),
-    [
-        ({"phase": "Healthy"}, Progress(done=True)),
-        ({"phase": "Healthy", "observedGeneration": "1"}, Progress(done=False)),
-        ({"phase": "Progressing"}, Progress(done=False)),
-        ({"phase": "Paused"}, Progress(done=False)),
-        ({"phase": "Degraded", "message": "analysis failed"}, Progress(done=False, failure="analysis failed")),
-        ({"phase": "Progressing", "abort": True}, Progress(done=False, failure="aborted")),
-    ],
-)
-def test_a_rollout_is_done_when_its_controller_says_so(status: dict[str, Any], found: Progress) -> None:
-    assert of_rollout({"metadata": {"generation": 2}, "status": {"observedGeneration": "2", **status}}) == found
