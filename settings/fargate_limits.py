@@ -7,12 +7,13 @@ configuration details", "Define which Pods use AWS Fargate when launched", "Star
 "Assign security groups to individual Pods"; Amazon GuardDuty user guide, "Runtime Monitoring".
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from settings.generated import write_or_check
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "fargate.md"
 
@@ -140,15 +141,7 @@ def page() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or compare the page and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m settings.fargate_limits", description="Write docs/fargate.md.")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    if not parser.parse_args(arguments).check:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    sys.stderr.write(f"{PAGE.name} is not up to date; run python -m settings.fargate_limits\n")
-    return 1
+    return write_or_check(PAGE, page(), module="settings.fargate_limits", arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Writes `docs/settings.schema.json`, or with `--check` compares it and ends with exit code 1 if it is not up to date.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import override
 
+from settings.generated import write_or_check
 from settings.model import Settings
 from settings.problems import NAMESPACE
 
@@ -57,17 +57,8 @@ def stack_file_schema() -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or compare the schema file and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m settings.schema", description="Write the schema of a stack file.")
-    parser.add_argument("--check", action="store_true", help="only compare")
     text = json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
-    if not parser.parse_args(arguments).check:
-        SCHEMA_FILE.parent.mkdir(exist_ok=True)
-        SCHEMA_FILE.write_text(text, encoding="utf-8")
-        return 0
-    if SCHEMA_FILE.is_file() and SCHEMA_FILE.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{SCHEMA_FILE.name} is not up to date; run python -m settings.schema\n")
-    return 1
+    return write_or_check(SCHEMA_FILE, text, module="settings.schema", arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Writes `docs/serving-targets.md`, or with `--check` compares it and ends with exit code 1 if it is not up to date.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from settings.generated import write_or_check
 from settings.serving_limits import LIMITS, TARGETS
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "serving-targets.md"
@@ -69,15 +69,7 @@ def page() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or compare the page and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m settings.serving_page", description="Write the page.")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    if not parser.parse_args(arguments).check:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    sys.stderr.write(f"{PAGE.name} is not up to date; run python -m settings.serving_page\n")
-    return 1
+    return write_or_check(PAGE, page(), module="settings.serving_page", arguments=arguments)
 
 
 if __name__ == "__main__":
