@@ -194,6 +194,10 @@ def test_pods_beyond_a_pools_limits_wait_and_training_does_not_go_on_to_the_gpus
 
     for app in counts:
         elastic.until(lambda app=app: settled(app), f"each pod of {app} runs, or Karpenter says that it cannot")
+    # A pod that Karpenter refused may still take the node that was made for another one.
+    elastic.until(
+        lambda: len(elastic.pods("gpus")) == amount(elastic.nodes("batch-gpu"), GPU_RESOURCE), "no GPU is left idle"
+    )
     cpu, gpu = elastic.nodes("burst-cpu"), elastic.nodes("batch-gpu")
     running = {app: len(elastic.pods(app)) for app in counts}
     note("limits reached after, s", watch.seconds)
