@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 SWEEP_SECONDS = 0.5
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread beside the event loop, which parses a large body or loads a model, may keep the interpreter."""
+
 TRACES_SECONDS = 2.0
 """Time at the end for the last spans to leave."""
 
@@ -58,6 +61,7 @@ def run(settings: ServerSettings) -> None:
         UserError: a setting does not fit the model or the machine.
         PlatformError: the address cannot be bound.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     _pin(settings)
     if settings.models_memory_bytes:

@@ -124,7 +124,7 @@ async def _soak(load: Load, server: Server, requests: int, seconds: float, sampl
     "memory over many requests",
     target="at most 1 MiB per 10,000,000 requests at 95 % confidence, no descriptor",
     floor=30_000,
-    full=3_000_000,
+    full=30_000_000,
 )
 def many_requests(run: Run) -> Count:
     """As many as the size says, as fast as they are answered."""
