@@ -29,6 +29,10 @@ CELL_BYTES = 4
 LONG_SHARE = 4
 """One row in so many is for long requests, while there are any."""
 
+ROOM_SHARE = 32
+"""A full queue takes rows again when so small a part of it is free: more room would be filled in one turn of the event
+loop, by bodies whose parsing holds up everyone else."""
+
 
 class _Job:
     """One request's rows, answered when all of them are."""
@@ -80,7 +84,7 @@ class Batcher:
         self._queued_bytes = 0
         self._scheduled = False
         self.congested = False
-        """Rows were refused, and the queue is still more than half full: not worth parsing another body."""
+        """The queue was full, and nearly is: not worth parsing another body."""
 
     def around(self, wrap: Callable[[Predict], Predict]) -> None:
         """Put something around every call of the model."""
@@ -98,6 +102,7 @@ class Batcher:
             self.congested = True
             raise self.refusal()
         self._queued_bytes += len(rows.data)
+        self.congested = self._nearly_full() and self._queued_bytes + len(rows.data) > self._max_queued_bytes
         (self._queue if rows.length <= self._max_batch_rows else self._long).append(_Job(rows, reply))
         if not self._scheduled:
             self._scheduled = True
@@ -107,6 +112,9 @@ class Batcher:
     def refusal() -> RequestError:
         """Give the answer to a request for which there is no room."""
         return RequestError(Fault.OVERLOADED, "the queue of rows is full; try again later")
+
+    def _nearly_full(self) -> bool:
+        return ROOM_SHARE * (self._max_queued_bytes - self._queued_bytes) < self._max_queued_bytes
 
     def _turn(self) -> None:
         batch, parts = self._take()
@@ -118,7 +126,7 @@ class Batcher:
         else:
             self._on_batch(len(numbers))
             self._distribute(batch, numbers)
-        self.congested = self.congested and 2 * self._queued_bytes > self._max_queued_bytes
+        self.congested = self.congested and self._nearly_full()
         self._scheduled = bool(self._queue or self._long)
         if self._scheduled:
             self._schedule(self._turn)

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 ROWS = 512
 """Per request, as many as one XGBoost call takes: work for milliseconds, so that a client can offer ten times more."""
 TRAINING_ROWS = 2_000
-PEAK_SECONDS = 2.0
+PEAK_SECONDS = 5.0
 PEAK_CONNECTIONS = 32
 CONNECTIONS = 2_000
 OK, OVERLOADED = 200, 503
 OVERLOADS = ((3.0, 1 / 3), (10.0, 2 / 3))
 """Times the capacity, and its share of the requests."""
+STEADY_SHARE = 0.5
+"""Part at the end of an overload that its goodput is taken from: before, the queue fills up."""
+BOUND_TIMES = 3.0
+"""Up to here bounds of time hold; beyond it only answers, memory and recovery do."""
 GROWTH_KIB = 16 * 1024
 SAMPLE_SECONDS = 0.1
 
@@ -49,9 +53,8 @@ class Phase:
 
     times: float
     tally: Tally = field(default_factory=Tally)
-    seconds: float = 0.0
-    good: int = 0
-    """Right answers until the load ended."""
+    goodput: float = 0.0
+    """Right answers a second in the steady part."""
     pings: array[float] = field(default_factory=lambda: array("d"))
     probes: array[float] = field(default_factory=lambda: array("d"))
     """The same on a connection of its own each, as a kubelet asks."""
@@ -65,26 +68,27 @@ class Phase:
 
     def missed(self, capacity: float) -> list[str]:
         """Bounds of time that did not hold."""
-        goodput = self.good / self.seconds / capacity
-        figures = {
-            f"goodput {goodput:.0%} of peak": goodput >= GOODPUT,
-            f"p99 {self.tally.quantile(0.99):.2f} s": self.tally.quantile(0.99) <= DEADLINE_SECONDS,
-            f"refusal p99 {self.tally.quantile(0.99, OVERLOADED) * 1e3:.0f} ms": (
-                self.tally.quantile(0.99, OVERLOADED) <= REFUSAL_SECONDS
-            ),
-            f"ping p99 {_p99(self.pings) * 1e3:.0f} ms": _p99(self.pings) <= PING_SECONDS,
-            f"probe p99 {_p99(self.probes) * 1e3:.0f} ms": _p99(self.probes) <= PING_SECONDS,
-            f"recovery {self.recovery:.2f} s": self.recovery <= RECOVERY_SECONDS,
-        }
+        goodput = self.goodput / capacity
+        figures = {f"recovery {self.recovery:.2f} s": self.recovery <= RECOVERY_SECONDS}
+        if self.times <= BOUND_TIMES:
+            figures |= {
+                f"goodput {goodput:.0%} of peak": goodput >= GOODPUT,
+                f"p99 {self.tally.quantile(0.99):.2f} s": self.tally.quantile(0.99) <= DEADLINE_SECONDS,
+                f"refusal p99 {self.tally.quantile(0.99, OVERLOADED) * 1e3:.0f} ms": (
+                    self.tally.quantile(0.99, OVERLOADED) <= REFUSAL_SECONDS
+                ),
+                f"ping p99 {_p99(self.pings) * 1e3:.0f} ms": _p99(self.pings) <= PING_SECONDS,
+                f"probe p99 {_p99(self.probes) * 1e3:.0f} ms": _p99(self.probes) <= PING_SECONDS,
+            }
         return [text for text, holds in figures.items() if not holds]
 
     def line(self, capacity: float) -> str:
         """Say what happened."""
         tally, pings, probes = self.tally, _p99(self.pings) * 1e3, _p99(self.probes) * 1e3
+        refused, refusal = tally.answers[OVERLOADED], tally.quantile(0.99, OVERLOADED) * 1e3
         return (
-            f"{(tally.sent + tally.unsent) / self.seconds / capacity:.1f}x offered for {self.seconds:.0f} s: "
-            f"goodput {self.good / self.seconds / capacity:.0%} of peak, p99 {tally.quantile(0.99):.2f} s, "
-            f"{tally.answers[OVERLOADED]} refused, p99 {tally.quantile(0.99, OVERLOADED) * 1e3:.0f} ms, "
+            f"{self.times:.0f}x offered: goodput {self.goodput / capacity:.0%} of peak, "
+            f"p99 {tally.quantile(0.99):.2f} s, {refused} refused, p99 {refusal:.0f} ms, "
             f"ping p99 {pings:.0f} ms ({probes:.0f} ms on new connections), memory {max(self.memory) / 1024:.0f} MiB "
             f"({self.growth_kib() / 1024:+.1f} in the second half), at ease after {self.recovery:.2f} s, "
             f"{dict(tally.failures) or 'none failed'}, {tally.unsent} not sent for want of a connection"
@@ -134,17 +138,17 @@ async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, r
         asyncio.create_task(_watch(server, phase.memory)),
     ]
     await asyncio.sleep(SAMPLE_SECONDS)
-    flood, began = load(CONNECTIONS), time.monotonic()
-    ended: list[float] = []
+    flood = load(CONNECTIONS)
+    steady: list[tuple[float, int]] = []
 
     def enough() -> bool:
-        if flood.tally.sent >= requests:
-            ended.append(time.monotonic())
-            phase.good = flood.tally.answers[OK]
-        return bool(ended)
+        if flood.tally.sent >= requests * (STEADY_SHARE if not steady else 1):
+            steady.append((time.monotonic(), flood.tally.answers[OK]))
+        return len(steady) > 1
 
     phase.tally = await flood.open(rate, enough)
-    phase.seconds = ended[0] - began
+    (halfway, before), (ended, after) = steady
+    phase.goodput = (after - before) / (ended - halfway)
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
@@ -152,9 +156,9 @@ async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, r
         asked = time.monotonic()
         probe = load(1)
         await probe.closed(lambda: probe.tally.answers.total() > 0)  # noqa: B023 # used before the next is made
-        if probe.tally.quantile(1.0) <= AT_EASE_SECONDS or asked - ended[0] > DEADLINE_SECONDS:
+        if probe.tally.quantile(1.0) <= AT_EASE_SECONDS or asked - ended > DEADLINE_SECONDS:
             break
-    phase.recovery = asked - ended[0]
+    phase.recovery = asked - ended
 
 
 def _write_model(directory: Path) -> None:
@@ -169,8 +173,8 @@ def _write_model(directory: Path) -> None:
 @measure(
     19,
     "overload at 3 and 10 times capacity",
-    target="goodput ≥ 90 % of peak, accepted p99 ≤ 5 s, rest 503 with Retry-After in 50 ms, /ping p99 ≤ 100 ms, "
-    "constant memory, at ease 2 s after",
+    target="at 3 times: goodput ≥ 90 % of peak, accepted p99 ≤ 5 s, rest 503 with Retry-After in 50 ms, /ping p99 ≤ "
+    "100 ms; at both: right answers or 503 with Retry-After, constant memory, at ease 2 s after",
     floor=1_500,
     full=300_000,
 )

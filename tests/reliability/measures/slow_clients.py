@@ -48,6 +48,7 @@ async def lifetime(port: int, way: Slow) -> float:
     """Be slow until the server ends the connection, or twice its time is over; give the seconds."""
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
+    end = began + 2 * LIMIT_SECONDS
     channel = socket.socket()
     channel.setblocking(False)  # the socket's own way
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -55,7 +56,7 @@ async def lifetime(port: int, way: Slow) -> float:
     reader, writer = await asyncio.open_connection(sock=channel, limit=1024)
     with contextlib.suppress(ConnectionError):
         writer.write(way.start)
-        while time.perf_counter() - began < 2 * LIMIT_SECONDS and not reader.at_eof() and not writer.transport.is_closing():
+        while time.perf_counter() < end and not reader.at_eof() and not writer.transport.is_closing():
             writer.write(way.drop)
             await asyncio.sleep(0.4)
             if way.reads:
