@@ -172,7 +172,7 @@ class Load:
         begun = time.monotonic()
         launched = 0
         while not until():
-            due = int((time.monotonic() - begun) * rate)
+            due = int((time.monotonic() - begun) * rate) + 1  # the first at once
             for number in range(launched, due):
                 self._launch(begun + number / rate)
             launched = max(launched, due)
