@@ -16,6 +16,7 @@ from botocore.loaders import Loader
 from botocore.session import Session
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -63,6 +64,11 @@ class Clients:
     def sagemaker(self) -> SageMakerClient:
         """Training jobs and the model registry."""
         return cast("SageMakerClient", self._client("sagemaker"))
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        """Tables."""
+        return cast("DynamoDBClient", self._client("dynamodb"))
 
     @cached_property
     def ecr(self) -> ECRClient:
