@@ -1,4 +1,4 @@
-"""Command line of a processing container: ``check`` and ``evaluate``; folders below SAGEMAKER_BASE_DIR (/opt/ml).
+"""Command line of a processing container: ``check``, ``evaluate``, ``drift``; below SAGEMAKER_BASE_DIR (/opt/ml).
 
 Source: Amazon SageMaker Developer Guide, "Build your own processing container"; what is written to ``output/message``
 is shown as the job's ``ExitMessage``.
@@ -10,16 +10,19 @@ import argparse
 import os
 import sys
 import traceback
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from processing import check, evaluation
+from processing import check, evaluation, monitoring
+from processing.comparison import Limits
 from processing.tables import FORMATS
 from scoring.errors import ScoringError, failure_text, owner
 from scoring.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
 """The variable of SageMaker's training toolkit that moves the base folder."""
@@ -30,24 +33,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base = Path(os.environ.get(BASE_VARIABLE, "/opt/ml"))
     options = _parse(arguments)
     try:
-        if options.command == "check":
-            contract = check.Contract(
-                label=options.label,
-                objective=options.objective,
-                form=FORMATS[options.format],
-                minimum_rows=options.minimum_rows,
-                missing_gain=options.missing_gain,
-                smallest_part=options.smallest_part,
-            )
-            check.run(base / "processing", contract, os.environ.get("DATA_VERSION", ""))
-        else:
-            settings = Hyperparameters(
-                label=options.label, objective=options.objective, num_class=options.num_class, seed=options.seed
-            )
-            evaluation.run(base / "processing", settings, FORMATS[options.format])
+        COMMANDS[options.command](base / "processing", options)
     except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
         return _report(error, base / "output/message")
     return 0
+
+
+def _check(base: Path, options: argparse.Namespace) -> None:
+    contract = check.Contract(
+        label=options.label,
+        objective=options.objective,
+        form=FORMATS[options.format],
+        minimum_rows=options.minimum_rows,
+        missing_gain=options.missing_gain,
+        smallest_part=options.smallest_part,
+    )
+    check.run(base, contract, os.environ.get("DATA_VERSION", ""))
+
+
+def _evaluate(base: Path, options: argparse.Namespace) -> None:
+    settings = Hyperparameters(
+        label=options.label, objective=options.objective, num_class=options.num_class, seed=options.seed
+    )
+    evaluation.run(base, settings, FORMATS[options.format])
+
+
+def _drift(base: Path, options: argparse.Namespace) -> None:
+    limits = Limits(**{each.name: getattr(options, each.name) for each in fields(Limits)})
+    subject = monitoring.Subject(
+        environment=options.environment,
+        model=options.model,
+        version=options.model_version,
+        without=frozenset(options.without),
+        now=options.now or datetime.now(UTC),
+    )
+    monitoring.run(base, limits, subject)
+
+
+COMMANDS: Final[Mapping[str, Callable[[Path, argparse.Namespace], None]]] = {
+    "check": _check,
+    "evaluate": _evaluate,
+    "drift": _drift,
+}
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +98,32 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         command.add_argument("--objective", required=True, help="the hyperparameter of that name")
         command.add_argument("--format", choices=tuple(FORMATS), required=True, help="what the part files are")
         command.add_argument("--label", required=True, help="column that the model predicts")
+    _add_drift(commands.add_parser("drift", help="compare captured requests with what the model was trained on"))
     return parser.parse_args(arguments)
+
+
+def _add_drift(watching: argparse.ArgumentParser) -> None:
+    numbers = {
+        "window-hours": (int, "hours of captures that are compared"),
+        "minimum-rows": (int, "captured rows before anything is said about features and answers"),
+        "minimum-labels": (int, "rows whose truth is known before anything is said about the quality"),
+        "false-alarms": (float, "chance per run that captures like the training data are called drifted"),
+        "effect": (float, "least population stability index that matters"),
+        "missing-gain": (float, "how far a feature's share of missing or unknown values may differ from training"),
+        "metric": (str, "metric of the quality"),
+        "drop": (float, "how far it may be below that of the evaluation at training"),
+        "runs": (int, "runs in a row that it takes to raise or to clear"),
+        "clear-below": (float, "share of a limit below which a run speaks for clearing"),
+    }
+    for name, (kind, text) in numbers.items():
+        watching.add_argument(f"--{name}", type=kind, required=True, help=text)
+    watching.add_argument("--environment", required=True, help="dimension of the metrics")
+    watching.add_argument("--model", required=True, help="dimension of the metrics")
+    watching.add_argument("--model-version", default="", help="compare captures of this version only")
+    watching.add_argument(
+        "--without", action="append", default=[], help="feature that is not captured; may be repeated"
+    )
+    watching.add_argument("--now", type=datetime.fromisoformat, help="end of the window; now without it")
 
 
 def _report(error: Exception, message: Path) -> int:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
 from scoring.messages import CSV, JSON
 from scoring.redaction import redact
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 EVENT_VERSION = "0"
 """Version of the record layout."""
+
+VERSION_ATTRIBUTE = "model_version="
+"""Begins the custom attribute that tells which version answered."""
+
+LONGEST_ATTRIBUTE = 1024
+"""Characters of a caller's header that are kept, as many as SageMaker takes."""
 
 MAX_QUEUED = 1024
 """Records that wait for the disk."""
@@ -161,13 +168,21 @@ class Capture:
             "endpointInput": _part("INPUT", request.content_type, media, body),
             "endpointOutput": _part("OUTPUT", response.content_type, response.content_type, response.body),
         }
-        event = {
+        attributes, identifier = (_text(request, name) for name in (CUSTOM_ATTRIBUTES, INFERENCE_ID))
+        event: dict[str, object] = {
             "eventId": str(uuid.uuid4()),
-            "customAttributes": [f"model_version={record.version}"],
+            "customAttributes": [f"{VERSION_ATTRIBUTE}{record.version}", *filter(None, [attributes])],
             "inferenceTime": f"{taken:%Y-%m-%dT%H:%M:%SZ}",
         }
+        if identifier:
+            event["inferenceId"] = identifier
         document = {"captureData": parts, "eventMetadata": event, "eventVersion": EVENT_VERSION}
         return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _text(request: Request, name: bytes) -> str:
+    """Give what a caller said in a header, or nothing."""
+    return request.headers.get(name, b"").decode("latin-1")[:LONGEST_ATTRIBUTE]
 
 
 def _part(mode: str, content_type: bytes, media: bytes, body: bytes) -> dict[str, str]:

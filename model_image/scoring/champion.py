@@ -72,8 +72,7 @@ def load(folder: Path, scratch: Path, table: Table, settings: Hyperparameters) -
         UserError: the channel holds no model that this image can read, or one that cannot be compared.
     """
     try:
-        with _directory(folder, scratch) as directory:
-            model = artifact.read(directory)
+        model = read(folder, scratch)
     except UserError as error:
         raise UserError(f"channel {folder.name!r}: {error}") from None
     problems = [
@@ -88,6 +87,16 @@ def load(folder: Path, scratch: Path, table: Table, settings: Hyperparameters) -
     if problems:
         raise UserError(summarize(problems))
     return Champion(model, features.matrix(table, model.schema))
+
+
+def read(folder: Path, scratch: Path) -> Artifact:
+    """Read and verify a model, unpacking its archive for a moment.
+
+    Raises:
+        UserError: the folder holds no model that this image can read.
+    """
+    with _directory(folder, scratch) as directory:
+        return artifact.read(directory)
 
 
 def _differences(model: Artifact, settings: Hyperparameters) -> list[tuple[str, object, object]]:

@@ -40,12 +40,13 @@ class Bins:
 
     def __init__(self, reference: Mapping[str, Any]) -> None:
         """Start empty, with the bins of a feature as `reference.describe` gives them."""
-        rows = np.asarray(reference["rows"], dtype=np.float64)
-        self._expected = np.maximum(rows / max(rows.sum(), 1.0), LEAST_SHARE)
+        self.expected = np.asarray(reference["rows"], dtype=np.float64)
+        """Values by bin at training."""
+        self._expected = np.maximum(self.expected / max(self.expected.sum(), 1.0), LEAST_SHARE)
         self._edges = np.asarray(reference.get("edges", ()), dtype=np.float32)
         self._codes = cast("list[int] | None", reference.get("codes"))
         self._sorted = np.argsort(np.asarray(self._codes or (), dtype=np.int64))
-        self.counts = np.zeros(len(rows))
+        self.counts = np.zeros(len(self.expected))
         """Values by bin; the last bin is of what is missing."""
 
     def count(self, values: NDArray[np.float32]) -> None:

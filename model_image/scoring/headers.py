@@ -16,7 +16,10 @@ SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"co
 TRACE_HEADERS = (b"traceparent", b"tracestate")
 """W3C Trace Context."""
 
-READ = SINGLE | {b"accept", b"transfer-encoding", *TRACE_HEADERS}
+INFERENCE_ID, CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-inference-id", b"x-amzn-sagemaker-custom-attributes"
+"""What a caller calls a request, and says about it, as in SageMaker's InvokeEndpoint; both are only captured."""
+
+READ = SINGLE | {b"accept", b"transfer-encoding", INFERENCE_ID, CUSTOM_ATTRIBUTES, *TRACE_HEADERS}
 """All headers that are kept; the others are skipped."""
 
 

@@ -1,4 +1,4 @@
-"""How each feature was distributed in the training data: bins that serving compares its requests with.
+"""How each feature, and a model's answers, were distributed at training: bins that requests are compared with.
 
 A numeric feature has up to ten bins between its quantiles, open at both ends; a categorical one a bin per category, the
 rare ones together. The last bin of either holds what is missing.
@@ -40,6 +40,17 @@ def describe(rows: NDArray[np.float32], schema: Schema) -> dict[str, object]:
     """
     sample = rows[:: -(-len(rows) // MOST_ROWS) or 1]
     return {feature.name: _one(sample[:, place], feature.kind) for place, feature in enumerate(schema.features)}
+
+
+def describe_answers(answers: NDArray[np.float32]) -> dict[str, object]:
+    """Describe a model's answers for rows that it has not learnt from, as `describe` does a feature.
+
+    Args:
+        answers: Values of shape (n,), or (n, classes), of which the most likely class is described.
+    """
+    if answers.ndim > 1:
+        return _one(answers.argmax(axis=1).astype(np.float32), Kind.CATEGORICAL)
+    return _one(answers, Kind.NUMERIC)
 
 
 def _one(values: NDArray[np.float32], kind: Kind) -> dict[str, object]:

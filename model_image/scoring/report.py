@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring import evaluate
+from scoring import evaluate, reference
 from scoring.contract import Kind
 from scoring.document import suggestion
 from scoring.errors import UserError, summarize
@@ -58,6 +58,7 @@ def build(
     task = TASKS[settings.objective]
     document = evaluate.evaluate(task, labels, predictions, settings.seed)
     document["evaluated_channel"] = table.channel
+    document["answers"] = reference.describe_answers(predictions)
     if task.reliability:
         document["calibration"] = {"bins": task.reliability(labels, predictions)}
     slices = {name: _slices(task, table.columns[name], labels, predictions) for name in _split(settings.slices)}

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.capture import MAX_QUEUED, Capture
+from scoring.capture import LONGEST_ATTRIBUTE, MAX_QUEUED, Capture
 from scoring.errors import UserError
+from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
 from scoring.messages import Request, Response
 from scoring.redaction import redact
 from scoring.server import run
@@ -42,6 +43,18 @@ def capture(folder: Path, **changes: Any) -> Capture:
 def records(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.rglob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_what_a_caller_calls_a_request_and_says_about_it_is_kept_where_sagemaker_keeps_it(tmp_path: Path) -> None:
+    kept = capture(tmp_path)
+    said = {INFERENCE_ID: b"order-7", CUSTOM_ATTRIBUTES: b"subject=b64c" + b"x" * LONGEST_ATTRIBUTE}
+    kept.offer(post(b"1,x,3")._replace(headers=said), ANSWER, "v1", NAMES)
+    kept.close()
+    (record,) = records(tmp_path)
+    version, attribute = record["eventMetadata"]["customAttributes"]
+    assert (version, record["eventMetadata"]["inferenceId"]) == ("model_version=v1", "order-7")
+    assert attribute.startswith("subject=b64cx")
+    assert len(attribute) == LONGEST_ATTRIBUTE
 
 
 def test_a_record_has_the_layout_and_the_place_that_model_monitor_reads(tmp_path: Path) -> None:

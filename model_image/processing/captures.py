@@ -1,0 +1,164 @@
+"""Captured requests as rows and answers, one record at a time, and what is true of them as far as it is known.
+
+Sources: Amazon SageMaker Developer Guide, "View captured data" (captures) and "Ingest Ground Truth labels and merge
+them with predictions" (labels); both lie in folders by UTC hour, `yyyy/mm/dd/hh`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+
+from scoring.capture import VERSION_ATTRIBUTE
+from scoring.codec import Decoder
+from scoring.errors import RequestError
+from scoring.messages import CSV, JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from scoring.contract import Schema
+
+MOST_ROWS: Final = 10_000
+"""Rows of one record; a server takes no more in a request."""
+MOST_LABELS: Final = 1_000_000
+"""Labels that are held; further ones are counted and not used."""
+
+_HOUR: Final = re.compile(r"(\d{4})/(\d{2})/(\d{2})/(\d{2})/[^/]+\.jsonl$")
+
+
+class Window(NamedTuple):
+    """The hours that are looked at."""
+
+    start: datetime
+    """The first."""
+    end: datetime
+    """The one after the last."""
+
+    @classmethod
+    def before(cls, end: datetime, hours: int) -> Window:
+        """Some hours, with the one that has begun."""
+        last = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        return cls(last - timedelta(hours=hours), last)
+
+    def files(self, folder: Path) -> list[Path]:
+        """Files of these hours, however deep below the folder, the oldest first."""
+        found = [(hour, path) for path in folder.rglob("*.jsonl") if (hour := _hour(path)) and self._holds(hour)]
+        return [path for _, path in sorted(found)]
+
+    def _holds(self, hour: datetime) -> bool:
+        return self.start <= hour < self.end
+
+
+def _hour(path: Path) -> datetime | None:
+    found = _HOUR.search(path.as_posix())
+    try:
+        return datetime(*map(int, found.groups()), tzinfo=UTC) if found else None
+    except ValueError:
+        return None
+
+
+class Record(NamedTuple):
+    """One captured request."""
+
+    rows: NDArray[np.float32]
+    """Shape (n, features), as the model saw them."""
+    answers: NDArray[np.float32]
+    """Shape (n,), or (n, classes)."""
+    identifier: str
+    """What the caller called the request; empty if it did not."""
+
+
+class Captures:
+    """Reads the records of one version, and counts the others."""
+
+    def __init__(self, schema: Schema, version: str) -> None:
+        """Prepare; an empty version takes the records of every one."""
+        decoder = Decoder(schema, MOST_ROWS)
+        self._read = {CSV: decoder.csv, JSON: decoder.json}
+        self._width = schema.width
+        self._version = version
+        self.outcomes: Counter[str] = Counter()
+        """Records by what became of them: `read`, `of another version`, `malformed`."""
+
+    def records(self, files: list[Path]) -> Iterator[Record]:
+        """Give the records, one in memory at a time."""
+        for path in files:
+            with path.open("rb") as lines:
+                for line in lines:
+                    record = self._record(line)
+                    self.outcomes[record if isinstance(record, str) else "read"] += 1
+                    if not isinstance(record, str):
+                        yield record
+
+    def _record(self, line: bytes) -> Record | str:
+        try:
+            document = orjson.loads(line)
+            event, parts = document["eventMetadata"], document["captureData"]
+            if self._version and f"{VERSION_ATTRIBUTE}{self._version}" not in event.get("customAttributes", ()):
+                return "of another version"
+            given = parts["endpointInput"]
+            rows = self._read[_media(given)](given["data"].encode())
+            answers = _answers(parts["endpointOutput"])
+        except (RequestError, ValueError, KeyError, TypeError, AttributeError):
+            return "malformed"
+        if len(answers) != rows.length:
+            return "malformed"
+        values = np.frombuffer(rows.data, np.float32).reshape(rows.length, self._width)
+        return Record(values, answers, str(event.get("inferenceId", "")))
+
+
+def _media(part: dict[str, str]) -> bytes:
+    return part["observedContentType"].partition(";")[0].strip().lower().encode()
+
+
+def _answers(part: dict[str, str]) -> NDArray[np.float32]:
+    text = part["data"]
+    if _media(part) == JSON:
+        return np.array(orjson.loads(text)["predictions"], dtype=np.float32)
+    rows = [[float(cell) for cell in line.split(",")] for line in text.splitlines()]
+    values = np.array(rows, dtype=np.float32)
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+class Truth(NamedTuple):
+    """What is known to have been right."""
+
+    labels: dict[str, list[float]]
+    """By what the caller called the request: one a row."""
+    unused: int
+    """Records that could not be read, or were too many."""
+
+
+def read_truth(files: list[Path]) -> Truth:
+    """Read labels; of several for one request the newest counts."""
+    labels: dict[str, list[float]] = {}
+    unused = 0
+    for path in files:
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    identifier, values = _labels(orjson.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    unused += 1
+                    continue
+                if len(labels) < MOST_LABELS or identifier in labels:
+                    labels[identifier] = values
+                else:
+                    unused += 1
+    return Truth(labels, unused)
+
+
+def _labels(document: dict[str, Any]) -> tuple[str, list[float]]:
+    event = document["eventMetadata"]
+    return str(event.get("inferenceId") or event["eventId"]), list(
+        map(float, document["groundTruthData"]["data"].split())
+    )
