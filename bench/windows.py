@@ -101,7 +101,7 @@ def take(contestant: Contestant, point: Point, workload: Workload, number: int, 
     gc.collect()
     gc.disable()
     try:
-        found = uvloop.run(_measure(load, tree, seconds))
+        found = uvloop.run(measure(load, tree, seconds))
     finally:
         gc.enable()
         server.signal(signal.SIGSTOP)
@@ -125,7 +125,8 @@ def take(contestant: Contestant, point: Point, workload: Workload, number: int, 
     )
 
 
-async def _measure(load: Load, tree: list[int], seconds: float) -> tuple[Tally, float, float, float, float]:
+async def measure(load: Load, tree: list[int], seconds: float) -> tuple[Tally, float, float, float, float]:
+    """Give a warm closed loop's tally, and seconds: on the wall, of the processes, of this one, of all processors."""
     stop = asyncio.Event()
     running = asyncio.create_task(load.closed(stop.is_set))
     await asyncio.sleep(WARM_SECONDS)
