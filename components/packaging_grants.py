@@ -38,7 +38,7 @@ def package(
     repository = account.arn("ecr", f"repository/{labels.repository(model.name)}")
     return {
         "read-artefacts": [
-            *grants.read_objects(account, bucket, [sources]),
+            *grants.read_objects(account, bucket, [sources, places.champion]),
             *grants.get_objects(account, bucket, [places.jobs, places.promoted]),
             *grants.write_objects(account, bucket, [places.champion]),
             {

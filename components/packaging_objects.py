@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FUNCTIONS: Final = Path(__file__).resolve().parent.parent / "functions"
 PROGRAM: Final = (
     *(f"lifecycle/{name}" for name in ("__init__.py", "steps.py", "crane.py")),
-    *(f"packager/{name}" for name in ("__init__.py", "__main__.py", "build.py", "layer.py", "registry.py")),
+    *(f"packager/{name}" for name in ("__init__.py", "__main__.py", "build.py", "calls.py", "champion.py")),
+    *(f"packager/{name}" for name in ("layer.py", "registry.py")),
     *(f"packager/{name}" for name in ("go.mod", "go.sum")),
 )
 """Files of a build, below `functions`."""

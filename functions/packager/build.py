@@ -11,10 +11,11 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from lifecycle import steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, LifecycleError, Package
+from packager.champion import Champion
 from packager.layer import bill_of_materials, layer, model_files
 from packager.registry import RefusedError, Repository
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
-    from lifecycle.crane import Crane
+    from packager.calls import Events, Images
 
 IMAGE_PROPERTY: Final = "packaged-image"
 """Customer metadata of a model package: digest of the image with the model; there once the image was announced."""
@@ -38,14 +39,6 @@ BASE_LABEL: Final = "org.opencontainers.image.base.name"
 REFRESH: Final = "refresh"
 """Reason of a build that looks for a newer base, and not for a newly approved version."""
 POLL_SECONDS: Final = 5.0
-
-
-class Events(Protocol):
-    """The one call on EventBridge."""
-
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - the name in the API
-        """Announce something."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +117,7 @@ class Build:
     s3: S3Client
     events: Events
     images: Repository
-    crane: Crane
+    crane: Images
 
     def plan(self) -> str:
         """Find out which image has to be made, if any; says so."""
@@ -173,7 +166,7 @@ class Build:
 
     def layer(self) -> str:
         """Make the layer of the registered artefact."""
-        plan = self._planned()
+        plan = self.planned()
         if plan.nothing or plan.made:
             return "nothing to do"
         package = steps.describe_package(self.sagemaker, plan.package)
@@ -188,7 +181,7 @@ class Build:
 
     def push(self) -> str:
         """Push the image with its layer and its bill of materials; no tag names it yet."""
-        plan, order = self._planned(), self.order
+        plan, order = self.planned(), self.order
         if plan.nothing or plan.made:
             return "nothing to do"
         package = steps.describe_package(self.sagemaker, plan.package)
@@ -210,7 +203,7 @@ class Build:
 
     def gate(self) -> str:
         """Wait for scan and signature; an image that does not pass is never named."""
-        plan, order = self._planned(), self.order
+        plan, order = self.planned(), self.order
         if plan.nothing:
             return "nothing to do"
         self.images.wait_for_scan(plan.made, order.blocked, order.wait_seconds, POLL_SECONDS)
@@ -220,7 +213,7 @@ class Build:
 
     def finish(self) -> str:
         """Name the image, announce it, make its model the champion, mark the version; in this order."""
-        plan, order = self._planned(), self.order
+        plan, order = self.planned(), self.order
         if plan.nothing:
             return "nothing to do"
         self._name(plan)
@@ -238,11 +231,10 @@ class Build:
         answer = self.events.put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise LifecycleError(f"the announcement was not taken: {answer['Entries']}")
-        self.s3.put_object(
-            Bucket=order.bucket,
-            Key=f"{order.model}/champion/model.tar.gz",
-            Body=steps.fetch(self.s3, package.artefact_uri),
+        champion = Champion(
+            s3=self.s3, sagemaker=self.sagemaker, bucket=order.bucket, model=order.model, group=order.group
         )
+        champion.replace(package)
         self.sagemaker.update_model_package(
             ModelPackageArn=plan.package,
             CustomerMetadataProperties={**package.properties, IMAGE_PROPERTY: plan.made},
@@ -268,7 +260,8 @@ class Build:
     def _keep(self, plan: Plan) -> None:
         (self.work / "plan.json").write_text(json.dumps(asdict(plan)), encoding="utf-8")
 
-    def _planned(self) -> Plan:
+    def planned(self) -> Plan:
+        """What the steps so far have left."""
         return Plan(**json.loads((self.work / "plan.json").read_text(encoding="utf-8")))
 
 
