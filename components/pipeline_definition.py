@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from components import iam
+from components import pipeline_champion as champion
 from components.labels import DATA
 from components.model_places import Duty, ModelPlaces
-from components.pipeline_gate import gate_step
+from components.pipeline_gate import gate_steps
 from components.pipeline_metrics import metric_definitions
 from components.pipeline_tuning import TRAIN, TUNE, Trained, tuning_request
 from components.pipeline_words import (
@@ -65,7 +66,7 @@ def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) 
         "Version": VERSION,
         "Metadata": {},
         "Parameters": [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")],
-        "Steps": [steps.process(), steps.train(), steps.evaluate(), gate_step(labels, model, steps.image)],
+        "Steps": [steps.process(), steps.train(), steps.evaluate(), *gate_steps(labels, model, steps.image)],
     }
     return json.dumps(definition)
 
@@ -137,18 +138,24 @@ class _Steps:
         return arguments
 
     def evaluate(self) -> Step:
-        """Unpack the model as a server would, and ask it about rows that it has not learnt from."""
+        """Unpack the model as a server would, and ask it about rows that it has not learnt from.
+
+        With a champion, which changes while its address stays, the step is never taken from an earlier run.
+        """
         settings, trained = self.model.training.hyperparameters, Trained.of(self._places)
+        arguments = ["evaluate", *self._learnt(), "--num-class", str(settings.num_class), "--seed", str(settings.seed)]
+        inputs: Step = {"model": trained.artefact, "validation": output("Process", "validation")}
+        if self.model.gate.champion is not None:
+            inputs["champion"] = f"{self._places.uri(self._places.champion)}/"
         step = self._processing(
             "Evaluate",
             Duty.EVALUATE,
-            ["evaluate", *self._learnt(), "--num-class", str(settings.num_class), "--seed", str(settings.seed)],
-            inputs={
-                "model": trained.artefact,
-                "validation": output("Process", "validation"),
-            },
+            [*arguments, *champion.arguments(self.model.gate)],
+            inputs=inputs,
             outputs={"report": joined("/", self._places.uri(self._places.reports), trained.name)},
         )
+        if self.model.gate.champion is not None:
+            step.pop("CacheConfig", None)
         return step | {
             "PropertyFiles": [
                 {"PropertyFileName": EVALUATION, "OutputName": "report", "FilePath": f"{EVALUATION}.json"}

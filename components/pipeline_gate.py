@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components import pipeline_champion as champion
 from components.model_places import ModelPlaces
 from components.pipeline_metrics import GROUPS
 from components.pipeline_tuning import Trained
@@ -18,26 +19,41 @@ if TYPE_CHECKING:
     from settings.model import ModelSpec
 
 
-def gate_step(labels: Labels, model: ModelSpec, image: Step) -> Step:
-    """Register what is better than the gate, strictly; else fail, so that nobody takes the run for a success."""
-    gate = model.gate
-    metric = found(f"{GROUPS[model.training.hyperparameters.objective]}.{gate.metric}.value")
-    refusal = f"the gate refused the model: {gate.metric} has to exceed {gate.minimum}; it is"
+def gate_steps(labels: Labels, model: ModelSpec, image: Step) -> list[Step]:
+    """Register what is better than the gate, strictly; else fail, so that nobody takes the run for a success.
+
+    Beside a champion there is a third end. What is worse than the champion fails as well, for then the data or the code
+    is; but a model that is just no better is what many a month brings: the run succeeds and registers nothing. Neither
+    of the two conditions waits for the other, for SageMaker nests none, so both hold the model against the minimum.
+    """
+    metric = found(f"{GROUPS[model.training.hyperparameters.objective]}.{model.gate.metric}.value")
+    enough: Step = {"Type": "GreaterThan", "LeftValue": metric, "RightValue": model.gate.minimum}
+    register, refuse = _register(labels, model, image), _refuse(model)
+    if model.gate.champion is None:
+        return [_condition("Judge", [enough], [register], [refuse])]
+    harmless = champion.outcome_is(champion.FIRST, champion.BETTER, champion.EQUAL)
+    ahead = champion.outcome_is(champion.FIRST, champion.BETTER)
+    return [
+        _condition("Judge", [enough, harmless], [], [refuse]),
+        _condition("Challenge", [enough, ahead], [register], []),
+    ]
+
+
+def _condition(name: str, conditions: list[Step], then: list[Step], otherwise: list[Step]) -> Step:
     return {
-        "Name": "Judge",
+        "Name": name,
         "Type": "Condition",
-        "Arguments": {
-            "Conditions": [{"Type": "GreaterThan", "LeftValue": metric, "RightValue": gate.minimum}],
-            "IfSteps": [_register(labels, model, image)],
-            "ElseSteps": [
-                {
-                    "Name": "Refuse",
-                    "Type": "Fail",
-                    "Arguments": {"ErrorMessage": joined(" ", refusal, found(f"lineage.{gate.metric}"))},
-                }
-            ],
-        },
+        "Arguments": {"Conditions": conditions, "IfSteps": then, "ElseSteps": otherwise},
     }
+
+
+def _refuse(model: ModelSpec) -> Step:
+    gate = model.gate
+    said = [f"the gate refused the model: {gate.metric} has to exceed {gate.minimum}; it is"]
+    said += [found(f"lineage.{gate.metric}")]
+    if gate.champion is not None:
+        said += ["· beside the model in service:", champion.reason()]
+    return {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": joined(" ", *said)}}
 
 
 def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
@@ -50,6 +66,7 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
         "training-job": trained.name,
         "model-sha256": found("lineage.model_sha256"),
         f"evaluation/{model.gate.metric}": found(f"lineage.{model.gate.metric}"),
+        **(champion.lineage() if model.gate.champion else {}),
     }
     arguments: Step = {
         "ModelPackageGroupName": labels.package_group(model.name),

@@ -1,6 +1,6 @@
 """Pipelines: for each model the steps from data to a registered version, as SageMaker runs them.
 
-Creates: one SageMaker pipeline per model of the settings.
+Creates: one SageMaker pipeline per model of the settings, and an object where its champion will lie.
 Does not create: executions; what starts them is told the pipeline's name and gives it data and image.
 """
 
@@ -13,8 +13,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components.handles import NetworkHandle, PipelinesHandle, RegistryHandle, StoreHandle, TrainingHandle
-from components.model_places import Duty
+from components.model_places import Duty, ModelPlaces
+from components.pipeline_champion import PLACEHOLDER
 from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_words import JSON
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -30,7 +32,7 @@ class PipelinesArgs:
     models: tuple[ModelSpec, ...]
     """Models; each has a pipeline."""
     store: StoreHandle
-    """Key of everything that jobs write."""
+    """Key of everything that jobs write, and the models bucket."""
     network: NetworkHandle
     """Subnets of jobs."""
     training: TrainingHandle
@@ -65,6 +67,7 @@ class Pipelines(pulumi.ComponentResource):
             subnets=pulumi.Output.all(*args.network.private_subnet_ids),
             security_group=args.training.security_group,
         )
+        ready = [*roles.ready, *args.registry.ready[model.name], *self._create_placeholder(model)]
         return aws.sagemaker.Pipeline(
             f"{self._name}-{model.name}",
             pipeline_name=pipeline_name,
@@ -72,5 +75,19 @@ class Pipelines(pulumi.ComponentResource):
             pipeline_description=f"From data to a registered version of {model.name}",
             role_arn=roles.arns[Duty.PIPELINE],
             pipeline_definition=around.apply(define),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*roles.ready, *args.registry.ready[model.name]]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
+
+    def _create_placeholder(self, model: ModelSpec) -> list[pulumi.Resource]:
+        if model.gate.champion is None:
+            return []
+        return [
+            aws.s3.BucketObjectv2(
+                f"{self._name}-{model.name}-{PLACEHOLDER}",
+                bucket=self._args.store.models_bucket,
+                key=f"{ModelPlaces(self._args.labels, model).champion}{PLACEHOLDER}",
+                content="{}",
+                content_type=JSON,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        ]

@@ -44,11 +44,16 @@ def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
             *_run(account, places, TRAINING_LOGS),
         ],
         Duty.EVALUATE: [
-            *grants.read_objects(account, bucket, [places.data, places.jobs]),
+            *grants.read_objects(account, bucket, [places.data, places.jobs, *_champion(places)]),
             *grants.write_objects(account, bucket, [places.reports]),
             *_run(account, places, PROCESSING_LOGS),
         ],
     }
+
+
+def _champion(places: ModelPlaces) -> list[str]:
+    """The model in service, where a new one is held against it."""
+    return [places.champion] if places.model.gate.champion else []
 
 
 def _run(account: iam.Account, places: ModelPlaces, logs: str) -> list[iam.Statement]:

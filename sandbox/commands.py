@@ -22,10 +22,10 @@ from sandbox.chain import report as chain_report
 from sandbox.chain import schedule, steps
 from sandbox.chaos import Chaos
 from sandbox.costing import read_plan, report_costs
+from sandbox.declared import loops
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.loopback import Clients
-from sandbox.loop.spec import DeclaredPipeline, LoopReport, LoopSpec
 from sandbox.loop.versions import compared, groups, versions
 from sandbox.recovery import recover
 from sandbox.rollout import show
@@ -34,10 +34,10 @@ from settings.check import load_file
 from settings.problems import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from sandbox.console import Console
-    from sandbox.world import World
+    from sandbox.loop.spec import LoopReport
     from settings.model import Settings
 
 LOCAL: Final = "local"
@@ -86,7 +86,8 @@ def up(console: Console) -> None:
                 outcome = engine.up(policy_pack(LOCAL), step.note)
                 step.summary = _describe(outcome.changes)
         outputs = {name: output.value for name, output in engine.outputs().items()}
-        reports = [loop.bring_up(spec, console) for spec in _loops(settings, outputs, engine.world())]
+        specs = loops(settings, outputs, engine.world(), state_folder(LOCAL), _image_python())
+        reports = [loop.bring_up(spec, console) for spec in specs]
         console.table("Environment local is up", _summary(engine, outcome, reports))
         for report in reports:
             console.info(f"\nTry {report.model}:\n  {report.curl}")
@@ -286,31 +287,6 @@ def _refuse_violations(stack: str, outcome: Outcome) -> None:
 def _last_paragraph(message: str) -> str:
     """Returns what a rule found; the engine puts the rule's description before it."""
     return message.strip().split("\n", 1)[-1].strip()
-
-
-def _loops(settings: Settings, outputs: dict[str, Any], world: World) -> Iterator[LoopSpec]:
-    declared = {record.id: record.inputs for record in world.of_type("aws:sagemaker/pipeline:Pipeline")}
-    roles = tuple(sorted(arn for arns in outputs["modelRoleArns"].values() for arn in arns.values()))
-    for model in settings.models:
-        name = outputs["pipelineNames"][model.name]
-        yield LoopSpec(
-            account_id=outputs["accountId"],
-            region=outputs["region"],
-            data_bucket=outputs["dataBucket"],
-            models_bucket=outputs["modelsBucket"],
-            repository_url=outputs["modelEcrRepo"][model.name],
-            key_arn=outputs["keyArn"],
-            pipeline=DeclaredPipeline(
-                name=name,
-                role_arn=str(declared[name]["roleArn"]),
-                definition=str(declared[name]["pipelineDefinition"]),
-            ),
-            role_arns=roles,
-            package_group=outputs["modelPackageGroups"][model.name],
-            model=model,
-            state_dir=state_folder(LOCAL),
-            image_python=_image_python(),
-        )
 
 
 def _describe(changes: dict[str, int]) -> str:

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Final
 from processing import check, evaluation, monitoring
 from processing.comparison import Limits
 from processing.tables import FORMATS
-from scoring.errors import ScoringError, failure_text, owner
+from scoring.challenge import Terms
+from scoring.errors import FAILURE_TEXT_LIMIT, ScoringError, failure_text, owner
 from scoring.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+MESSAGE = "output/message"
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
 """The variable of SageMaker's training toolkit that moves the base folder."""
 
@@ -31,11 +33,11 @@ BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give the process's exit code: 0, or the one of the error's owner."""
     base = Path(os.environ.get(BASE_VARIABLE, "/opt/ml"))
-    options = _parse(arguments)
+    options = parser().parse_args(arguments)
     try:
         COMMANDS[options.command](base / "processing", options)
     except Exception as error:  # noqa: BLE001 # the outermost frame: every error becomes an exit code and a text
-        return _report(error, base / "output/message")
+        return _report(error, base / MESSAGE)
     return 0
 
 
@@ -55,7 +57,16 @@ def _evaluate(base: Path, options: argparse.Namespace) -> None:
     settings = Hyperparameters(
         label=options.label, objective=options.objective, num_class=options.num_class, seed=options.seed
     )
-    evaluation.run(base, settings, FORMATS[options.format])
+    _leave(evaluation.run(base, settings, FORMATS[options.format], _contest(options)), base.parent / MESSAGE)
+
+
+def _contest(options: argparse.Namespace) -> evaluation.Contest | None:
+    if options.metric is None:
+        return None
+    terms = {each.name: getattr(options, each.name) for each in fields(Terms)}
+    return evaluation.Contest(
+        terms=Terms(**{**terms, "slices": tuple(options.slices)}), newest_files=options.newest_files
+    )
 
 
 def _drift(base: Path, options: argparse.Namespace) -> None:
@@ -77,9 +88,10 @@ COMMANDS: Final[Mapping[str, Callable[[Path, argparse.Namespace], None]]] = {
 }
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="processing", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(prog="processing", description=__doc__)
+    commands = whole.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="refuse data that breaks its contract, copy what keeps it")
     checking.add_argument("--minimum-rows", type=int, required=True, help="rows of each channel at least")
     checking.add_argument(
@@ -94,12 +106,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     judging = commands.add_parser("evaluate", help="unpack a model and evaluate it on the rows of `validation`")
     judging.add_argument("--seed", type=int, required=True, help="decides the samples behind standard deviations")
     judging.add_argument("--num-class", type=int, required=True, help="the hyperparameter of that name")
+    _add_contest(judging)
     for command in (checking, judging):
         command.add_argument("--objective", required=True, help="the hyperparameter of that name")
         command.add_argument("--format", choices=tuple(FORMATS), required=True, help="what the part files are")
         command.add_argument("--label", required=True, help="column that the model predicts")
     _add_drift(commands.add_parser("drift", help="compare captured requests with what the model was trained on"))
-    return parser.parse_args(arguments)
+    return whole
+
+
+def _add_contest(judging: argparse.ArgumentParser) -> None:
+    contest = judging.add_argument_group("beside the model of the input `champion`, if it holds one")
+    contest.add_argument("--metric", help="what is compared; without it nothing is")
+    contest.add_argument("--newest-files", type=int, help="files of `validation` that both are asked about, the last")
+    contest.add_argument("--minimum-gain", type=float, help="what the metric has to gain more than")
+    contest.add_argument("--significance", type=float, help="largest chance of such a difference between equal models")
+    contest.add_argument(
+        "--slice", dest="slices", action="append", default=[], help="column none of whose values may lose"
+    )
+    contest.add_argument("--slice-rows", type=int, help="rows from which a value is looked at")
+    contest.add_argument("--slice-loss", type=float, help="what a value may lose")
 
 
 def _add_drift(watching: argparse.ArgumentParser) -> None:
@@ -129,11 +155,16 @@ def _add_drift(watching: argparse.ArgumentParser) -> None:
 def _report(error: Exception, message: Path) -> int:
     if not isinstance(error, ScoringError):
         traceback.print_exception(error)
-    text = failure_text(error)
-    sys.stderr.write(text + "\n")
-    message.parent.mkdir(parents=True, exist_ok=True)
-    message.write_text(text, encoding="utf-8")
+    _leave(failure_text(error), message)
     return owner(error).exit_code
+
+
+def _leave(text: str, message: Path) -> None:
+    """Say something in the log, and where SageMaker shows it with the job."""
+    if text:
+        sys.stderr.write(text + "\n")
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_text(text[:FAILURE_TEXT_LIMIT], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from processing.tables import read as read_table
-from scoring import champion, document, evaluate
+from scoring import challenge, champion, document, evaluate
 from scoring.contract import BINARY
+from scoring.dataset import Column
+from scoring.errors import UserError
 from scoring.predictor import Predictor
 from scoring.targets import FEWEST, Target
 from scoring.tasks import TASKS
@@ -15,19 +20,38 @@ from scoring.tasks import TASKS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from scoring.challenge import Terms
     from scoring.channels import Format
+    from scoring.dataset import Table
     from scoring.hyperparameters import Hyperparameters
 
 REPORT = "evaluation.json"
 
 
-def run(base: Path, settings: Hyperparameters, form: Format) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """How the new model is held against the one in service."""
+
+    terms: Terms
+    """What it has to show."""
+    newest_files: int
+    """On how many files of ``validation``, the last ones by name."""
+
+
+def run(base: Path, settings: Hyperparameters, form: Format, contest: Contest | None) -> str:
     """Evaluate ``base/input/model/model.tar.gz`` on the rows of ``base/input/validation``.
 
-    The report is the model image's evaluation document, with what the registry records of the model as texts beside it.
+    The report is the model image's evaluation document, with what the registry records of the model as texts beside it;
+    with a contest it also holds the verdict on the model beside that in ``base/input/champion``, where there is one.
+
+    Returns:
+        The verdict in words; empty without a contest.
 
     Raises:
-        UserError: the archive is damaged or made for another image, or the rows lack one of its columns.
+        UserError: an archive is damaged or made for another image, the rows lack one of its columns, or the champion
+            cannot be compared.
     """
     table = read_table("validation", base / "input/validation", form, settings.label)
     archive = base / "input/model"
@@ -39,6 +63,48 @@ def run(base: Path, settings: Hyperparameters, form: Format) -> None:
     content = (archive / champion.ARCHIVE).read_bytes()
     metrics = {name: f"{value:.6f}" for name, value in evaluate.values(task, report).items()}
     lineage = metrics | {"model_sha256": hashlib.sha256(content).hexdigest(), "manifest_sha256": trained.model.digest}
+    verdict = {} if contest is None else _challenge(base, table, contest, settings, labels=labels, answers=answers)
+    if verdict:
+        report["challenge"] = verdict
+        lineage |= {name: _text(verdict[name]) for name in ("outcome", "difference", "p_value", "champion_sha256")}
     target = base / "output/report" / REPORT
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(document.dump({**report, "lineage": lineage}))
+    return str(verdict.get("reason", ""))
+
+
+def _challenge(
+    base: Path,
+    table: Table,
+    contest: Contest,
+    settings: Hyperparameters,
+    *,
+    labels: NDArray[np.float32],
+    answers: NDArray[np.float32],
+) -> dict[str, object]:
+    """The verdict, on the newest rows; the very first model has nobody to challenge."""
+    folder, terms = base / "input/champion", contest.terms
+    if missing := [name for name in terms.slices if name not in table.columns]:
+        raise UserError(f"the slices name {', '.join(missing)}, which channel {table.channel!r} lacks")
+    if not (folder / champion.ARCHIVE).is_file():
+        nobody = "no model is in service yet"
+        return {"outcome": challenge.FIRST, "reason": nobody, "difference": 0.0, "p_value": 1.0, "champion_sha256": ""}
+    try:
+        rival = champion.load(folder, base / "scratch", table, settings)
+    except UserError as error:
+        raise UserError(f"{error}\nset gate.champion to null for the one run whose model replaces it") from None
+    theirs = Predictor(rival.model.model, rival.model.schema).predict(rival.rows)
+    newest = np.arange(table.rows) >= sum(part.rows for part in table.parts[: -contest.newest_files])
+    rows = challenge.Rows(labels=labels, champion=theirs, challenger=answers).where(newest)
+    columns = {name: _some(table.columns[name], newest) for name in terms.slices}
+    found = challenge.judge(TASKS[settings.objective], terms, rows, columns, settings.seed)
+    return {**found, "champion_sha256": rival.model.digest}
+
+
+def _some(column: Column, chosen: NDArray[np.bool_]) -> Column:
+    return Column(column.name, column.texts, column.codes[chosen])
+
+
+def _text(value: object) -> str:
+    """A value as the registry takes it, which refuses an empty text."""
+    return f"{value:.6f}" if isinstance(value, float) else str(value) or "none"

@@ -40,10 +40,14 @@ def log_loss(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) 
     return float(row_losses(labels, probabilities).mean())
 
 
+def row_hits(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Give 1 per row whose class is right at the threshold 0.5, else 0."""
+    return np.equal(probabilities >= THRESHOLD, labels == 1).astype(np.float64)
+
+
 def accuracy(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
-    """Share of rows whose class is right at the threshold 0.5."""
-    right = np.equal(probabilities >= THRESHOLD, labels == 1)
-    return float(right.mean())
+    """Share of rows whose class is right."""
+    return float(row_hits(labels, probabilities).mean())
 
 
 def precision(labels: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:

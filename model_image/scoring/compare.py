@@ -60,12 +60,24 @@ def compare(
         challenger: Its predictions for the same rows.
         seed: Decides the bootstrap's samples.
     """
-    both = {name: test(labels, champion, challenger) for name, test in task.comparisons.items()}
-    both |= {
-        name: paired_bootstrap(losses(labels, champion), losses(labels, challenger), seed)
-        for name, losses in task.row_losses.items()
-    }
-    return {name: asdict(comparison) for name, comparison in both.items()}
+    names = (*task.comparisons, *task.row_values)
+    return {name: asdict(by_metric(task, name, labels, champion, challenger, seed=seed)) for name in names}
+
+
+def by_metric(
+    task: Task,
+    metric: str,
+    labels: NDArray[np.floating],
+    champion: NDArray[np.floating],
+    challenger: NDArray[np.floating],
+    *,
+    seed: int,
+) -> Comparison:
+    """Compare two models by one metric; the arguments are those of `compare`."""
+    if metric in task.comparisons:
+        return task.comparisons[metric](labels, champion, challenger)
+    values = task.row_values[metric]
+    return paired_bootstrap(values(labels, champion), values(labels, challenger), seed)
 
 
 def delong(

@@ -35,10 +35,16 @@ def rmse(labels: NDArray[np.floating], predictions: NDArray[np.floating]) -> flo
     return mse(labels, predictions) ** 0.5
 
 
+def row_r2(labels: NDArray[np.floating], predictions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Give what each row contributes to `r2`, their mean: 1 less its squared error over the labels' variance."""
+    spread = float(np.var(labels.astype(np.float64)))
+    errors = row_squared_errors(labels, predictions)
+    return 1 - errors / spread if spread else np.zeros_like(errors)
+
+
 def r2(labels: NDArray[np.floating], predictions: NDArray[np.floating]) -> float:
     """Share of the labels' variance that is explained, at most 1; 0 for the best constant, and if no label varies."""
-    spread = float(np.var(labels.astype(np.float64)))
-    return 1 - mse(labels, predictions) / spread if spread else 0.0
+    return float(row_r2(labels, predictions).mean())
 
 
 def mean_label(labels: NDArray[np.floating]) -> float:

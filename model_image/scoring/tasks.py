@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.floating]
     Predictions = NDArray[np.floating]
     Metric = Callable[[Labels, Predictions], float]
-    RowLosses = Callable[[Labels, Predictions], NDArray[np.float64]]
+    RowValues = Callable[[Labels, Predictions], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Task:
     """Metrics of the final evaluation."""
     slice_metrics: tuple[str, ...]
     """Those of ``metrics`` that each slice has too."""
-    row_losses: Mapping[str, RowLosses]
+    row_values: Mapping[str, RowValues]
     """What of each row, averaged, is compared between champion and challenger by a paired bootstrap."""
     comparisons: Mapping[str, Callable[[Labels, Predictions, Predictions], Comparison]] = field(
         default_factory=dict[str, "Callable[[Labels, Predictions, Predictions], Comparison]"]
@@ -71,7 +71,7 @@ TASKS: dict[str, Task] = {
             "expected_calibration_error": calibration.expected_calibration_error,
         },
         slice_metrics=("auc", "log_loss", "accuracy", "expected_calibration_error"),
-        row_losses={"log_loss": binary.row_losses},
+        row_values={"log_loss": binary.row_losses, "accuracy": binary.row_hits},
         comparisons={"auc": compare.delong},
         baselines=_baselines({"log_loss": binary.log_loss, "accuracy": binary.accuracy}),
         constant=binary.constant,
@@ -90,7 +90,7 @@ TASKS: dict[str, Task] = {
             "expected_calibration_error": multiclass.top_calibration_error,
         },
         slice_metrics=("accuracy", "log_loss", "macro_f1", "expected_calibration_error"),
-        row_losses={"log_loss": multiclass.row_losses, "accuracy": multiclass.row_hits},
+        row_values={"log_loss": multiclass.row_losses, "accuracy": multiclass.row_hits},
         baselines=_baselines({"log_loss": multiclass.log_loss, "accuracy": multiclass.accuracy}),
         constant=multiclass.constant,
         confusion=multiclass.confusion,
@@ -107,7 +107,11 @@ TASKS: dict[str, Task] = {
             "r2": regression.r2,
         },
         slice_metrics=("mae", "rmse"),
-        row_losses={"mae": regression.row_absolute_errors, "mse": regression.row_squared_errors},
+        row_values={
+            "mae": regression.row_absolute_errors,
+            "mse": regression.row_squared_errors,
+            "r2": regression.row_r2,
+        },
         of_labels={"mean_label": regression.mean_label},
     ),
 }

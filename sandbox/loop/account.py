@@ -30,7 +30,7 @@ NO_CONSTRAINT_REGION = "us-east-1"
 
 
 def declare(clients: Clients, spec: LoopSpec) -> bool:
-    """Create what is missing: versioned buckets, the image repository, the model package group, the pipeline.
+    """Create what is missing: versioned buckets, objects, the image repository, the model package group, the pipeline.
 
     Returns:
         Whether anything was missing.
@@ -39,6 +39,9 @@ def declare(clients: Clients, spec: LoopSpec) -> bool:
     missing = [bucket for bucket in dict.fromkeys((spec.data_bucket, spec.models_bucket)) if bucket not in present]
     for bucket in missing:
         _create_bucket(clients.s3, bucket, spec.region)
+    if spec.models_bucket in missing:
+        for key, text in spec.objects.items():
+            clients.s3.put_object(Bucket=spec.models_bucket, Key=key, Body=text.encode())
     repository = _declare_repository(clients, repository_name(spec))
     group = _declare_group(clients, spec.package_group)
     pipeline = _declare_pipeline(clients.sagemaker, spec.pipeline)

@@ -42,6 +42,13 @@ def line(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
     return " ".join(words)
 
 
+def said(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
+    """What the container of a processing step left for a person; empty where it said nothing, or there is none."""
+    if "ProcessingJob" not in step.get("Metadata", {}):
+        return ""
+    return sagemaker.describe_processing_job(ProcessingJobName=job_of(step)).get("ExitMessage", "")
+
+
 def summary(step: PipelineExecutionStepTypeDef, jobs: Path) -> str:
     """A step that has ended: how, how long it took, and where its log is.
 

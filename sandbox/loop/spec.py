@@ -60,6 +60,10 @@ class LoopSpec:
     """Every role of pipelines and jobs in the environment, those of other models too: one account serves all."""
     package_group: str
     """Model package group."""
+    objects: Mapping[str, str]
+    """Objects of the models bucket that the stack itself makes for the model: text by key."""
+    packaging: Mapping[str, str]
+    """Variables of the project that builds images of the model's versions."""
     model: ModelSpec
     """The model as the stack file describes it."""
     state_dir: Path
@@ -159,6 +163,10 @@ class LoopPaths:
     def versions(self, model: str) -> Path:
         """One folder per unpacked version of a model."""
         return self.root / "models" / model
+
+    def packaging(self, model: str, version: int) -> Path:
+        """What the build of a version's image leaves."""
+        return self.root / "packaging" / model / str(version)
 
     @property
     def home(self) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import evaluation, pipelines, steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
-from sandbox.loop import account, flights, image, progress, services
+from sandbox.loop import account, flights, image, packaging, progress, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
 from sandbox.loop.spec import Evaluation, LoopError, LoopReport
@@ -59,6 +59,8 @@ class Loop:
         self._fill_account(clients, data, built)
         self._run_pipeline(clients, built)
         package = self._approved(clients)
+        work = self.paths.packaging(self.spec.model.name, package.version)
+        self._did("image of the model", packaging.package(clients, self.spec, package.arn, work, self.console))
         model_dir = self._fetch(clients, package)
         with self.console.step(f"Serve {self.spec.model.name} version {package.version}"):
             server = services.model_server(self.spec, self.paths, built, model_dir, package.version)
@@ -106,6 +108,8 @@ class Loop:
             step.summary = execution.arn.rpartition("/")[2]
         if execution.created:
             self.console.info(self._steps(found))
+            words = filter(None, (progress.said(clients.sagemaker, each) for each in found))
+            self.console.info("\n".join(f"    {each}" for each in words))
 
     def _steps(self, found: Sequence[PipelineExecutionStepTypeDef]) -> str:
         """What each step did and how long it took, and where its log is."""

@@ -47,6 +47,7 @@ from settings.model.karpenter import (
 from settings.model.load_balancing import LoadBalancingSpec, Scheme
 from settings.model.models import (
     ApprovedSpec,
+    ChampionSpec,
     DataSpec,
     GateSpec,
     HyperparametersSpec,
@@ -111,6 +112,7 @@ __all__ = [
     "BudgetSpec",
     "Capacity",
     "CertificatesSpec",
+    "ChampionSpec",
     "ChartSpec",
     "ChartsSpec",
     "ChoiceSpec",

@@ -119,6 +119,23 @@ class PipelineSpec(Section):
     """Whether a version that passed the gate is approved at once, or waits for a person."""
 
 
+class ChampionSpec(Section):
+    """What a new model has to show beside the one in service, on rows that neither has learnt from."""
+
+    newest_files: Annotated[int, Field(ge=1, le=1000)]
+    """On how many files of `validation` both are compared: the last ones by name, which are the newest."""
+    minimum_gain: Annotated[float, Field(ge=0, lt=1)]
+    """The gate's metric has to gain more than this."""
+    significance: Annotated[float, Field(gt=0, le=0.2)]
+    """Largest chance, of models that are equally good, to show such a difference; two-sided."""
+    slices: Annotated[tuple[Annotated[str, Field(pattern=COLUMN, max_length=64)], ...], Field(strict=False)]
+    """Columns none of whose values may lose; empty looks at the whole only."""
+    slice_rows: Annotated[int, Field(ge=50, le=1_000_000_000)]
+    """Rows from which a value is looked at; fewer tell nothing."""
+    slice_loss: Annotated[float, Field(ge=0, lt=1)]
+    """What a value may lose; more than that, and hardly by chance, refuses the model."""
+
+
 class GateSpec(Section):
     """What a new model has to reach before it is registered."""
 
@@ -126,6 +143,8 @@ class GateSpec(Section):
     """Metric of the evaluation, of which more is better; which ones there are depends on the objective."""
     minimum: Annotated[float, Field(gt=0, lt=1)]
     """The metric has to exceed this value."""
+    champion: ChampionSpec | None
+    """How the new model is held against the one in service; null asks for the minimum only."""
 
 
 class ApprovedSpec(Section):

@@ -13,6 +13,7 @@ from settings.problems import Finding
 from settings.rules import (
     accelerators,
     capacity,
+    champion,
     cluster,
     domains,
     environment,
@@ -73,6 +74,7 @@ ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ..
     (
         (
             *models.MODEL_RULES,
+            *champion.MODEL_RULES,
             *tuning.MODEL_RULES,
             *serving.MODEL_RULES,
             *serving_eks.MODEL_RULES,

@@ -79,7 +79,7 @@ def test_a_search_is_one_that_sagemaker_takes(changes: dict[str, Any]) -> None:
 def test_a_search_replaces_the_training_and_keeps_what_surrounds_it() -> None:
     plain = {each["Name"]: each for each in json.loads(_plain())["Steps"]}
     found = steps(searched())
-    assert found.keys() == {"Process", "Tune", "Evaluate", "Judge"}
+    assert found.keys() == {"Process", "Tune", "Evaluate", "Judge", "Challenge"}
     assert found["Tune"]["Type"] == "Tuning"
     assert found["Tune"]["RetryPolicies"] == plain["Train"]["RetryPolicies"]
     definition, training = found["Tune"]["Arguments"]["TrainingJobDefinition"], plain["Train"]["Arguments"]

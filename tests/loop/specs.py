@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from components import iam
 from components.labels import DATA, MODELS, Labels
 from components.model_places import Duty, ModelPlaces
+from components.packaging_objects import variables
+from components.pipeline_champion import PLACEHOLDER
 from components.pipeline_definition import Surroundings, pipeline_definition
 from sandbox.loop.spec import DeclaredPipeline, LoopSpec
-from settings.model import DataClassification, EnvironmentSpec, Partition
+from settings.model import DataClassification, EnvironmentSpec, PackagingSpec, Partition
+from tests.settings.stacks import decoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +35,7 @@ LABELS = Labels(
     )
 )
 AROUND = Surroundings(key_arn=KEY, subnets=("subnet-0123456789abcdef0",), security_group="sg-0123456789abcdef0")
+PACKAGING = PackagingSpec.model_validate_json(json.dumps(decoded("local")["slipway:packaging"]))
 
 
 def loop_spec(
@@ -53,6 +58,8 @@ def loop_spec(
         ),
         role_arns=tuple(account.role(ModelPlaces(LABELS, each).role(duty)) for each in models for duty in Duty),
         package_group=LABELS.package_group(model.name),
+        objects={f"{places.champion}{PLACEHOLDER}": "{}"},
+        packaging=variables(places, PACKAGING, None),
         model=model,
         state_dir=folder,
         image_python=image_python,

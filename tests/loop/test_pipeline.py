@@ -275,3 +275,27 @@ def test_a_month_more_waits_for_capacity_and_makes_the_second_version(
     assert first.metrics["auc"] == pytest.approx(january.metrics["auc"])
     assert second.metrics["auc"] == pytest.approx(report.metrics["auc"])
     assert first.parameters["num_round"] == second.parameters["num_round"] == "40"
+    champion = {name.partition("/")[2]: text for name, text in package.properties.items() if "champion/" in name}
+    assert (champion["outcome"], len(champion["champion_sha256"])) == ("better", 64)
+    terms = spec.model.gate.champion
+    assert terms is not None
+    assert float(champion["difference"]) > terms.minimum_gain
+    assert float(champion["p_value"]) < terms.significance
+
+
+def test_a_model_that_is_no_better_than_the_one_in_service_ends_without_a_version(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    before = versions(clients, spec.package_group)
+    fewer = spec.model.training.hyperparameters.model_copy(update={"seed": 1})
+    model = spec.model.model_copy(
+        update={"training": spec.model.training.model_copy(update={"hyperparameters": fewer})}
+    )
+    other = loop_spec(model, spec.state_dir, spec.image_python, spec.image_source)
+    console = io.StringIO()
+    report = bring_up(replace(other, training_months=(1, 2)), Console(console))
+
+    assert versions(clients, spec.package_group) == before
+    assert report.model_version == before[-1].number
+    assert "that of the champion" in console.getvalue()
+    assert january.places["AWS APIs"] == report.places["AWS APIs"]

@@ -59,7 +59,7 @@ MODEL = {
         },
         "tuning": None,
     },
-    "gate": {"metric": "auc", "minimum": 0.7},
+    "gate": {"metric": "auc", "minimum": 0.7, "champion": None},
     "serving": None,
     "approved": None,
 }
