@@ -13,7 +13,7 @@ import traceback
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from processing import check, evaluation, monitoring
 from processing.comparison import Limits
@@ -63,10 +63,9 @@ def _evaluate(base: Path, options: argparse.Namespace) -> None:
 def _contest(options: argparse.Namespace) -> evaluation.Contest | None:
     if options.metric is None:
         return None
-    terms = {each.name: getattr(options, each.name) for each in fields(Terms)}
-    return evaluation.Contest(
-        terms=Terms(**{**terms, "slices": tuple(options.slices)}), newest_files=options.newest_files
-    )
+    terms: dict[str, Any] = {each.name: getattr(options, each.name) for each in fields(Terms)}
+    terms["slices"] = tuple(options.slices)
+    return evaluation.Contest(terms=Terms(**terms), newest_files=options.newest_files)
 
 
 def _drift(base: Path, options: argparse.Namespace) -> None:
