@@ -12,6 +12,7 @@ from guardrails.view import Known, Missing, Unknown, Value, any_of
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _SCALERS = tuple(f"kubernetes:autoscaling/{version}:HorizontalPodAutoscaler" for version in ("v1", "v2"))
+_ROLLOUT = "kubernetes:argoproj.io/v1alpha1:Rollout"
 _BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 _ALL_PERCENT = 100
 
@@ -27,13 +28,24 @@ class ServingFacts:
 
 
 def _scaler(stack: Stack, deployment: Resource) -> Resource | None:
+    """Of the Deployment, or of a Rollout that runs the pods of its template."""
     name = deployment.get("metadata.name").text() or deployment.name
-    for each in stack.of(*_SCALERS):
+    scaled = {("Deployment", name)}
+    for each in _beside(stack, deployment, _ROLLOUT):
+        template = each.get("spec.workloadRef")
+        if template.child("kind").text() == "Deployment" and template.child("name").text() == name:
+            scaled.add(("Rollout", each.get("metadata.name").text() or each.name))
+    for each in _beside(stack, deployment, *_SCALERS):
         target = each.get("spec.scaleTargetRef")
-        same = namespace_of(each).text() == namespace_of(deployment).text()
-        if same and target.child("kind").text() == "Deployment" and target.child("name").text() == name:
+        if (target.child("kind").text(), target.child("name").text()) in scaled:
             return each
     return None
+
+
+def _beside(stack: Stack, resource: Resource, *tokens: str) -> Iterator[Resource]:
+    """Resources of some types in the same namespace."""
+    space = namespace_of(resource).text()
+    return (each for each in stack.of(*tokens) if namespace_of(each).text() == space)
 
 
 def _least(stack: Stack, deployment: Resource) -> Value:
