@@ -29,6 +29,7 @@ from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.rollouts import Rollouts, RolloutsArgs
 from components.serving import Serving, ServingArgs
 from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
@@ -303,6 +304,23 @@ pipelines = Pipelines(
     ),
     opts=on_aws,
 )
+rollouts = Rollouts(
+    "rollouts",
+    RolloutsArgs(
+        labels=labels,
+        spec=settings.rollouts,
+        chart=settings.charts.argo_rollouts,
+        models=settings.models,
+        cluster_spec=settings.cluster,
+        network=settings.network,
+        cluster=cluster.handle,
+        pod_network=pod_network.handle,
+        pools=pools.handle,
+        monitoring=monitoring.handle,
+        tenancy=tenancy.handle,
+    ),
+    opts=on_both,
+)
 serving = Serving(
     "serving",
     ServingArgs(
@@ -314,6 +332,7 @@ serving = Serving(
         priorities=priorities.handle,
         karpenter=karpenter.handle,
         tenancy=tenancy.handle,
+        rollouts=rollouts.handle,
     ),
     opts=on_both,
 )

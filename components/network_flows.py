@@ -61,6 +61,18 @@ def be_scraped(port: int = SERVING) -> _Spec:
     return _inwards([_pods(MONITORING_NAMESPACE, PROMETHEUS)], {port: ("TCP",)})
 
 
+def ask_pods(namespace: str, labels: dict[str, str], port: int) -> _Spec:
+    """Every pod calls one port of some pods of another namespace."""
+    return _outwards([_pods(namespace, labels)], {port: ("TCP",)})
+
+
+def be_asked(labels: dict[str, str], *, namespace: str, by: dict[str, str], port: int) -> _Spec:
+    """Pods of another namespace, those with the labels `by`, call one port of the pods with `labels`."""
+    rule = _networking.NetworkPolicyIngressRuleArgs(from_=[_pods(namespace, by)], ports=_ports({port: ("TCP",)}))
+    selected = kubernetes.meta.v1.LabelSelectorArgs(match_labels=labels)
+    return _Spec(pod_selector=selected, policy_types=["Ingress"], ingress=[rule])
+
+
 def call_api_server(private_ranges: Sequence[str], service_range: IPv4Network) -> _Spec:
     """Every pod calls the API server.
 

@@ -2,7 +2,8 @@
 
 Creates per model that the switch sends to the cluster: a service account. With an approved version beside it: the
 Deployment, its autoscaler and disruption budget, a Service, the monitor by which Prometheus finds it, and exactly one
-front end where the settings name one: an Ingress, or the Service itself with a Network Load Balancer.
+front end where the settings name one: an Ingress, or the Service itself with a Network Load Balancer. With a rollout by
+shares of requests also a Service for the new version, the analyses that judge it, and the Rollout that owns the pods.
 Does not create: an IAM role, since the image holds the model and the server calls nothing of AWS; network policies,
 which the namespace has; the namespace; images.
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import iam, serving_objects
+from components import iam, serving_objects, serving_rollouts
 from components.front_ends import ServingHandle
 from components.serving_pods import CHANGED_BY_RELEASES, Workload, account, deployment
 from settings.model import Target
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.front_ends import LoadBalancingHandle
-    from components.handles import DomainsHandle, KarpenterHandle, PrioritiesHandle, Ready, TenancyHandle
+    from components.handles import (
+        DomainsHandle,
+        KarpenterHandle,
+        PrioritiesHandle,
+        Ready,
+        TenancyHandle,
+    )
     from components.labels import Labels
+    from components.serving_handles import RolloutsHandle
     from components.serving_pods import Object
     from settings.model import EksServingSpec, ModelSpec
 
@@ -56,6 +64,8 @@ class ServingArgs:
     """Nodes beyond the managed ones."""
     tenancy: TenancyHandle
     """The namespaces."""
+    rollouts: RolloutsHandle
+    """What carries out rollouts by shares of requests."""
 
 
 class Serving(pulumi.ComponentResource):
@@ -75,8 +85,9 @@ class Serving(pulumi.ComponentResource):
             identified = self._create_account(model.name, spec)
             workload = Workload.of(model, spec, repository=self._repository(model.name))
             if workload is not None:
-                self._create_pods(workload, identified)
-                address = self._create_way_in(workload)
+                pods = self._create_deployment(workload, identified)
+                address, ways = self._create_way_in(workload)
+                self._create_keepers(workload, self._create_rollout(workload, (pods, *ways)) or pods)
                 addresses |= {} if address is None else {model.name: address}
         self.handle = ServingHandle(addresses=addresses)
         self.register_outputs({"addresses": addresses})
@@ -95,10 +106,10 @@ class Serving(pulumi.ComponentResource):
             opts=self._inside(spec.namespace),
         )
 
-    def _create_pods(self, workload: Workload, identified: pulumi.Resource) -> None:
-        name, args = f"{self._name}-{workload.name}", self._args
-        pods = kubernetes.apps.v1.Deployment(
-            name,
+    def _create_deployment(self, workload: Workload, identified: pulumi.Resource) -> pulumi.Resource:
+        args = self._args
+        return kubernetes.apps.v1.Deployment(
+            f"{self._name}-{workload.name}",
             metadata=_metadata(workload, labels=workload.version_labels),
             spec=cast("kubernetes.apps.v1.DeploymentSpecArgsDict", deployment(workload)),
             opts=self._inside(
@@ -107,6 +118,10 @@ class Serving(pulumi.ComponentResource):
                 ignored=CHANGED_BY_RELEASES,
             ),
         )
+
+    def _create_keepers(self, workload: Workload, pods: pulumi.Resource) -> None:
+        """Create what scales, protects and reads the pods; `pods` is what has them."""
+        name = f"{self._name}-{workload.name}"
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
             name,
             metadata=_metadata(workload),
@@ -123,47 +138,83 @@ class Serving(pulumi.ComponentResource):
             ),
             opts=self._inside(workload.spec.namespace),
         )
+        by_pod = workload.spec.rollout is not None
         kubernetes.apiextensions.CustomResource(
             f"{name}-monitor",
             api_version=_MONITOR,
-            kind="ServiceMonitor",
+            kind="PodMonitor" if by_pod else "ServiceMonitor",
             metadata=_metadata(workload),
-            spec=serving_objects.monitor(workload),
-            opts=self._inside(workload.spec.namespace, *args.monitor_crds),
+            spec=serving_objects.pod_monitor(workload) if by_pod else serving_objects.monitor(workload),
+            opts=self._inside(workload.spec.namespace, *self._args.monitor_crds),
         )
 
-    def _create_way_in(self, workload: Workload) -> pulumi.Output[str] | None:
-        """Create the Service and the front end; return the base URL for callers outside the cluster."""
-        front, balancing = workload.spec.front_end, self._args.load_balancing
-        if front is None:
-            self._create_service(workload, serving_objects.service(workload))
+    def _create_rollout(self, workload: Workload, after: Ready) -> pulumi.Resource | None:
+        """Create the analyses of a model and its Rollout; None where the Deployment has the pods."""
+        rollout, args = workload.spec.rollout, self._args
+        if rollout is None:
             return None
-        if front.kind == "alb":
-            self._create_service(workload, serving_objects.service(workload))
-            status = self._create_ingress(workload).status.load_balancer
+        analyses = [
+            self._create_argo("AnalysisTemplate", workload, template, spec, args.rollouts.ready)
+            for template, spec in serving_rollouts.analyses(workload, rollout, args.rollouts.prometheus_url).items()
+        ]
+        spec = serving_rollouts.rollout(workload, rollout, port=serving_objects.SERVICE_PORT)
+        return self._create_argo(
+            serving_rollouts.KIND, workload, workload.name, spec, (*after, *analyses, *args.rollouts.ready)
+        )
+
+    def _create_argo(self, kind: str, workload: Workload, name: str, spec: Object, after: Ready) -> pulumi.Resource:
+        return kubernetes.apiextensions.CustomResource(
+            f"{self._name}-{name}",
+            api_version=serving_rollouts.API,
+            kind=kind,
+            metadata=_metadata(workload, name=name),
+            spec=spec,
+            opts=self._inside(workload.spec.namespace, *after),
+        )
+
+    def _create_way_in(self, workload: Workload) -> tuple[pulumi.Output[str] | None, Ready]:
+        """Create Services and front end; return the base URL for callers outside the cluster, and what was created."""
+        front, balancing = workload.spec.front_end, self._args.load_balancing
+        if front is None or front.kind == "alb":
+            services = [
+                self._create_service(workload, serving_objects.service(workload), name=name)
+                for name in serving_rollouts.services(workload)
+            ]
+            if front is None:
+                return None, tuple(services)
+            way = self._create_ingress(workload)
         else:
+            services = []
             port = serving_objects.TLS_PORT if balancing.encrypted else serving_objects.SERVICE_PORT
             spec = serving_objects.balanced_service(
                 workload, balancer_class=balancing.service_class, ranges=balancing.callers, port=port
             )
             notes = {**balancing.service_annotations, **serving_objects.service_annotations(workload.spec.pod)}
-            status = self._create_service(workload, spec, notes).status.load_balancer
-        host = pulumi.Output.from_input(front.host) if front.host else status.ingress[0].hostname
-        return pulumi.Output.concat("https://" if balancing.encrypted else "http://", host)
+            way = self._create_service(workload, spec, notes)
+        host = pulumi.Output.from_input(front.host) if front.host else way.status.load_balancer.ingress[0].hostname
+        return pulumi.Output.concat("https://" if balancing.encrypted else "http://", host), (*services, way)
 
     def _create_service(
-        self, workload: Workload, spec: Object, notes: Mapping[str, pulumi.Input[str]] | None = None
+        self, workload: Workload, spec: Object, notes: Mapping[str, pulumi.Input[str]] | None = None, name: str = ""
     ) -> kubernetes.core.v1.Service:
         return kubernetes.core.v1.Service(
-            f"{self._name}-{workload.name}",
-            metadata=_metadata(workload, annotations=notes),
+            f"{self._name}-{name or workload.name}",
+            metadata=_metadata(workload, annotations=notes, name=name),
             spec=cast("kubernetes.core.v1.ServiceSpecArgsDict", spec),
-            opts=self._inside(workload.spec.namespace, *(self._balancers() if notes else ())),
+            opts=self._inside(
+                workload.spec.namespace,
+                *(self._balancers() if notes else ()),
+                ignored=serving_rollouts.CHANGED_BY_ROLLOUTS if workload.spec.rollout else (),
+            ),
         )
 
     def _create_ingress(self, workload: Workload) -> kubernetes.networking.v1.Ingress:
         balancing = self._args.load_balancing
-        notes = {**balancing.ingress_annotations, **serving_objects.ingress_annotations(workload.spec.pod)}
+        notes = {
+            **balancing.ingress_annotations,
+            **serving_objects.ingress_annotations(workload.spec.pod),
+            **serving_rollouts.variant_annotations(workload, serving_objects.SERVICE_PORT),
+        }
         spec = serving_objects.ingress(workload, ingress_class=balancing.ingress_class)
         return kubernetes.networking.v1.Ingress(
             f"{self._name}-{workload.name}",
@@ -188,9 +239,10 @@ def _metadata(
     *,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, pulumi.Input[str]] | None = None,
+    name: str = "",
 ) -> kubernetes.meta.v1.ObjectMetaArgs:
     return kubernetes.meta.v1.ObjectMetaArgs(
-        name=workload.name,
+        name=name or workload.name,
         namespace=workload.spec.namespace,
         labels=labels or workload.labels,
         annotations=annotations,

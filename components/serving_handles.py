@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     import pulumi
 
+    from components.handles import Ready
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceEndpointsHandle:
@@ -25,3 +27,13 @@ class BatchTransformsHandle:
 
     plans: Mapping[str, pulumi.Output[dict[str, Any]]]
     """What the jobs of a model have in common, by model (`lifecycle.transforms.Plan`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutsHandle:
+    """What carries out rollouts by shares of requests."""
+
+    prometheus_url: str
+    """Address of the server whose metrics judge them."""
+    ready: Ready
+    """The controller with its definitions: after these a Rollout can be created; none where no model needs one."""

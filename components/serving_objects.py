@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from components.labels import MODEL_LABEL, VERSION_LABEL
-from components.serving_pods import HEALTH, LAST_ANSWERS_SECONDS, PORT_NAME
+from components.serving_pods import HASH_LABEL, HEALTH, LAST_ANSWERS_SECONDS, PORT_NAME
+from components.serving_rollouts import API, KIND, variant_backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +31,9 @@ _HEALTH_CHECK: Final = {"interval": 5, "timeout": 2, "healthy": 2, "unhealthy": 
 def autoscaler(workload: Workload) -> Object:
     """Specification of the HorizontalPodAutoscaler: it doubles within a quarter of a minute, and shrinks slowly."""
     scaling = workload.spec.autoscaling
+    api, kind = (API, KIND) if workload.spec.rollout else ("apps/v1", "Deployment")
     return {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
+        "scaleTargetRef": {"apiVersion": api, "kind": kind, "name": workload.name},
         "minReplicas": scaling.min_pods,
         "maxReplicas": scaling.max_pods,
         "metrics": [
@@ -108,22 +110,39 @@ def monitor(workload: Workload) -> Object:
     }
 
 
-def ingress(workload: Workload, *, ingress_class: str, backend: str = "") -> Object:
+def pod_monitor(workload: Workload) -> Object:
+    """Specification of the PodMonitor of a model with two Services: a pod that both select is read once.
+
+    Every series carries also the label by which versions are told apart while both run.
+    """
+    return {
+        "selector": {"matchLabels": workload.selector},
+        "podTargetLabels": [MODEL_LABEL, VERSION_LABEL, HASH_LABEL],
+        "podMetricsEndpoints": [{"port": PORT_NAME, "path": "/metrics"}],
+    }
+
+
+def ingress(workload: Workload, *, ingress_class: str) -> Object:
     """Specification of the Ingress: the paths that callers reach, and no other.
 
     Args:
         workload: The pods; its front end is an `alb`.
         ingress_class: Class of Ingress.
-        backend: Name of the Service, or of an action among the annotations that weighs several; by default the
-            Service of these pods.
     """
-    front = workload.spec.front_end
+    front, rollout = workload.spec.front_end, workload.spec.rollout
     if front is None:
         raise ValueError(f"{workload.name} has no front end")
-    port: Object = {"number": SERVICE_PORT} if backend in ("", workload.name) else {"name": "use-annotation"}
-    target = {"service": {"name": backend or workload.name, "port": port}}
+    # Of two rules with the same path the load balancer asks the first one first.
+    backends = [*([variant_backend(workload)] if rollout and rollout.variant else []), workload.name]
+    port: Object = {"name": "use-annotation"} if rollout else {"number": SERVICE_PORT}
     rule: Object = {
-        "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": target} for path in front.paths]}
+        "http": {
+            "paths": [
+                {"path": path, "pathType": "Prefix", "backend": {"service": {"name": name, "port": port}}}
+                for name in backends
+                for path in front.paths
+            ]
+        }
     }
     return {"ingressClassName": ingress_class, "rules": [{**rule, **({"host": front.host} if front.host else {})}]}
 

@@ -35,6 +35,8 @@ With `containers[0].image` it would send the image of the first version, and eve
 conflict with the release. What it finds it takes from the live object, so the program never conflicts there.
 """
 
+HASH_LABEL: Final = "rollouts-pod-template-hash"
+"""Label by which Argo Rollouts tells the pods of two versions apart; a Deployment has its own."""
 _USER: Final = 10_001
 """User of the image (`model_image/Dockerfile`)."""
 LAST_ANSWERS_SECONDS: Final = 10
@@ -208,6 +210,6 @@ def _spread(workload: Workload, topology: str, *, required: bool = True) -> Obje
         "topologyKey": topology,
         "whenUnsatisfiable": "DoNotSchedule" if required else "ScheduleAnyway",
         "labelSelector": {"matchLabels": workload.selector},
-        "matchLabelKeys": ["pod-template-hash"],
+        "matchLabelKeys": [HASH_LABEL if workload.spec.rollout else "pod-template-hash"],
         "nodeTaintsPolicy": "Honor",
     }

@@ -166,6 +166,12 @@ CHARTS: Final[Mapping[str, Row]] = {
             "1.36": Range(since="v1.21.0", known=("v1.21.0", "v1.21.1")),
         },
     ),
+    "argo_rollouts": Row(
+        # The chart has no bound; the controller is made of client libraries of Kubernetes 1.34, and asks for kinds that
+        # are stable since 1.21. Chart 2.40.8 brings 1.9, the first with what analyses here need.
+        source="argo-rollouts, chart: no bound",
+        supported=_everywhere("2.40.8", "2.41.0"),
+    ),
     "kube_prometheus_stack": Row(
         source="kube-prometheus-stack, chart: Kubernetes 1.25 or newer", supported=_everywhere("80.0.0", "88.5.3")
     ),

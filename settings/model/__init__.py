@@ -63,6 +63,13 @@ from settings.model.peering import PeeringSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
 from settings.model.serving import ServingSpec, Target
 from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
+from settings.model.serving_rollout import (
+    JudgementSpec,
+    PodRolloutSpec,
+    RolloutControllerSpec,
+    RolloutsSpec,
+    VariantSpec,
+)
 from settings.model.serving_sagemaker import (
     AsynchronousSpec,
     BatchSpec,
@@ -142,6 +149,7 @@ __all__ = [
     "HostingSpec",
     "HyperparametersSpec",
     "ImageDigest",
+    "JudgementSpec",
     "KarpenterSpec",
     "LimitsSpec",
     "LoadBalancingSpec",
@@ -162,6 +170,7 @@ __all__ = [
     "Partition",
     "PeeringSpec",
     "PipelineSpec",
+    "PodRolloutSpec",
     "PoolRole",
     "ProcessingSpec",
     "QuotaSpec",
@@ -172,7 +181,9 @@ __all__ = [
     "RegistrySpec",
     "RequestsSpec",
     "RoleArn",
+    "RolloutControllerSpec",
     "RolloutSpec",
+    "RolloutsSpec",
     "ScalingSpec",
     "Scheme",
     "SecretFilesSpec",
@@ -191,6 +202,7 @@ __all__ = [
     "TeamSpec",
     "TrainingSpec",
     "TuningSpec",
+    "VariantSpec",
     "Zone",
 ]
 
@@ -232,6 +244,8 @@ class Settings(Section):
     """Who approves versions of models, and between which environments they travel."""
     packaging: PackagingSpec
     """Images of approved versions."""
+    rollouts: RolloutsSpec
+    """What carries out rollouts in the cluster."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

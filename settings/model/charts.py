@@ -28,6 +28,8 @@ class ChartsSpec(Section):
     """ExternalDNS; installed where `slipway:domains.records` is set."""
     cert_manager: ChartSpec
     """cert-manager; installed where `slipway:domains.certificates` is set. Its versions begin with v."""
+    argo_rollouts: ChartSpec
+    """Argo Rollouts; installed where `slipway:rollouts.controller` is set."""
     kube_prometheus_stack: ChartSpec
     """Prometheus with its operator, Alertmanager, Grafana and exporters."""
     prometheus_operator_crds: ChartSpec

@@ -39,6 +39,8 @@ SECURITY_GROUP_ID: Final = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
 TAGGED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[\w.-]+$"
 PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 REQUEST_PATH: Final = r"^/([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$"
+HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]*$"
+HEADER_VALUE: Final = r"^[\w*?.:;=/+@-]+$"
 TUNING_JOB: Final = r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
@@ -80,6 +82,8 @@ PATTERNS: Final[dict[str, str]] = {
     TAGGED_IMAGE: "an image by its tag, such as public.ecr.aws/docker/library/python:3.11-slim-bookworm",
     PINNED_IMAGE: "an image by its digest, such as registry.k8s.io/pause:3.10.1@sha256: and 64 hexadecimal digits",
     REQUEST_PATH: "a path without a slash at the end, such as /invocations",
+    HEADER_NAME: "the name of a request header, such as x-variant, or Cookie",
+    HEADER_VALUE: "letters, digits and . _ : ; = / + @ -, with * for any characters, such as *variant=b*",
     TUNING_JOB: "the name of a tuning job: letters, digits and hyphens, such as 3aee15-a1b2c3d4e5f6-0123456789-0",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from settings.model.base import Capacity, Name, Section
 from settings.model.patterns import DOMAIN, REQUEST_PATH
+from settings.model.serving_rollout import PodRolloutSpec
 
 RequestPath = Annotated[str, Field(pattern=REQUEST_PATH, max_length=128)]
 
@@ -66,3 +67,5 @@ class EksServingSpec(Section):
     """What the most pods carry beyond that load, in percent of it: for a lost zone, or a peak within seconds."""
     front_end: FrontEndSpec | None
     """Way in from outside the cluster; null for a model that only pods of the cluster call."""
+    rollout: PodRolloutSpec | None
+    """How another version takes over; null for a rolling update, pod by pod."""

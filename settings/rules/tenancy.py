@@ -13,7 +13,8 @@ TeamRule = Callable[[Settings, int], Iterator[Finding]]
 """A rule on the team at an index."""
 
 _RESERVED: Final = (
-    *("accelerators", "cert-manager", "default", "external-dns", "headroom", "monitoring", "monitoring-nodes"),
+    *("accelerators", "argo-rollouts", "cert-manager", "default", "external-dns", "headroom", "monitoring"),
+    "monitoring-nodes",
 )
 _RESERVED_PREFIXES: Final = ("kube-", "eks-", "aws-", "amazon-")
 _RESERVED_WORDS: Final = f"{', '.join(_RESERVED)} and those that begin with {', '.join(_RESERVED_PREFIXES)}"

@@ -58,6 +58,7 @@ SERVICES = {
 }
 
 SERVICE_ACCOUNTS = {
+    "slipway-prod-argo-rollouts": "system:serviceaccount:argo-rollouts:argo-rollouts",
     "slipway-prod-cloudwatch": "system:serviceaccount:amazon-cloudwatch:cloudwatch-agent",
     "slipway-prod-ebs-csi": "system:serviceaccount:kube-system:ebs-csi-controller-sa",
     "slipway-prod-karpenter": "system:serviceaccount:kube-system:karpenter",
@@ -169,7 +170,7 @@ def test_aws_managed_policies_are_only_those_of_nodes_and_cni() -> None:
 def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -> None:
     roles = roles_with_policies()
     duties = {
-        *("approval", "promotion", "start-builds", "flight-delay-package"),
+        *("approval", "argo-rollouts", "promotion", "start-builds", "flight-delay-package"),
         *("cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
         *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),

@@ -20,7 +20,7 @@ def stack(request: pytest.FixtureRequest) -> str:
 def approved(version: int) -> Recorded:
     (model,) = stack_section("prod", "models")
     package = {"version": version, "imageDigest": DIGEST, "modelData": ARTEFACT}
-    serving = {**model["serving"], "eks": {**model["serving"]["eks"], "frontEnd": None}}
+    serving = {**model["serving"], "eks": {**model["serving"]["eks"], "frontEnd": None, "rollout": None}}
     changes = {"models": [{**model, "approved": package, "serving": serving}]}
     return record_program("prod", overrides=json.dumps(changes))
 

@@ -161,7 +161,7 @@ def test_prometheus_reaches_every_target_in_the_private_subnets_and_nothing_beyo
 @pytest.mark.parametrize(
     ("app", "wanted"),
     [
-        ("prometheus", {("prometheus", 9090), ("grafana", 9090), ("prometheus", 8080)}),
+        ("prometheus", {("prometheus", 9090), ("grafana", 9090), ("argo-rollouts", 9090), ("prometheus", 8080)}),
         ("grafana", {("prometheus", 3000)}),
         ("kube-state-metrics", {("prometheus", 8080)}),
         (

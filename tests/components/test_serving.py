@@ -275,12 +275,6 @@ def test_callers_reach_the_paths_of_the_settings_over_tls_and_http_only_redirect
     assert not [key for key in notes if key.rpartition("/")[2] in {"scheme", "inbound-cidrs", "certificate-arn"}]
 
 
-def test_an_ingress_may_leave_it_to_an_action_which_service_answers() -> None:
-    spec = serving_objects.ingress(workload(), ingress_class="alb", backend="weighted")
-    targets = [path["backend"]["service"] for path in spec["rules"][0]["http"]["paths"]]
-    assert targets == [{"name": "weighted", "port": {"name": "use-annotation"}}] * 2
-
-
 def test_models_answer_at_their_host_or_at_the_name_of_their_load_balancer() -> None:
     urls = four_models().exports["modelUrls"]
     domain = "elb.us-east-1.amazonaws.com"

@@ -32,6 +32,7 @@ CHARTS = {
 """Charts whose source is a Go module: module and folder."""
 CHARTS_ELSEWHERE = frozenset(
     {
+        "argo-rollouts",
         "aws-efs-csi-driver",
         "aws-fsx-csi-driver",
         "aws-load-balancer-controller",
@@ -54,6 +55,7 @@ GROUPS = {
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd/monitoring.coreos.com_*.yaml",
     ),
+    "argoproj.io": ("github.com/argoproj/argo-rollouts", "manifests/crds/*-crd.yaml"),
     "cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml"),
     "acme.cert-manager.io": ("github.com/cert-manager/cert-manager", "deploy/crds/acme.cert-manager.io_*.yaml"),
     "externaldns.k8s.io": ("sigs.k8s.io/external-dns", "charts/external-dns/crds/*.yaml"),

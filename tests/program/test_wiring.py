@@ -59,6 +59,7 @@ UNKNOWN_DOCUMENTS = {
     "packaging-flight-delay-use-key",
     "pod-network-cni-role",
     "registry-model-use-key",
+    "rollouts-controller-role",
     "tenancy-ml-inference-workload-role",
     "tenancy-ml-inference-workload-use-key",
     "tenancy-ml-training-workload-role",

@@ -33,6 +33,8 @@ MAY_BE_EMPTY = (
     ".slipway:registry.promotesFrom.",
     ".slipway:registry.promotesTo.",
     ".slipway:monitoring.cloudWatch.",
+    ".slipway:rollouts.controller.",
+    ".slipway:models[].serving.eks.rollout.",
 )
 """What one environment leaves empty and another does not, with all that is in it."""
 

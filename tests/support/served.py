@@ -24,20 +24,24 @@ def another(name: str, front_end: dict[str, Any] | None) -> dict[str, Any]:
     """The model of prod under another name, with a front end of its own and an approved version."""
     model = copy.deepcopy(stack_section("prod", "models")[0])
     model |= {"name": name, "datasetPrefix": f"{name}/"}
-    model["serving"]["eks"]["frontEnd"] = front_end
+    model["serving"]["eks"] |= {"frontEnd": front_end, "rollout": None}
     model["approved"] = {**APPROVED, "modelData": APPROVED["modelData"].replace("flight-delay", name)}
     return model
 
 
+ROLLING: Final[dict[str, object]] = {**EVERYTHING, "models.0.serving.eks.rollout": None}
+"""Everything on, and the model of prod's file updated pod by pod."""
+
+
 def one_model() -> Recorded:
-    """Prod with everything on, the model of its file approved."""
-    return record_changed(EVERYTHING)
+    """Prod with everything on, the model of its file approved and updated pod by pod."""
+    return record_changed(ROLLING)
 
 
 def four_models() -> Recorded:
     """The same with three more."""
     more = {f"models.{place}": another(name, front) for place, (name, front) in enumerate(FRONT_ENDS.items(), 1)}
-    return record_changed({**EVERYTHING, **more})
+    return record_changed({**ROLLING, **more})
 
 
 def of_serving(recorded: Recorded, model: str = "") -> list[Resource]:

@@ -3,6 +3,7 @@ module slipway.tools/manifests
 go 1.26.6
 
 require (
+	github.com/argoproj/argo-rollouts v1.9.1
 	github.com/aws/amazon-vpc-resource-controller-k8s v1.8.2
 	github.com/aws/karpenter-provider-aws v1.14.1
 	github.com/cert-manager/cert-manager v1.21.1
