@@ -148,6 +148,7 @@ def _view() -> list[_Rule]:
         _rule("discovery.k8s.io", ["endpointslices"], _READ),
         _rule("events.k8s.io", ["events"], _READ),
         _rule("metrics.k8s.io", ["pods"], _READ),
+        _rule("argoproj.io", ["analysisruns", "analysistemplates", "rollouts"], _READ),
     ]
 
 
@@ -170,6 +171,7 @@ def _release() -> list[_Rule]:
         _rule("apps", ["deployments"], [*_READ, *_CHANGE]),
         _rule("apps", ["deployments/scale"], ["get", *_CHANGE]),
         _rule("apps", ["replicasets"], _READ),
+        _rule("argoproj.io", ["analysisruns", "rollouts"], _READ),
         _rule("", ["events", "pods", "services"], _READ),
         _rule("networking.k8s.io", ["ingresses"], [*_READ, *_CHANGE]),
     ]

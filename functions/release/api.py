@@ -19,7 +19,7 @@ from botocore.signers import RequestSigner
 
 from release import progress
 from release import record as records
-from release.record import ReleaseError
+from release.record import MissingError, ReleaseError
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +35,7 @@ TOKEN_SECONDS: Final = 60
 """What the authenticator accepts at most in the presigned request; the token itself lasts 15 minutes."""
 CLUSTER_HEADER: Final = "x-k8s-aws-id"
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+ROLLOUTS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{name}"
 
 
 def eks_token(session: Session, region: str, cluster: str) -> str:
@@ -69,6 +70,7 @@ class Server:
         """One request.
 
         Raises:
+            MissingError: There is nothing of that name, or nothing of that kind.
             ReleaseError: The server refuses it.
             OSError: It does not answer.
         """
@@ -82,13 +84,14 @@ class Server:
             answer = connection.getresponse()
             text = answer.read().decode()
         if answer.status >= http.client.BAD_REQUEST:
-            raise ReleaseError(f"{method} {path}: {answer.status} {text[:500]}")
+            kind_of_error = MissingError if answer.status == http.client.NOT_FOUND else ReleaseError
+            raise kind_of_error(f"{method} {path}: {answer.status} {text[:500]}")
         return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWorkload:
-    """The Deployment of a model."""
+    """The Deployment of a model, and the Rollout that runs its pods where there is one."""
 
     server: Server
     namespace: str
@@ -100,8 +103,13 @@ class ModelWorkload:
         return self.server.call("GET", self._path(DEPLOYMENTS))
 
     def progress(self) -> Progress:
-        """How far it is."""
-        return progress.of_deployment(self.read())
+        """How far whatever runs the pods is."""
+        deployment = self.read()
+        try:
+            rollout = self.server.call("GET", self._path(ROLLOUTS))
+        except MissingError:
+            return progress.of_deployment(deployment)
+        return progress.of_rollout(rollout, deployment)
 
     def apply(self, record: Record) -> None:
         """Server-side apply of what the release step owns, taking it over from whoever made the Deployment."""

@@ -1,4 +1,4 @@
-"""How far a Deployment is with what it was last told, from its status."""
+"""How far a Deployment or a Rollout is with what it was last told, from its status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of a Deployment."""
+    """Of whatever runs the pods."""
 
     done: bool
     """All pods are of the new version and available."""
@@ -33,3 +33,18 @@ def of_deployment(deployment: Mapping[str, Any]) -> Progress:
     updated = status.get("updatedReplicas", 0)
     done = updated >= replicas and status.get("replicas", 0) == updated <= status.get("availableReplicas", 0)
     return Progress(done=done)
+
+
+def of_rollout(rollout: Mapping[str, Any], deployment: Mapping[str, Any]) -> Progress:
+    """As `kubectl argo rollouts status` tells it, of a Rollout that takes its template from a Deployment.
+
+    Source: Argo Rollouts 1.9, `utils/rollout/rolloututil.go`, and its specification of `status`.
+    """
+    status = rollout.get("status", {})
+    seen = (status.get("observedGeneration"), status.get("workloadObservedGeneration"))
+    if seen != (str(rollout["metadata"]["generation"]), str(deployment["metadata"]["generation"])):
+        return Progress(done=False)
+    if status.get("abort") or status.get("phase") == "Degraded":
+        return Progress(done=False, failure=status.get("message") or "the rollout was aborted")
+    promoted = status.get("stableRS") == status.get("currentPodHash")
+    return Progress(done=promoted and status.get("phase") == "Healthy")

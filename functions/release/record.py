@@ -31,6 +31,10 @@ class ReleaseError(Exception):
     """The release cannot go on; the message is for a person."""
 
 
+class MissingError(ReleaseError):
+    """The cluster knows nothing of that name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """What can serve."""

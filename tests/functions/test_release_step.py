@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release import record as records
-from release.progress import Progress, of_deployment
+from release.progress import Progress, of_deployment, of_rollout
 from release.record import Record, ReleaseError, Version
 from release.step import Release
 from rollout.judgement import Judgement
@@ -226,3 +226,26 @@ TIMED_OUT = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadl
 )
 def test_a_deployment_is_done_when_all_pods_are_new_and_none_is_old(status: dict[str, Any], found: Progress) -> None:
     assert of_deployment(_deployment(**status)) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ({}, Progress(done=True)),
+        ({"observedGeneration": "1"}, Progress(done=False)),
+        ({"workloadObservedGeneration": "6"}, Progress(done=False)),
+        ({"phase": "Paused"}, Progress(done=False)),
+        ({"stableRS": "old"}, Progress(done=False)),
+        ({"abort": True, "message": "metric errors failed"}, Progress(done=False, failure="metric errors failed")),
+        ({"phase": "Degraded"}, Progress(done=False, failure="the rollout was aborted")),
+    ],
+)
+def test_a_rollout_is_done_only_when_the_version_that_was_asked_for_has_everything(
+    status: dict[str, Any], found: Progress
+) -> None:
+    seen = {"observedGeneration": "2", "workloadObservedGeneration": "7", "phase": "Healthy"}
+    rollout = {
+        "metadata": {"generation": 2},
+        "status": {**seen, "stableRS": "new", "currentPodHash": "new", **status},
+    }
+    assert of_rollout(rollout, {"metadata": {"generation": 7}}) == found
