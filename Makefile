@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollout serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollout loop serve test test-unit test-kube \
 	check bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -79,6 +79,9 @@ report: ## Make the pull-request comment and SARIF from the files in folder OUT 
 
 rollout: ## Replace the model of `local` under load; STRATEGY=rolling|canary|blue-green|a-b|shadow FAULT=slow|crashing|failing|wrong
 	$(call timed,rollout,$(LOCAL) sandbox rollout --strategy '$(or $(STRATEGY),canary)' --fault '$(FAULT)')
+
+loop: ## Play twelve months of flights through the whole loop of `local`: train, judge, roll out, watch; MONTHS=1,4,7
+	$(call timed,loop,$(LOCAL) sandbox loop --months '$(MONTHS)')
 
 serve: export SERVE_MODEL = $(MODEL)
 serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any

@@ -28,6 +28,7 @@ from sandbox.loop import run as loop
 from sandbox.loop.loopback import Clients
 from sandbox.loop.versions import compared, groups, versions
 from sandbox.recovery import recover
+from sandbox.replay import show as year
 from sandbox.rollout import show
 from sandbox.rollout.faults import FAULTS, UNREADY
 from settings.check import load_file
@@ -219,6 +220,21 @@ def rollout(console: Console, strategy: str, fault: str) -> None:
     show.show(console, state_folder(LOCAL), _image_python(), strategy, fault)
 
 
+def play(console: Console, months: str) -> None:
+    """Play a year of data through the whole loop of environment `local`, in an account of its own."""
+    numbers = year.months_of(months)
+    folder = state_folder(LOCAL)
+    if not folder.exists():
+        raise CommandError("environment local is not up: run `make up` first")
+    settings = _checked_settings(LOCAL)
+    with _only_run(folder):
+        engine = _open(console, LOCAL)
+        outputs = {name: output.value for name, output in engine.outputs().items()}
+        specs = list(loops(settings, outputs, engine.world(), folder, _image_python()))
+    for spec in specs:
+        year.show(console, spec, numbers, folder / "year" / f"{spec.model.name}.html")
+
+
 def _image_python() -> Path:
     return Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
 
@@ -341,6 +357,9 @@ COMMANDS: Final[dict[str, Command]] = {
             "strategy": {"choices": [*show.ROLLOUTS, *show.SPLITS], "default": "canary"},
             "fault": {"choices": ["", *FAULTS, UNREADY], "default": "", "help": "what is wrong with the new version"},
         },
+    ),
+    "loop": Command(
+        play, {"months": {"default": "", "help": "numbers of months, separated by commas; all without it"}}
     ),
     "plan": Command(plan, {**_STACK, "out": {"required": True, "help": "file to write"}}),
     "cost": Command(

@@ -1,7 +1,8 @@
 """Data capture: a sample of requests with their answers, as JSON lines in the layout of SageMaker Model Monitor.
 
 The event loop only puts a pair of bodies into a bounded queue; a thread writes. What does not fit is dropped and
-counted: a slow disk costs records, never requests.
+counted: a slow disk costs records, never requests. A file has its name only when nothing more is written to it, so that
+whatever takes files away needs to ask nobody.
 Source: Amazon SageMaker Developer Guide, "View captured data" (record layout, folders by UTC hour).
 """
 
@@ -16,6 +17,7 @@ import threading
 import time
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -27,7 +29,6 @@ from scoring.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from io import BufferedWriter
-    from pathlib import Path
 
     from scoring.messages import Request, Response
 
@@ -44,6 +45,9 @@ MAX_QUEUED = 1024
 """Records that wait for the disk."""
 
 STOP_SECONDS = 2.0
+
+UNFINISHED = ".part"
+"""Ends the name of the file that is being written."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Capture:
         drop: Collection[str] = (),
         max_queued_bytes: int,
         max_file_bytes: int,
+        max_file_s: float,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -78,6 +83,7 @@ class Capture:
             drop: Features whose values must not be written.
             max_queued_bytes: Most bytes of bodies that wait for the disk.
             max_file_bytes: A file that has reached this size is followed by another.
+            max_file_s: A file is finished after this time, even if nothing more is written.
             clock: Seconds since the epoch.
             chance: Uniform over [0, 1).
         """
@@ -90,13 +96,16 @@ class Capture:
         self._drop = frozenset(drop)
         self._max_queued_bytes = max_queued_bytes
         self._max_file_bytes = max_file_bytes
+        self._max_file_s = max_file_s
         self._clock = clock
         self._chance = chance
         self._queue: queue.Queue[_Record | None] = queue.Queue(MAX_QUEUED)
         self._queued_bytes = 0
         self._done_bytes = 0
         self._file: BufferedWriter | None = None
+        self._path = folder
         self._hour = ""
+        self._due = 0.0  # on the monotonic clock: when the file is to be finished
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._thread.start()
 
@@ -128,37 +137,61 @@ class Capture:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while (record := self._queue.get()) is not None:
+        while True:
             try:
-                self._write(record)
+                record = self._queue.get(timeout=self._left())
+            except queue.Empty:
+                self._attempt(self._finish)
+                continue
+            if record is None:
+                break
+            if self._attempt(lambda kept=record: self._write(kept)):
                 self.written += 1
-            except OSError as error:
+            else:
                 self._failed += 1
-                logger.warning("a record was not captured: %s", error)
-                self._file = None
-            except Exception:
-                self._failed += 1
-                logger.exception("a record was not captured")
             self._done_bytes += len(record.request.body) + len(record.response.body)
-        if self._file is not None:
-            self._file.close()
+        self._attempt(self._finish)
+
+    def _left(self) -> float | None:
+        """Seconds until the file is to be finished; None when there is none."""
+        return None if self._file is None else max(self._due - time.monotonic(), 0.0)
+
+    def _attempt(self, act: Callable[[], None]) -> bool:
+        """Do something with files; whether it worked."""
+        try:
+            act()
+        except OSError as error:
+            logger.warning("a record was not captured: %s", error)
+            self._file = None
+        except Exception:
+            logger.exception("a record was not captured")
+        else:
+            return True
+        return False
 
     def _write(self, record: _Record) -> None:
         taken = datetime.fromtimestamp(record.taken, UTC)
         hour = f"{taken:%Y/%m/%d/%H}"
-        if self._file is None or hour != self._hour or self._file.tell() >= self._max_file_bytes:
-            self._open(taken, hour)
-        if self._file is not None:
-            self._file.write(self._line(record, taken))
-            self._file.flush()
+        file = self._file
+        if file is None or hour != self._hour or file.tell() >= self._max_file_bytes or not self._left():
+            self._finish()
+            file = self._open(taken, hour)
+        file.write(self._line(record, taken))
+        file.flush()
 
-    def _open(self, taken: datetime, hour: str) -> None:
-        if self._file is not None:
-            self._file.close()
+    def _open(self, taken: datetime, hour: str) -> BufferedWriter:
         directory = self._folder / hour
         directory.mkdir(parents=True, exist_ok=True)
-        name = f"{taken:%M-%S-%f}-{uuid.uuid4()}.jsonl"
-        self._file, self._hour = (directory / name).open("xb"), hour
+        self._path = directory / f"{taken:%M-%S-%f}-{uuid.uuid4()}.jsonl"
+        self._file, self._hour = self._path.with_name(self._path.name + UNFINISHED).open("xb"), hour
+        self._due = time.monotonic() + self._max_file_s
+        return self._file
+
+    def _finish(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+            Path(file.name).rename(self._path)
 
     def _line(self, record: _Record, taken: datetime) -> bytes:
         request, response = record.request, record.response

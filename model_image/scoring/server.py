@@ -180,6 +180,7 @@ def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:
         drop=drop,
         max_queued_bytes=settings.max_capture_queued_bytes,
         max_file_bytes=settings.max_capture_file_bytes,
+        max_file_s=settings.max_capture_file_s,
     )
 
 

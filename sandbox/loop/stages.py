@@ -61,7 +61,7 @@ class Loop:
         package = self._approved(clients)
         work = self.paths.packaging(self.spec.model.name, package.version)
         self._did("image of the model", packaging.package(clients, self.spec, package.arn, work, self.console))
-        model_dir = self._fetch(clients, package)
+        model_dir = fetched(self.spec, self.paths, clients, package)
         with self.console.step(f"Serve {self.spec.model.name} version {package.version}"):
             server = services.model_server(self.spec, self.paths, built, model_dir, package.version)
             url, started = server.ensure()
@@ -127,21 +127,6 @@ class Loop:
             self.console.info(f"  version {newest.version} is {newest.status}; version {approved.version} serves")
         return approved
 
-    def _fetch(self, clients: Clients, package: Package) -> Path:
-        """Unpack the artefact of a version, after checking that it is the one that was registered."""
-        digest = package.properties[MODEL_DIGEST_PROPERTY]
-        folder = self.paths.versions(self.spec.model.name) / f"{package.version}-{digest[:_DIGEST_LENGTH]}"
-        if not folder.is_dir():
-            content = steps.fetch(clients.s3, package.artefact_uri)
-            found = hashlib.sha256(content).hexdigest()
-            if found != digest:
-                raise LoopError(f"{package.artefact_uri} has SHA-256 {found}; {digest} was registered: it was altered")
-            archive = folder.with_suffix(".tar.gz")
-            write_bytes(archive, content)
-            unpack(archive, folder)
-            archive.unlink()
-        return folder
-
     def _judge(self, url: str, model_dir: Path, data: Dataset) -> Evaluation:
         """Ask the endpoint about the held-out month, unless this model has been asked about these rows before."""
         known = model_dir.with_suffix(".holdout.json")
@@ -194,6 +179,22 @@ class Loop:
             },
         )
         return replace(report, changed=bool(self.changes))
+
+
+def fetched(spec: LoopSpec, paths: LoopPaths, clients: Clients, package: Package) -> Path:
+    """Unpack the artefact of a version, after checking that it is the one that was registered; where it lies then."""
+    digest = package.properties[MODEL_DIGEST_PROPERTY]
+    folder = paths.versions(spec.model.name) / f"{package.version}-{digest[:_DIGEST_LENGTH]}"
+    if not folder.is_dir():
+        content = steps.fetch(clients.s3, package.artefact_uri)
+        found = hashlib.sha256(content).hexdigest()
+        if found != digest:
+            raise LoopError(f"{package.artefact_uri} has SHA-256 {found}; {digest} was registered: it was altered")
+        archive = folder.with_suffix(".tar.gz")
+        write_bytes(archive, content)
+        unpack(archive, folder)
+        archive.unlink()
+    return folder
 
 
 def _curl(url: str, data: Path) -> str:

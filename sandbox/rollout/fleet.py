@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ class Version:
     """Folder that holds the package `scoring`."""
     fault: str = ""
     """Name of a fault of `faults.py`, or nothing."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further settings of the servers."""
 
     def command(self, port: int) -> list[str]:
         """Command line of one server."""
@@ -50,7 +52,8 @@ class Server:
         """Start it."""
         self.port = free_port()
         self._seen = Observed()
-        settings = {**SETTINGS, "SLIPWAY_MODEL_VERSION": version.name, "PYTHONPATH": str(version.source)}
+        settings = {**SETTINGS, **version.settings}
+        settings |= {"SLIPWAY_MODEL_VERSION": version.name, "PYTHONPATH": str(version.source)}
         leash = leash_command("child", folder / f"{self.port}.record.json", port=self.port)
         with (folder / f"{version.name}-{self.port}.log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - no shell

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.loop.processes import wait_until
 from scoring.capture import LONGEST_ATTRIBUTE, MAX_QUEUED, Capture
 from scoring.errors import UserError
 from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
@@ -36,13 +37,38 @@ def post(body: bytes, media: bytes = b"text/csv") -> Request:
 
 
 def capture(folder: Path, **changes: Any) -> Capture:
-    settings: dict[str, Any] = {"percent": 100, "max_queued_bytes": 10**6, "max_file_bytes": 10**6, "clock": lambda: AT}
+    settings: dict[str, Any] = {
+        "percent": 100,
+        "max_queued_bytes": 10**6,
+        "max_file_bytes": 10**6,
+        "max_file_s": 60,
+        "clock": lambda: AT,
+    }
     return Capture(folder, **(settings | changes))
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.rglob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_a_file_has_its_name_only_when_nothing_more_is_written_to_it(tmp_path: Path) -> None:
+    kept = capture(tmp_path)
+    kept.offer(post(b"1,x,3"), ANSWER, "v1", NAMES)
+    assert wait_until(lambda: kept.written == 1, 5)
+    assert [path.suffix for path in tmp_path.rglob("*.jsonl*")] == [".part"]
+    kept.close()
+    assert [path.suffix for path in tmp_path.rglob("*.jsonl*")] == [".jsonl"]
+
+
+def test_a_file_is_finished_in_time_without_a_further_request_and_the_next_one_has_its_own(tmp_path: Path) -> None:
+    kept = capture(tmp_path, max_file_s=0.05)
+    kept.offer(post(b"1,x,3"), ANSWER, "v1", NAMES)
+    assert wait_until(lambda: len(list(tmp_path.rglob("*.jsonl"))) == 1, 5)
+    kept.offer(post(b"2,x,3"), ANSWER, "v1", NAMES)
+    assert wait_until(lambda: len(list(tmp_path.rglob("*.jsonl"))) == 2, 5)
+    kept.close()
+    assert {record["captureData"]["endpointInput"]["data"] for record in records(tmp_path)} == {"1,x,3", "2,x,3"}
 
 
 def test_what_a_caller_calls_a_request_and_says_about_it_is_kept_where_sagemaker_keeps_it(tmp_path: Path) -> None:

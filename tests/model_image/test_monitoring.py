@@ -126,6 +126,7 @@ class Place:
             percent=100,
             max_queued_bytes=10**9,
             max_file_bytes=10**6,
+            max_file_s=60,
             clock=at.timestamp,
         )
         for place, row in enumerate(rows):

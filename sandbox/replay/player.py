@@ -1,0 +1,239 @@
+"""Plays the year: what arrives is trained on, what is better takes over under load, and what is asked is watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from rollout.judgement import Limits
+from rollout.plan import Phase, Plan
+from sandbox.loop import account, evaluate, flights, image, services
+from sandbox.loop.loopback import Clients
+from sandbox.loop.processes import end, wait_until
+from sandbox.loop.spec import LoopError, LoopPaths
+from sandbox.loop.stages import fetched
+from sandbox.replay.learning import Decision, Learning
+from sandbox.replay.months import Month, month_name
+from sandbox.replay.traffic import Asked, Traffic
+from sandbox.replay.watching import Seen, Watching
+from sandbox.rollout.driver import Driver
+from sandbox.rollout.fleet import Fleet, Version
+from sandbox.rollout.proxy import Proxy
+from sandbox.rollout.routes import Table
+from scoring.metrics import LATENCY_BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lifecycle.steps import Package
+    from sandbox.console import Console, Step
+    from sandbox.loop.image import BuiltImage
+    from sandbox.loop.spec import Evaluation, LoopSpec
+
+REPLICAS: Final = 1
+READY_SECONDS: Final = 30.0
+CAPTURE_SECONDS: Final = 30.0
+FILE_SECONDS: Final = "0.5"
+"""After which a file of captures is finished."""
+PLAN: Final = Plan(weights=(50,), step_seconds=1.0, patience_seconds=45, ready_seconds=READY_SECONDS)
+LIMITS: Final = Limits(min_requests=100, error_margin=0.03, slower=10, quantiles=(0.9,), shift=1.0)
+"""Retrained models answer otherwise, by design: only answers that have nothing to do with the old ones end a rollout.
+Latency is compared coarsely, for the trainings share this machine's processors."""
+FROZEN: Final = "frozen"
+
+
+@dataclass(slots=True)
+class Chapter:
+    """What became of a month's data, and of the month after, whose flights were asked about meanwhile."""
+
+    arrived: int
+    """Month whose data arrived."""
+    decision: Decision
+    rollout: str = ""
+    """How the new version's rollout ended; empty without one."""
+    asked: Asked = field(default_factory=Asked)
+    """All requests since the data arrived."""
+    serving: int = 0
+    """Version in service at the end."""
+    watched: Watched | None = None
+    """What was seen in the month after; None after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A month of requests, beside the truth."""
+
+    month: int
+    served: Seen
+    """The version in service."""
+    frozen: Seen
+    """The first version, which would still serve without a loop, for the same requests."""
+    frozen_quality: Evaluation
+    """How good its answers are for them."""
+
+
+class Player:
+    """One year in an account on loopback of its own, whose processes end with it."""
+
+    def __init__(self, spec: LoopSpec, console: Console, numbers: Sequence[int]) -> None:
+        """Prepare.
+
+        Args:
+            spec: The model; nobody else may use its state folder.
+            console: For people.
+            numbers: Months to play, in order; the model of the first one is the frozen one.
+        """
+        self._spec, self._console, self._numbers = spec, console, tuple(numbers)
+        self._paths = LoopPaths.of(spec.state_dir)
+
+    def play(self) -> list[Chapter]:
+        """Play all months.
+
+        Raises:
+            LoopError: No model passed the gate on the first month's data, or a server does not start.
+        """
+        with self._console.step(f"Prepare {len(self._numbers)} months of flights"):
+            data = flights.prepare(self._paths.data, self._numbers, None).root
+        built = image.build(self._spec.image_source)
+        with self._console.step("Start the AWS APIs on loopback"):
+            endpoint, _ = services.aws_api(self._spec, self._paths).ensure()
+        clients = Clients(endpoint, self._spec.region)
+        try:
+            account.declare(clients, self._spec)
+            image.push(clients.ecr, account.repository_name(self._spec), built)
+            with Proxy(self._paths.root / "proxy") as proxy:
+                platform = _Platform(self._spec, self._paths, clients, built, proxy)
+                try:
+                    return self._chapters(data, platform)
+                finally:
+                    platform.stop()
+        finally:
+            end(self._paths.api_record)
+
+    def _chapters(self, data: Path, platform: _Platform) -> list[Chapter]:
+        chapters: list[Chapter] = []
+        months = [Month.read(data, number) for number in self._numbers]
+        for arrived, following in zip(months, [*months[1:], None], strict=True):
+            # after the last month, callers ask about the first one's flights while the last version is rolled out
+            with self._console.step(f"{arrived.name} arrives") as step:
+                chapter = platform.learn(data, arrived, following or months[0], step)
+                decision = chapter.decision
+                ended = (
+                    f"version {decision.package.version} {chapter.rollout}" if decision.package else "no new version"
+                )
+                step.summary = f"{ended}: {decision.reason}"
+            if following is not None:
+                with self._console.step(f"{following.name} is asked about") as step:
+                    chapter.watched = platform.watch(following, chapter.asked, step)
+                    step.summary = f"{chapter.asked.sent:,} requests, {chapter.asked.failures.total():,} failed"
+            chapters.append(chapter)
+        return chapters
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """The version in service."""
+
+    package: Package
+    fleet: Fleet
+
+
+class _Platform:
+    """What learns, serves and watches."""
+
+    def __init__(self, spec: LoopSpec, paths: LoopPaths, clients: Clients, built: BuiltImage, proxy: Proxy) -> None:
+        self._spec, self._paths, self._clients, self._proxy = spec, paths, clients, proxy
+        self._learning = Learning(spec, clients, built)
+        self._watching = Watching(spec, paths, clients, built)
+        self._traffic = Traffic(lambda: proxy.port)
+        self._serving: _Serving | None = None
+        self._first: Package | None = None
+
+    def stop(self) -> None:
+        """End the servers."""
+        if self._serving is not None:
+            self._serving.fleet.stop()
+
+    def learn(self, data: Path, arrived: Month, meanwhile: Month, step: Step) -> Chapter:
+        """Train on what has arrived, and let what is better take over while callers ask about another month."""
+        asked = Asked()
+        if self._serving is None:
+            chapter = self._learn(data, arrived, step)
+        else:
+            with self._traffic.during(meanwhile, asked):
+                chapter = self._learn(data, arrived, step)
+        if self._serving is None:
+            raise LoopError(f"no model passed the gate on {month_name(arrived.number)}: {chapter.decision.reason}")
+        chapter.asked, chapter.serving = asked, self._serving.package.version
+        return chapter
+
+    def _learn(self, data: Path, arrived: Month, step: Step) -> Chapter:
+        chapter = Chapter(arrived.number, self._learning.arrive(data, arrived.number, step.note))
+        package, old = chapter.decision.package, self._serving
+        if package is None or (old is not None and old.package.arn == package.arn):
+            return chapter
+        settings = {"SLIPWAY_CAPTURE_DIR": str(self._watching.folder), "SLIPWAY_MAX_CAPTURE_FILE_S": FILE_SECONDS}
+        new = _Serving(package, self._fleet(str(package.version), package, settings))
+        chapter.rollout = self._begin(new) if old is None else self._take_over(old, new, step)
+        return chapter
+
+    def _begin(self, new: _Serving) -> str:
+        new.fleet.start(REPLICAS)
+        self._first, self._serving = new.package, new
+        if not wait_until(new.fleet.ready, READY_SECONDS):
+            raise LoopError("a model server does not become ready")
+        self._proxy.change(Table(champion=new.fleet.ports()))
+        return "serves"
+
+    def _take_over(self, old: _Serving, new: _Serving, step: Step) -> str:
+        driver = Driver(
+            proxy=self._proxy, champion=old.fleet, challenger=new.fleet, bounds=LATENCY_BUCKETS, tell=step.note
+        )
+        state = driver.canary(PLAN, LIMITS, REPLICAS)
+        if state.phase is Phase.PROMOTED:
+            self._serving = new
+            return "promoted"
+        self._clients.sagemaker.update_model_package(
+            ModelPackageArn=new.package.arn, ModelApprovalStatus="Rejected", ApprovalDescription=state.reason
+        )
+        return f"rolled back ({state.reason})"
+
+    def _fleet(self, name: str, package: Package, settings: dict[str, str]) -> Fleet:
+        version = Version(
+            name=name,
+            model_dir=fetched(self._spec, self._paths, self._clients, package),
+            python=self._spec.image_python,
+            source=self._spec.image_source,
+            settings=settings,
+        )
+        folder = self._paths.root / "servers"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Fleet(version, folder)
+
+    def watch(self, month: Month, asked: Asked, step: Step) -> Watched:
+        """Ask about all flights of a month; then it is over and the truth known, and the drift job runs."""
+        if self._serving is None or self._first is None:
+            raise LoopError("nothing serves")
+        self._traffic.once(month, asked)
+        if not wait_until(lambda: self._watching.captured() >= asked.versions.total(), CAPTURE_SECONDS, 0.25):
+            raise LoopError(f"{self._watching.captured()} of {asked.versions.total()} answers were captured")
+        self._watching.ship(month)
+        self._watching.tell(month)
+        step.note("drift")
+        served = self._watching.compare(month, self._serving.package)
+        frozen = self._watching.compare(month, self._first, all_versions=True)
+        return Watched(month.number, served, frozen, self._judge_frozen(month, self._first))
+
+    def _judge_frozen(self, month: Month, package: Package) -> Evaluation:
+        """Ask the first version, on a server of its own, about all flights of a month."""
+        fleet = self._fleet(FROZEN, package, {})
+        fleet.start(1)
+        try:
+            if not wait_until(fleet.ready, READY_SECONDS):
+                raise LoopError("the server of the frozen model does not become ready")
+            labels, rows = month.flights()
+            answers = evaluate.ask(services.address(*fleet.ports()), rows, lambda _: None)
+            return evaluate.judge(labels, answers, float(labels.mean()))
+        finally:
+            fleet.stop()

@@ -1,0 +1,58 @@
+"""Winter, then summer: the loop's promises, with everything real but the account."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.console import Console
+from sandbox.loop.processes import REPOSITORY
+from sandbox.replay.show import show
+from tests.loop.specs import loop_spec
+from tests.loop.test_end_to_end import local_model
+
+if TYPE_CHECKING:
+    from sandbox.replay.report import Year
+
+pytestmark = pytest.mark.loop
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    folder = tmp_path_factory.mktemp("year")
+    spec = loop_spec(local_model(), folder, Path(sys.executable), REPOSITORY / "model_image")
+    return show(Console(io.StringIO()), spec, (1, 7, 8), folder / "year.html")
+
+
+def test_no_event_is_lost_no_training_doubled_and_no_request_fails(year: Year) -> None:
+    assert (year.lost, year.doubled, year.failed) == (0, 0, 0)
+    assert [len(chapter.decision.executions) for chapter in year.chapters] == [1, 1, 1]
+    assert year.events == 12  # two objects a month, each delivered twice
+    assert year.requests > 2_500
+
+
+def test_a_model_of_winter_is_called_drifted_in_summer_by_the_weather(year: Year) -> None:
+    july, august = year.watched
+    for seen in (july.served, july.frozen, august.frozen):
+        assert seen.summary["raised"]["data"]
+        assert {"temp", "dewp"} <= set(seen.moved)
+        assert not {"carrier", "origin", "distance"} & set(seen.moved)
+    assert august.served.distances["temp"] < august.frozen.distances["temp"] / 2
+
+
+def test_what_the_loop_trained_takes_over_and_beats_the_frozen_model(year: Year) -> None:
+    assert [chapter.rollout for chapter in year.chapters[:2]] == ["serves", "promoted"]
+    assert year.chapters[1].asked.versions.keys() == {"1", "2"}
+    (loop, frozen), *more = year.later()
+    assert not more
+    assert loop > frozen + 0.01
+
+
+def test_the_quality_that_the_drift_job_joined_is_that_of_asking_the_version_itself(year: Year) -> None:
+    july = year.watched[0]
+    assert july.served.summary["labels"] >= july.frozen_quality.rows  # the last boards may have been asked twice
+    assert july.served.summary["quality"]["auc"] == pytest.approx(july.frozen_quality.auc, abs=1e-4)
