@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollout loop serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote subject rollout loop serve test test-unit test-kube \
 	check bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -59,6 +59,13 @@ promote: ## Register an approved version of one environment in the next; needs M
 	$(if $(and $(MODEL),$(FROM),$(TO)),,$(error Write for example: make promote MODEL=flight-delay FROM=staging TO=prod))$(call \
 	timed,promote $(MODEL) from $(FROM) to $(TO),$(RUN) --group local --crane -- operations.promote --model "$$PROMOTED_MODEL" \
 	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)'))
+
+subject: export SUBJECT_KEY = $(SUBJECT)
+subject: export SUBJECT_COLUMN = $(COLUMN)
+subject: export SUBJECT_OUT = $(if $(filter file,$(origin OUT)),,$(OUT))
+subject: ## What is known about a person; needs ACTION=export|erase|verify|policy, STACK, credentials; SUBJECT COLUMN MODEL OUT CONFIRM
+	$(need_stack)$(call timed,subject $(ACTION),$(LOCAL) operations.subject --action '$(ACTION)' --stack $(STACK) \
+	--subject "$$SUBJECT_KEY" --column "$$SUBJECT_COLUMN" --model '$(MODEL)' --out "$$SUBJECT_OUT" --confirm '$(CONFIRM)')
 
 cost: export COST_PLAN = $(PLAN)
 cost: export COST_BASE = $(BASE)

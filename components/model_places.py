@@ -104,6 +104,16 @@ class ModelPlaces:
         return f"{self.model.name}/captures/"
 
     @property
+    def truth(self) -> str:
+        """Prefix of what has become of what was asked, as labels that are joined with captures."""
+        return f"{self.model.name}/truth/"
+
+    @property
+    def proofs(self) -> str:
+        """Prefix of the records of what was done for people who asked about their data."""
+        return f"{self.model.name}/proofs/"
+
+    @property
     def answers(self) -> str:
         """Prefix of answers of an asynchronous endpoint."""
         return f"{self.model.name}/answers/"

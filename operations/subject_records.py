@@ -1,0 +1,94 @@
+"""Whose records are in an object: rows of a data set, captured requests, and what became true of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+ATTRIBUTE: Final = "subject="
+"""Begins the custom attribute by which a caller says whom a request is about."""
+READABLE: Final = (".csv", ".jsonl")
+"""Ends of the names of objects that can be searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody who asks for what is known about them."""
+
+    key: str
+    """What they are called in the data."""
+    column: str
+    """Column of the data sets that holds it; empty where data sets tell nobody apart."""
+    identifiers: set[str] = field(default_factory=set[str])
+    """Names of requests about them, as far as they are found; labels carry nothing else."""
+
+
+@dataclass(slots=True)
+class Split:
+    """An object without the records of a subject, and those records."""
+
+    kept: list[str] = field(default_factory=list[str])
+    """Lines as they were, ends included."""
+    taken: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    header: bool = False
+    """Whether the first kept line is a header."""
+
+    @property
+    def content(self) -> bytes:
+        """What is left; empty when no record is."""
+        return "".join(self.kept).encode() if len(self.kept) > self.header else b""
+
+
+def split(name: str, content: bytes, subject: Subject) -> Split:
+    """Take a subject's records out of an object; all other bytes stay as they are.
+
+    Args:
+        name: Key of the object; its end says what it is.
+        content: The object.
+        subject: Whose records. Names of their captured requests are added.
+
+    Raises:
+        ValueError: The object is not what its name says.
+    """
+    return _rows(content, subject) if name.endswith(".csv") else _lines(content, subject)
+
+
+def _rows(content: bytes, subject: Subject) -> Split:
+    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    reader = csv.reader(lines, strict=True)
+    header = next(reader, list[str]())
+    found = Split(kept=lines[: reader.line_num], header=True)
+    if subject.column not in header:
+        found.kept = lines
+        return found
+    place, start = header.index(subject.column), reader.line_num
+    for row in reader:
+        if row and row[place] == subject.key:
+            found.taken.append(dict(zip(header, row, strict=True)))
+        else:
+            found.kept += lines[start : reader.line_num]
+        start = reader.line_num
+    return found
+
+
+def _lines(content: bytes, subject: Subject) -> Split:
+    found = Split()
+    for line in content.decode().splitlines(keepends=True):
+        record: dict[str, Any] = json.loads(line) if line.strip() else {"eventMetadata": {}}
+        if _is_about(record["eventMetadata"], subject):
+            found.taken.append(record)
+        else:
+            found.kept.append(line)
+    return found
+
+
+def _is_about(event: dict[str, Any], subject: Subject) -> bool:
+    identifier = str(event.get("inferenceId", ""))
+    said = [part.strip() for text in event.get("customAttributes", ()) for part in text.split(",")]
+    about = f"{ATTRIBUTE}{subject.key}" in said or identifier == subject.key or identifier in subject.identifiers
+    if about and identifier:
+        subject.identifiers.add(identifier)
+    return about
