@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote subject rollout loop serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollback subject rollout loop serve test test-unit test-kube \
 	check bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -59,6 +59,11 @@ promote: ## Register an approved version of one environment in the next; needs M
 	$(if $(and $(MODEL),$(FROM),$(TO)),,$(error Write for example: make promote MODEL=flight-delay FROM=staging TO=prod))$(call \
 	timed,promote $(MODEL) from $(FROM) to $(TO),$(RUN) --group local --crane -- operations.promote --model "$$PROMOTED_MODEL" \
 	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)'))
+
+rollback: export ROLLBACK_MODEL = $(MODEL)
+rollback: ## Give a model's pods the version that served before; needs MODEL, STACK, credentials
+	$(need_stack)$(if $(MODEL),,$(error Write for example: make rollback MODEL=flight-delay STACK=prod))$(call \
+	timed,rollback of $(MODEL),$(LOCAL) operations.rollback --model "$$ROLLBACK_MODEL" --stack $(STACK))
 
 subject: export SUBJECT_KEY = $(SUBJECT)
 subject: export SUBJECT_COLUMN = $(COLUMN)

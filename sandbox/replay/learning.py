@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import pipelines, steps
-from sandbox.loop.stages import CHANNELS, MAX_ATTEMPTS, TIMEOUT_SECONDS
+from retraining.events import OURS, REQUESTED
+from retraining.handler import TICK_EVENT, deliver
+from sandbox.loop.retraining import ALARMS, object_created, open_local_door, settings_of
+from sandbox.loop.stages import CHANNELS, TIMEOUT_SECONDS
 from sandbox.replay import months
 
 if TYPE_CHECKING:
@@ -15,21 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lifecycle.steps import Package
+    from retraining.facts import Book, Run
     from sandbox.loop.image import BuiltImage
     from sandbox.loop.loopback import Clients
     from sandbox.loop.spec import LoopSpec
+    from sandbox.replay.months import Month
 
 DELIVERIES: Final = 2
 """How often each event is delivered; EventBridge promises once at least."""
 POLL_SECONDS: Final = 0.2
-
-
-class Door(Protocol):
-    """What decides whether events start a training."""
-
-    def __call__(self, events: Sequence[dict[str, Any]], /) -> Sequence[str]:
-        """Take events in the order of their delivery; ARNs of the executions that they led to."""
-        ...
+_PATIENCE_SECONDS: Final = 61.0
+"""After which the door takes it that no more objects come (`sandbox.loop.retraining`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,18 @@ class Decision:
 
     events: int
     """Deliveries."""
+    lost: int
+    """Reasons to retrain that were refused, or that no run has answered."""
+    why: tuple[str, ...]
+    """The door's reasons."""
     executions: tuple[str, ...]
-    """ARNs that they led to; one, however often it was announced."""
+    """ARNs that the events led to; one, however often they were delivered."""
     trainings: int
     """Training jobs of these executions."""
     package: Package | None
     """The version that was registered and approved."""
     reason: str
+    """The gate's reasons."""
     metric: float | None
     """Of the new model on the validation days so far."""
     challenge: dict[str, Any]
@@ -52,37 +58,45 @@ class Decision:
 
 
 class Learning:
-    """The data bucket, and the pipeline behind it."""
+    """The data bucket, the door of retraining, and the pipeline behind it."""
 
-    def __init__(self, spec: LoopSpec, clients: Clients, built: BuiltImage, door: Door | None = None) -> None:
-        """Prepare.
+    def __init__(self, spec: LoopSpec, clients: Clients, built: BuiltImage) -> None:
+        """Open the door; its clock is that of the data."""
+        self._spec, self._clients, self._built = spec, clients, built
+        self._now = 0.0
+        self._runs = 0
+        self._door = open_local_door(clients, settings_of(spec), lambda: self._now)
+
+    def arrive(self, data: Path, month: Month, alarms: Sequence[str], note: Callable[[str], None]) -> Decision:
+        """Upload a month, announce its objects and what was seen meanwhile, and wait for what follows.
 
         Args:
-            spec: The model, and names in the account.
-            clients: Of the APIs on loopback.
-            built: The image that trains.
-            door: Takes the events; without one, each starts the pipeline, or adopts the execution that is there.
+            data: Folder of the months.
+            month: The one that has ended.
+            alarms: Kinds of drift that the month's requests and truth have raised.
+            note: Told the progress.
         """
-        self._spec, self._clients, self._built = spec, clients, built
-        self._door: Door = door or self._start
+        self._now = month.end.timestamp()
+        events = [*self._upload(data, month.number), *(self._alarm(kind, month) for kind in alarms)]
+        if not self._runs:
+            events.append(self._request(month))
+        refused = 0
+        for _ in range(DELIVERIES):
+            answer = deliver(self._door, *events)
+            refused += len(answer.refused) + len(answer.troubles)
+        self._now += _PATIENCE_SECONDS
+        deliver(self._door, TICK_EVENT)
+        runs = [run for run in self._book().started if run.number > self._runs]
+        reason = self._wait([run.arn for run in runs], note)
+        deliver(self._door, TICK_EVENT)
+        self._runs = max((run.number for run in self._book().runs), default=0)
+        return self._decided(len(events) * DELIVERIES, refused + len(self._book().pending), runs, reason)
 
-    def _start(self, events: Sequence[dict[str, Any]]) -> Sequence[str]:
-        parameters = {"DataVersion": self._data_version(), "ImageDigest": self._built.digest}
-        name = self._spec.pipeline.name
-        return [
-            pipelines.start_or_adopt(self._clients.sagemaker, name, parameters, max_attempts=MAX_ATTEMPTS).arn
-            for _ in events
-        ]
+    def _book(self) -> Book:
+        return self._door.ledger.read(self._spec.model.name)
 
-    def _data_version(self) -> str:
-        prefixes = [f"s3://{self._spec.data_bucket}/{self._spec.model.dataset_prefix}{name}/" for name in CHANNELS]
-        return steps.data_version(self._clients.s3, prefixes)
-
-    def arrive(self, data: Path, number: int, note: Callable[[str], None]) -> Decision:
-        """Upload a month, announce its objects, wait for what follows."""
-        events = [event for event in self._upload(data, number) for _ in range(DELIVERIES)]
-        executions = tuple(dict.fromkeys(self._door(events)))
-        reason = ""
+    def _wait(self, executions: Sequence[str], note: Callable[[str], None]) -> str:
+        """Wait for executions; why one failed, or nothing."""
         try:
             for arn in executions:
                 pipelines.wait_for_execution(
@@ -93,35 +107,50 @@ class Learning:
                     timeout_seconds=TIMEOUT_SECONDS,
                 )
         except pipelines.PipelineFailedError as error:
-            reason = str(error)
-        return self._decided(len(events), executions, reason)
+            return str(error)
+        return ""
+
+    def _alarm(self, kind: str, month: Month) -> dict[str, Any]:
+        """What CloudWatch tells of an alarm that has risen.
+
+        Source: Amazon CloudWatch User Guide, "Alarm events and EventBridge".
+        """
+        name = f"{ALARMS}{self._spec.model.name}-drift-{kind}"
+        state = {"value": "ALARM", "timestamp": month.end.isoformat()}
+        return self._event("aws.cloudwatch", "CloudWatch Alarm State Change", {"alarmName": name, "state": state})
+
+    def _request(self, month: Month) -> dict[str, Any]:
+        """The very first training, for which there is no version whose image to take."""
+        detail = {
+            "model": self._spec.model.name,
+            "reason": f"the first model, of {month.name}",
+            "requestedBy": "make loop",
+            "imageDigest": self._built.digest,
+        }
+        return self._event(OURS, REQUESTED, detail)
+
+    def _event(self, source: str, kind: str, detail: dict[str, Any]) -> dict[str, Any]:
+        time = datetime.fromtimestamp(self._now, UTC).isoformat()
+        return {"id": str(uuid.uuid4()), "source": source, "detail-type": kind, "time": time, "detail": detail}
+
+    def _data_version(self) -> str:
+        prefixes = [f"s3://{self._spec.data_bucket}/{self._spec.model.dataset_prefix}{name}/" for name in CHANNELS]
+        return steps.data_version(self._clients.s3, prefixes)
 
     def _upload(self, data: Path, number: int) -> list[dict[str, Any]]:
-        """Put a month's objects; the events that S3 sends to EventBridge about them.
-
-        Source: Amazon S3 User Guide, "EventBridge event message structure".
-        """
+        """Put a month's objects; the events by which S3 announces them."""
         events: list[dict[str, Any]] = []
         for name, path in months.files(data, [number]).items():
             key = f"{self._spec.model.dataset_prefix}{name}"
-            put = self._clients.s3.put_object(
+            self._clients.s3.put_object(
                 Bucket=self._spec.data_bucket, Key=key, Body=path.read_bytes(), ContentType="text/csv"
             )
-            stored = {
-                "key": key,
-                "size": path.stat().st_size,
-                "etag": put["ETag"].strip('"'),
-                "version-id": put.get("VersionId", ""),
-                "sequencer": f"{number:016X}",
-            }
-            detail = {"version": "0", "bucket": {"name": self._spec.data_bucket}, "object": stored}
-            events.append({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+            events.append(object_created(self._clients.s3, self._spec.data_bucket, key))
         return events
 
-    def _decided(self, events: int, executions: tuple[str, ...], reason: str) -> Decision:
-        found = [step for arn in executions for step in pipelines.list_steps(self._clients.sagemaker, arn)]
-        report = self._report(found)
-        version = self._data_version()
+    def _decided(self, events: int, lost: int, runs: Sequence[Run], reason: str) -> Decision:
+        found = [step for run in runs for step in pipelines.list_steps(self._clients.sagemaker, run.arn)]
+        report, version = self._report(found), self._data_version()
         package = steps.find_package(
             self._clients.sagemaker,
             self._spec.package_group,
@@ -133,7 +162,9 @@ class Learning:
         above = f"{gate.metric} {metric:.3f} exceeds {gate.minimum:g}" if metric is not None else ""
         return Decision(
             events=events,
-            executions=executions,
+            lost=lost,
+            why=tuple(reason for run in runs for reason in run.reasons),
+            executions=tuple(run.arn for run in runs),
             trainings=sum("TrainingJob" in step.get("Metadata", {}) for step in found),
             package=package,
             reason=reason or "; ".join(filter(None, [above, challenge.get("reason", "")])),

@@ -149,6 +149,7 @@ class _Platform:
         self._traffic = Traffic(lambda: proxy.port)
         self._serving: _Serving | None = None
         self._first: Package | None = None
+        self._alarms: list[str] = []
 
     def stop(self) -> None:
         """End the servers."""
@@ -169,7 +170,7 @@ class _Platform:
         return chapter
 
     def _learn(self, data: Path, arrived: Month, step: Step) -> Chapter:
-        chapter = Chapter(arrived.number, self._learning.arrive(data, arrived.number, step.note))
+        chapter = Chapter(arrived.number, self._learning.arrive(data, arrived, self._alarms, step.note))
         package, old = chapter.decision.package, self._serving
         if package is None or (old is not None and old.package.arn == package.arn):
             return chapter
@@ -222,6 +223,7 @@ class _Platform:
         self._watching.tell(month)
         step.note("drift")
         served = self._watching.compare(month, self._serving.package)
+        self._alarms = [kind for kind, raised in served.summary["raised"].items() if raised]
         frozen = self._watching.compare(month, self._first, all_versions=True)
         return Watched(month.number, served, frozen, self._judge_frozen(month, self._first))
 

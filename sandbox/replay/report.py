@@ -65,7 +65,7 @@ class Year:
         means = [sum(values) / len(later) for values in zip(*later, strict=True)] or [float("nan")] * 2
         beaten = sum(loop > frozen for loop, frozen in later)
         return {
-            "Events": f"{self.events} deliveries of {len(self.chapters)} months, {self.lost} lost",
+            "Events": f"{self.events} deliveries in {len(self.chapters)} months, {self.lost} lost",
             "Trainings": f"{self.trainings} for {len(self.chapters)} data sets, {self.doubled} of them twice",
             "Requests": f"{self.requests:,}, {self.failed:,} failed",
             "Explained": f"{self.explained} of {len(self.chapters)} decisions",
@@ -81,8 +81,8 @@ class Year:
 
     @property
     def lost(self) -> int:
-        """Months whose events led to no execution."""
-        return sum(not chapter.decision.executions for chapter in self.chapters)
+        """Reasons to retrain that nobody acted upon, and months that led to no execution."""
+        return sum(chapter.decision.lost + (not chapter.decision.executions) for chapter in self.chapters)
 
     @property
     def trainings(self) -> int:
@@ -107,7 +107,7 @@ class Year:
     @property
     def explained(self) -> int:
         """Decisions with a reason."""
-        return sum(bool(chapter.decision.reason) for chapter in self.chapters)
+        return sum(bool(chapter.decision.why and chapter.decision.reason) for chapter in self.chapters)
 
     def broken(self) -> list[str]:
         """Promises that this year broke."""
@@ -174,7 +174,8 @@ def lines(year: Year) -> list[str]:
 
 def _reasons(year: Year) -> Iterator[tuple[int, str]]:
     for chapter in year.chapters:
-        yield chapter.arrived, "; ".join(filter(None, [chapter.decision.reason, chapter.rollout]))
+        decision = chapter.decision
+        yield chapter.arrived, "; ".join(filter(None, [*decision.why, decision.reason, chapter.rollout]))
 
 
 def page(year: Year) -> str:

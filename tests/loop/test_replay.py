@@ -17,6 +17,7 @@ from tests.loop.test_end_to_end import local_model
 
 if TYPE_CHECKING:
     from sandbox.replay.report import Year
+    from sandbox.replay.watching import Seen
 
 pytestmark = pytest.mark.loop
 
@@ -31,7 +32,23 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
 def test_no_event_is_lost_no_training_doubled_and_no_request_fails(year: Year) -> None:
     assert (year.lost, year.doubled, year.failed) == (0, 0, 0)
     assert [len(chapter.decision.executions) for chapter in year.chapters] == [1, 1, 1]
-    assert year.events == 12  # two objects a month, each delivered twice
+    objects, request = 2 * 3, 1
+    alarms = [kind for chapter in year.chapters[:2] if chapter.watched for kind in raised(chapter.watched.served)]
+    assert year.events == 2 * (objects + request + len(alarms)), "each is delivered twice"
+
+
+def test_a_drift_alarm_is_among_the_reasons_of_the_next_training(year: Year) -> None:
+    first, second, third = year.chapters
+    assert "the first model, of January (make loop)" in "".join(first.decision.why)
+    assert "slipway-local-flight-delay-drift-data" in "".join(second.decision.why)
+    assert "train/2013-08.csv" in "".join(third.decision.why)
+
+
+def raised(seen: Seen) -> list[str]:
+    return [kind for kind, alarm in seen.summary["raised"].items() if alarm]
+
+
+def test_callers_ask_all_the_time(year: Year) -> None:
     assert year.requests > 2_500
 
 

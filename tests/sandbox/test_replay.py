@@ -21,7 +21,15 @@ from sandbox.replay.traffic import Asked
 from sandbox.replay.watching import Seen
 
 DECISION = Decision(
-    events=4, executions=("arn",), trainings=1, package=None, reason="auc 0.7 < 0.8", metric=0.7, challenge={}
+    events=4,
+    lost=0,
+    why=("data: one object",),
+    executions=("arn",),
+    trainings=1,
+    package=None,
+    reason="auc 0.7 < 0.8",
+    metric=0.7,
+    challenge={},
 )
 
 
@@ -52,6 +60,7 @@ def test_only_months_in_which_another_version_served_are_held_against_the_frozen
     ("changed", "promise"),
     [
         (replace(chapter(2, 2), decision=replace(DECISION, executions=())), "1 events were lost"),
+        (replace(chapter(2, 2), decision=replace(DECISION, lost=2)), "2 events were lost"),
         (replace(chapter(2, 2), decision=replace(DECISION, trainings=3)), "2 trainings were doubled"),
         (replace(chapter(2, 2), asked=Asked(sent=9, failures=Counter({"reset": 2}))), "2 requests failed"),
         (replace(chapter(2, 2), decision=replace(DECISION, reason="")), "a decision has no reason"),
@@ -66,7 +75,7 @@ def test_every_month_has_a_row_and_its_reason_and_markup_in_it_stays_text() -> N
     table = list(rows(YEAR))
     assert [row[0] for row in table] == ["Jan", "Feb", "Mar", "Apr"]
     assert {len(row) for row in table} == {len(HEAD)}
-    assert lines(YEAR)[-1] == "April: auc 0.7 < 0.8; promoted"
+    assert lines(YEAR)[-1] == "April: data: one object; auc 0.7 < 0.8; promoted"
     written = page(YEAR)
     assert "auc 0.7 &lt; 0.8" in written
     assert written.count("<svg") == 2

@@ -1,0 +1,65 @@
+"""Takes the newest version of a model back: `python -m operations.rollback --model flight-delay --stack prod`.
+
+What the release step needs to know stands in the stack file. The caller's own credentials have to be those of a role
+under `access.release` of the namespace's team.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.labels import Labels
+from release.__main__ import main as release
+from settings.check import load_file
+from settings.problems import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from settings.model import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class RefusedError(Exception):
+    """The stack file knows no such pods."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Take one version back and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m operations.rollback", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--stack", required=True, help="environment")
+    options = parser.parse_args(arguments)
+    try:
+        return release(words(load_file(ROOT / f"Pulumi.{options.stack}.yaml"), options.model))
+    except (SettingsError, RefusedError, BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def words(settings: Settings, name: str) -> list[str]:
+    """The release step's command line.
+
+    Raises:
+        RefusedError: The environment serves no model of that name by pods.
+    """
+    pods = {model.name: model.serving.eks for model in settings.models if model.serving and model.serving.eks}
+    found = pods.get(name)
+    if found is None:
+        known = ", ".join(pods) or "none"
+        raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")
+    cluster, region = Labels(settings.environment).cluster, settings.environment.region
+    return [
+        *("roll-back", "--region", region, "--cluster", cluster),
+        *("--namespace", found.namespace, "--model", name),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""What `make rollback` hands to the release step."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.labels import Labels
+from operations.rollback import main, words
+from release.__main__ import parse
+from settings.check import load_file
+from tests.settings.stacks import stack_file
+
+
+@pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
+def test_the_release_step_is_told_where_the_pods_are(stack: str) -> None:
+    settings = load_file(stack_file(stack))
+    options = parse(words(settings, "flight-delay"))
+    assert (options.verb, options.model) == ("roll-back", "flight-delay")
+    assert (options.cluster, options.region) == (Labels(settings.environment).cluster, settings.environment.region)
+    assert options.namespace in {space.name for team in settings.teams for space in team.namespaces}
+
+
+def test_a_model_without_pods_is_refused_with_those_that_have_some(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", "churn", "--stack", "prod"]) == 2
+    assert capsys.readouterr().err == "prod serves no churn by pods; there are: flight-delay\n"
