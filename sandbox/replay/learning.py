@@ -92,6 +92,14 @@ class Learning:
         self._runs = max((run.number for run in self._book().runs), default=0)
         return self._decided(len(events) * DELIVERIES, refused + len(self._book().pending), runs, reason)
 
+    def crown(self, package: Package) -> None:
+        """Leave the artefact of the version in service where the next model's evaluation finds the champion."""
+        self._clients.s3.put_object(
+            Bucket=self._spec.models_bucket,
+            Key=f"{self._spec.model.name}/champion/model.tar.gz",
+            Body=steps.fetch(self._clients.s3, package.artefact_uri),
+        )
+
     def _book(self) -> Book:
         return self._door.ledger.read(self._spec.model.name)
 

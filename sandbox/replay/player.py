@@ -177,6 +177,8 @@ class _Platform:
         settings = {"SLIPWAY_CAPTURE_DIR": str(self._watching.folder), "SLIPWAY_MAX_CAPTURE_FILE_S": FILE_SECONDS}
         new = _Serving(package, self._fleet(str(package.version), package, settings))
         chapter.rollout = self._begin(new) if old is None else self._take_over(old, new, step)
+        if self._serving is new:
+            self._learning.crown(package)
         return chapter
 
     def _begin(self, new: _Serving) -> str:
