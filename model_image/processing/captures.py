@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import orjson
 
-from scoring.capture import VERSION_ATTRIBUTE
+from scoring.capture import BINARY, VERSION_ATTRIBUTE
 from scoring.codec import Decoder
 from scoring.errors import RequestError
 from scoring.messages import CSV, JSON
+from scoring.tensors import OUTPUT, TensorCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from scoring.codec import Rows
     from scoring.contract import Schema
 
 MOST_ROWS: Final = 10_000
@@ -45,8 +47,8 @@ class Window(NamedTuple):
 
     @classmethod
     def before(cls, end: datetime, hours: int) -> Window:
-        """Some hours, with the one that has begun."""
-        last = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        """Some hours, with the one that has begun; a time without a zone is the container's, which is UTC."""
+        last = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         return cls(last - timedelta(hours=hours), last)
 
     def files(self, folder: Path) -> list[Path]:
@@ -82,12 +84,16 @@ class Captures:
 
     def __init__(self, schema: Schema, version: str) -> None:
         """Prepare; an empty version takes the records of every one."""
-        decoder = Decoder(schema, MOST_ROWS)
-        self._read = {CSV: decoder.csv, JSON: decoder.json}
+        decoder, tensors = Decoder(schema, MOST_ROWS), TensorCodec(schema, MOST_ROWS, "", "")
+        self._read: dict[tuple[bytes, bool], Callable[[bytes], Rows]] = {
+            (CSV, False): decoder.csv,
+            (JSON, False): decoder.json,
+            (JSON, True): lambda body: tensors.decode(body)[0],
+        }
         self._width = schema.width
         self._version = version
         self.outcomes: Counter[str] = Counter()
-        """Records by what became of them: `read`, `of another version`, `malformed`."""
+        """Records by what became of them: `read`, `of another version`, `binary` (which are not read), `malformed`."""
 
     def records(self, files: list[Path]) -> Iterator[Record]:
         """Give the records, one in memory at a time."""
@@ -105,9 +111,11 @@ class Captures:
             event, parts = document["eventMetadata"], document["captureData"]
             if self._version and f"{VERSION_ATTRIBUTE}{self._version}" not in event.get("customAttributes", ()):
                 return "of another version"
-            given = parts["endpointInput"]
-            rows = self._read[_media(given)](given["data"].encode())
-            answers = _answers(parts["endpointOutput"])
+            given, answered = parts["endpointInput"], parts["endpointOutput"]
+            if BINARY in (given["encoding"], answered["encoding"]):
+                return "binary"
+            answers, tensors = _answers(answered)
+            rows = self._read[_media(given), tensors](given["data"].encode())
         except (RequestError, ValueError, KeyError, TypeError, AttributeError):
             return "malformed"
         if len(answers) != rows.length:
@@ -120,13 +128,18 @@ def _media(part: dict[str, str]) -> bytes:
     return part["observedContentType"].partition(";")[0].strip().lower().encode()
 
 
-def _answers(part: dict[str, str]) -> NDArray[np.float32]:
+def _answers(part: dict[str, str]) -> tuple[NDArray[np.float32], bool]:
+    """Give the answers, and whether request and answer are those of the Open Inference Protocol."""
     text = part["data"]
-    if _media(part) == JSON:
-        return np.array(orjson.loads(text)["predictions"], dtype=np.float32)
-    rows = [[float(cell) for cell in line.split(",")] for line in text.splitlines()]
-    values = np.array(rows, dtype=np.float32)
-    return values[:, 0] if values.shape[1] == 1 else values
+    if _media(part) != JSON:
+        rows = [[float(cell) for cell in line.split(",")] for line in text.splitlines()]
+        values = np.array(rows, dtype=np.float32)
+        return values[:, 0] if values.shape[1] == 1 else values, False
+    document = orjson.loads(text)
+    if "outputs" not in document:
+        return np.array(document["predictions"], dtype=np.float32), False
+    (output,) = (each for each in document["outputs"] if each["name"] == OUTPUT)
+    return np.array(output["data"], dtype=np.float32).reshape(output["shape"]), True
 
 
 class Truth(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from processing import shifts
 from scoring.contract import Kind
 from scoring.drift import Bins
+from scoring.errors import UserError, summarize
 from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -47,6 +49,16 @@ class Limits:
     """Runs in a row that it takes to raise or to clear an alarm."""
     clear_below: float
     """Share of a limit below which an alarm is cleared."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that everything or nothing would exceed."""
+        problems = [
+            f"--{each.name.replace('_', '-')} is {value}; expected a number above 0"
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), (int, float)) and not 0 < value < math.inf
+        ]
+        if problems:
+            raise UserError(summarize(problems))
 
 
 class Violation(NamedTuple):

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 EVENT_VERSION = "0"
 """Version of the record layout."""
 
+BINARY = "BASE64"
+"""Encoding of what is no text."""
+
 VERSION_ATTRIBUTE = "model_version="
 """Begins the custom attribute that tells which version answered."""
 
@@ -220,11 +223,11 @@ def _text(request: Request, name: bytes) -> str:
 
 def _part(mode: str, content_type: bytes, media: bytes, body: bytes) -> dict[str, str]:
     """Give one half of ``captureData``: text as it is, anything else in base64."""
-    encoding = {CSV: "CSV", JSON: "JSON"}.get(media, "BASE64")
+    encoding = {CSV: "CSV", JSON: "JSON"}.get(media, BINARY)
     try:
-        data = body.decode() if encoding != "BASE64" else base64.b64encode(body).decode()
+        data = body.decode() if encoding != BINARY else base64.b64encode(body).decode()
     except UnicodeDecodeError:
-        encoding, data = "BASE64", base64.b64encode(body).decode()
+        encoding, data = BINARY, base64.b64encode(body).decode()
     return {
         "observedContentType": content_type.decode("latin-1"),
         "mode": mode,

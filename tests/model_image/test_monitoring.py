@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from processing.__main__ import main
-from processing.captures import Window, read_truth
+from processing.captures import Captures, Window, read_truth
 from processing.shifts import Memory, chance, jensen_shannon, kolmogorov, remember
 from scoring import headers, reference
 from scoring.capture import Capture
@@ -271,6 +271,64 @@ def test_many_records_that_break_the_schema_are_a_finding_of_their_own(
         lines.write("no JSON\n" * 20)
     found = place.run(monkeypatch)
     assert [one["constraint_check_type"] for one in found["violations"]] == ["data_type_check"]
+
+
+def test_limits_that_everything_would_exceed_are_refused_all_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)--missing-gain is 0\.0.*--runs is 0"):
+        place.run(monkeypatch, missing_gain="0", runs="0")
+
+
+def tensor(name: str, kind: str, value: object) -> dict[str, object]:
+    """A tensor of the Open Inference Protocol for one row."""
+    return {"name": name, "shape": [1], "datatype": kind, "data": [value]}
+
+
+TENSORS = json.dumps(
+    {"inputs": [tensor("x", "FP32", 1.5), tensor("carrier", "BYTES", "AA"), tensor("hour", "FP32", 3)]}
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "answer", "answers"),
+    [
+        (b'{"instances": [["1.5", "AA", 3], [null, "dd", 4]]}', b'{"predictions":[0.25,0.5]}', None),
+        (b'{"instances": [[1.5, "AA", 3], [null, "zz", 4]]}', b'{"predictions":[0.25,0.5]}', [0.25, 0.5]),
+        (b'{"instances": [[1.5, "AA", 3]]}', b'{"predictions":[[0.25,0.75]]}', [[0.25, 0.75]]),
+        (b'{"instances": [[1.5, "AA", 3]]}', b'{"predictions":[0.25,0.5]}', None),
+        (b'{"inputs": []}', b'{"outputs":[]}', None),
+        (
+            TENSORS.encode(),
+            b'{"outputs":[{"name":"predictions","shape":[1],"datatype":"FP32","data":[0.25]}]}',
+            [0.25],
+        ),
+    ],
+)
+def test_json_is_read_as_the_server_reads_it_and_what_does_not_fit_is_counted(
+    tmp_path: Path, body: bytes, answer: bytes, answers: list[Any] | None
+) -> None:
+    schema = Schema("y", (Feature("x"), Feature("carrier", Kind.CATEGORICAL, ("AA", "BB")), Feature("hour")))
+    capture = Capture(tmp_path, percent=100, max_queued_bytes=10**6, max_file_bytes=10**6, max_file_s=60)
+    request = Request(b"POST", b"/invocations", b"application/json", b"", body, 0.0)
+    capture.offer(request, Response(200, answer), "1", schema.names)
+    capture.close()
+    read = Captures(schema, "")
+    found = list(read.records(list(tmp_path.rglob("*.jsonl"))))
+    assert dict(read.outcomes) == {"malformed" if answers is None else "read": 1}
+    assert [record.answers.tolist() for record in found] == ([] if answers is None else [answers])
+    assert all(record.rows[0].tolist() == [1.5, 0.0, 3.0] for record in found)
+
+
+def test_binary_bodies_are_counted_and_break_no_schema(tmp_path: Path) -> None:
+    schema = Schema("y", (Feature("x"),))
+    capture = Capture(tmp_path, percent=100, max_queued_bytes=10**6, max_file_bytes=10**6, max_file_s=60)
+    request = Request(b"POST", b"/invocations", b"application/x-npy", b"", b"\x93NUMPY", 0.0)
+    capture.offer(request, Response(200, b"\x93NUMPY", b"application/x-npy"), "1", schema.names)
+    capture.close()
+    read = Captures(schema, "")
+    assert list(read.records(list(tmp_path.rglob("*.jsonl")))) == []
+    assert read.outcomes == {"binary": 1}
 
 
 def test_a_metric_of_which_less_is_better_is_refused_with_those_that_there_are(
