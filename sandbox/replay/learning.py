@@ -82,8 +82,7 @@ class Learning:
             events.append(self._request(month))
         refused = 0
         for _ in range(DELIVERIES):
-            answer = deliver(self._door, *events)
-            refused += len(answer.refused) + len(answer.troubles)
+            refused += len(deliver(self._door, *events).refused)
         self._now += _PATIENCE_SECONDS
         deliver(self._door, TICK_EVENT)
         runs = [run for run in self._book().started if run.number > self._runs]
