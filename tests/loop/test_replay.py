@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.console import Console
 from sandbox.loop.processes import REPOSITORY
+from sandbox.replay.player import ENOUGH_CAPTURED
 from sandbox.replay.show import show
 from tests.loop.specs import loop_spec
 from tests.loop.test_end_to_end import local_model
@@ -71,5 +72,5 @@ def test_what_the_loop_trained_takes_over_and_beats_the_frozen_model(year: Year)
 
 def test_the_quality_that_the_drift_job_joined_is_that_of_asking_the_version_itself(year: Year) -> None:
     july = year.watched[0]
-    assert july.served.summary["labels"] >= july.frozen_quality.rows  # the last boards may have been asked twice
-    assert july.served.summary["quality"]["auc"] == pytest.approx(july.frozen_quality.auc, abs=1e-4)
+    assert july.served.summary["labels"] >= ENOUGH_CAPTURED * july.frozen_quality.rows
+    assert july.served.summary["quality"]["auc"] == pytest.approx(july.frozen_quality.auc, abs=2e-3)
