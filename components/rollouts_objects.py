@@ -99,6 +99,7 @@ def changed() -> list[kubernetes.rbac.v1.PolicyRuleArgs]:
         # After the first rollout the Deployment that holds the template gives up its pods.
         _rule("apps", ["deployments"], ["update"]),
         _rule("", ["services"], ["patch"]),
+        _rule("", ["pods"], ["list"]),
         _rule("", ["endpoints"], ["get"]),
         _rule("", ["events"], ["create", "patch"]),
         _rule("networking.k8s.io", ["ingresses"], ["patch"]),

@@ -1,8 +1,8 @@
 """Programs built from Go modules: a Kubernetes control plane and Helm for tests on loopback, crane for images.
 
-`tools/kube_module/go.mod` and `tools/kwok_module/go.mod` pin what is built, `tools/kube_manifests/go.mod` what is only
-read (custom resource definitions and charts); their `go.sum` hold the hashes. Raising a version is a change of those
-files.
+`go.mod` of `tools/kube_module`, `tools/kwok_module` and `tools/rollouts_module` pin what is built, that of
+`tools/kube_manifests` what is only read (custom resource definitions and charts); their `go.sum` hold the hashes.
+Raising a version is a change of those files.
 """
 
 import functools
@@ -22,6 +22,8 @@ from tools.progress import Step
 KUBE_MODULE = ROOT / "tools" / "kube_module"
 KWOK_MODULE = ROOT / "tools" / "kwok_module"
 """Apart from the others: it is made for another release of the Kubernetes libraries than the control plane."""
+ROLLOUTS_MODULE = ROOT / "tools" / "rollouts_module"
+"""Apart from the others, too: it replaces the Kubernetes libraries by those of its own release."""
 CRANE_MODULE = ROOT / "functions" / "packager"
 """Beside the build of images in AWS, which builds crane from the same pins."""
 KUBE_MANIFESTS = ROOT / "tools" / "kube_manifests"
@@ -55,6 +57,7 @@ PROGRAMS: Mapping[str, Source] = MappingProxyType(
         "etcd": Source(KUBE_MODULE, "go.etcd.io/etcd/server/v3", ""),
         "karpenter": Source(KUBE_MODULE, "sigs.k8s.io/karpenter", "kwok", "sigs.k8s.io/karpenter/pkg/operator.Version"),
         "kwok": Source(KWOK_MODULE, "sigs.k8s.io/kwok", "cmd/kwok"),
+        "rollouts-controller": Source(ROLLOUTS_MODULE, "github.com/argoproj/argo-rollouts", "cmd/rollouts-controller"),
         CRANE: Source(CRANE_MODULE, "github.com/google/go-containerregistry", "cmd/crane"),
         "helm": Source(KUBE_MODULE, "helm.sh/helm/v3", "cmd/helm", "helm.sh/helm/v3/internal/version.version"),
     }
