@@ -48,6 +48,11 @@ SAMPLES = {
     "monitoring.coreos.com": custom(
         "monitoring.coreos.com/v1", "PrometheusRule", groups=[{"name": "g", "rules": [RULE]}]
     ),
+    "argoproj.io": custom(
+        "argoproj.io/v1alpha1",
+        "AnalysisTemplate",
+        metrics=[{"name": "errors", "provider": {"prometheus": {"query": "up"}}}],
+    ),
     "cert-manager.io": custom(
         "cert-manager.io/v1", "Certificate", secretName="tls", dnsNames=["a.example"], issuerRef={"name": "ca"}
     ),
