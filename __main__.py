@@ -33,6 +33,7 @@ from components.rollouts import Rollouts, RolloutsArgs
 from components.serving import Serving, ServingArgs
 from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
+from components.studio import Studio, StudioArgs
 from components.tenancy import Tenancy, TenancyArgs
 from components.training import Training, TrainingArgs
 from operations.teardown import orderly_end
@@ -261,6 +262,19 @@ training = Training(
     "training",
     TrainingArgs(
         labels=labels, models=settings.models, store=store.handle, network=network.handle, endpoints=endpoints.handle
+    ),
+    opts=on_aws,
+)
+Studio(
+    "studio",
+    StudioArgs(
+        labels=labels,
+        spec=settings.studio,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        endpoints=endpoints.handle,
+        protect=protect,
     ),
     opts=on_aws,
 )

@@ -70,6 +70,8 @@ class Quantity(StrEnum):
     """Hours of all hosts of a model's training jobs together."""
     PROCESSING_HOURS = "processingHours"
     """Hours of all hosts of a model's processing jobs together."""
+    NOTEBOOK_HOURS = "notebookHours"
+    """Hours of all notebooks of a Studio domain together."""
     ENDPOINT_HOSTS = "endpointHosts"
     """Hosts of a scaled SageMaker endpoint on average."""
     SERVERLESS_SECONDS = "serverlessSeconds"

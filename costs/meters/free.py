@@ -76,6 +76,7 @@ FREE: Final[dict[str, str]] = {
             "aws:sagemaker/modelPackageGroup:ModelPackageGroup",
             "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy",
             "aws:sagemaker/pipeline:Pipeline",
+            "aws:sagemaker/userProfile:UserProfile",
         ),
         _RECORD,
     ),

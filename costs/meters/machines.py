@@ -128,6 +128,19 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
         yield Gap(what="warm hosts between two trainings", why="how often one follows another soon enough is not known")
 
 
+def notebooks(resource: Planned, context: Context) -> Iterator[Finding]:
+    """Notebooks of a Studio domain on its default host; their disks and home folders are left out."""
+    settings = mapping(resource.inputs.get("defaultUserSettings"))
+    host = mapping(mapping(settings.get("jupyterLabAppSettings")).get("defaultResourceSpec")).get("instanceType")
+    yield from context.assume(
+        Quantity.NOTEBOOK_HOURS,
+        resource.name,
+        meter="notebooks",
+        what=f"notebooks on {host}",
+        price=f"sagemaker.{host}",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Machine:
     """An EC2 instance as a pool starts it."""
@@ -196,6 +209,7 @@ def _class_disk(spec: Mapping[str, Any]) -> int | None:
 
 
 METERS: Final[dict[str, Meter]] = {
+    "aws:sagemaker/domain:Domain": notebooks,
     "eks:index:Cluster": cluster,
     "aws:eks/cluster:Cluster": cluster,
     "aws:eks/nodeGroup:NodeGroup": node_group,

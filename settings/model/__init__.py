@@ -90,6 +90,7 @@ from settings.model.storage import (
     SecretFilesSpec,
     StorageSpec,
 )
+from settings.model.studio import StudioDomainSpec, StudioSpec
 from settings.model.tenancy import (
     AccessSpec,
     BucketAccessSpec,
@@ -197,6 +198,8 @@ __all__ = [
     "SpendingSpec",
     "StorageSpec",
     "StoreSpec",
+    "StudioDomainSpec",
+    "StudioSpec",
     "TaintSpec",
     "Target",
     "TeamSpec",
@@ -246,6 +249,8 @@ class Settings(Section):
     """Images of approved versions."""
     rollouts: RolloutsSpec
     """What carries out rollouts in the cluster."""
+    studio: StudioSpec
+    """Notebooks."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

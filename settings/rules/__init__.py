@@ -36,6 +36,7 @@ from settings.rules import (
     serving_sagemaker,
     spending,
     storage,
+    studio,
     tenancy,
     tuning,
     versions,
@@ -61,6 +62,7 @@ RULES = (
     *fargate.RULES,
     *registry.RULES,
     *packaging.RULES,
+    *studio.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""

@@ -104,6 +104,11 @@ ACCEPTED = (
         "three services have this prefix, and the linter looks the keys of the newest up in the oldest as well",
     ),
     Accepted(
+        "RESOURCE_MISMATCH",
+        r"'sagemaker:\w+(App|Domain|Space|UserProfile|Tags)'",
+        "the linter takes the colon of the variable ${sagemaker:DomainId} for the end of the ARN's region or account",
+    ),
+    Accepted(
         "UNKNOWN_ACTION", "ecr:DescribeImageSigningStatus", "newer than the linter's copy of the service reference"
     ),
     Accepted("RESOURCE_MISMATCH", "'logs:DescribeLogGroups'", "the service reference has a log group for it by now"),

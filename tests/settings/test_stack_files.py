@@ -34,6 +34,7 @@ MAY_BE_EMPTY = (
     ".slipway:registry.promotesTo.",
     ".slipway:monitoring.cloudWatch.",
     ".slipway:rollouts.controller.",
+    ".slipway:studio.domain.",
     ".slipway:models[].serving.eks.rollout.",
 )
 """What one environment leaves empty and another does not, with all that is in it."""

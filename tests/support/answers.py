@@ -233,6 +233,11 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of_bucket,
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of_bucket,
     "aws:s3/bucketVersioning:BucketVersioning": _of_bucket,
+    "aws:sagemaker/domain:Domain": _numbered("d"),
+    "aws:sagemaker/userProfile:UserProfile": lambda request: (
+        request.arn("sagemaker", f"user-profile/{request.inputs['domainId']}/{request.inputs['userProfileName']}"),
+        {},
+    ),
     "aws:sagemaker/endpoint:Endpoint": _named("name", "sagemaker", "endpoint/"),
     "aws:sagemaker/endpointConfiguration:EndpointConfiguration": _named("name", "sagemaker", "endpoint-config/"),
     "aws:sagemaker/model:Model": _named("name", "sagemaker", "model/"),

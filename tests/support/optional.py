@@ -57,6 +57,13 @@ APPROVED: Final[dict[str, Any]] = {
     "modelData": "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/7/model.tar.gz",
 }
 CERTIFICATE: Final = "arn:aws:acm:us-east-1:777788889999:certificate/01234567-89ab-cdef-0123-456789abcdef"
+STUDIO: Final[dict[str, Any]] = {
+    "users": ["explorer", "reviewer"],
+    "instanceTypes": ["ml.t3.medium", "ml.m5.xlarge"],
+    "volumeGib": 20,
+    "idleMinutes": 120,
+    "internet": False,
+}
 SEARCH: Final[dict[str, Any]] = {
     "strategy": "bayesian",
     "jobs": 8,
@@ -79,6 +86,7 @@ PARTS: Final[dict[str, object]] = {
     "storage.secrets": SECRET_FILES,
     "teams.0.namespaces.1.secrets": SECRETS,
     "fargate.profile": FARGATE_PROFILE,
+    "studio.domain": STUDIO,
     "network.peerings": [PEERING],
     "loadBalancing.certificateArns": [CERTIFICATE],
     "models.0.approved": APPROVED,

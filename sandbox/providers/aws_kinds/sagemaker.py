@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sandbox.providers.aws_kinds.shared import ROLE, side
-from sandbox.providers.kinds import Kind, arn, joined
+from sandbox.providers.aws_kinds.shared import KEY, ROLE, side
+from sandbox.providers.kinds import Kind, arn, hex_id, joined, together
 
+DOMAIN: Final = "aws:sagemaker/domain:Domain"
 CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 SCALED: Final = "aws:appautoscaling/target:Target"
 
@@ -19,6 +20,27 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": side(
         "aws:sagemaker/modelPackageGroup:ModelPackageGroup", "modelPackageGroupName"
+    ),
+    DOMAIN: Kind(
+        identify=hex_id("d"),
+        compute=together(
+            arn("arn:{partition}:sagemaker:{region}:{account}:domain/{id}"),
+            lambda birth, id_: {
+                "homeEfsFileSystemId": f"fs-0{birth.hex(16, 'home')}",
+                "url": f"https://{id_}.studio.{birth.place.region}.sagemaker.aws",
+            },
+        ),
+        immutable=frozenset({"domainName", "authMode", "vpcId", "kmsKeyId"}),
+        needs={"kmsKeyId": KEY},
+        api=("sagemaker", "CreateDomain", ""),
+        seconds=300.0,
+    ),
+    "aws:sagemaker/userProfile:UserProfile": Kind(
+        identify=joined("domainId", "userProfileName"),
+        compute=arn("arn:{partition}:sagemaker:{region}:{account}:user-profile/{id}"),
+        immutable=frozenset({"domainId", "userProfileName", "singleSignOnUserIdentifier", "singleSignOnUserValue"}),
+        needs={"domainId": DOMAIN},
+        api=("sagemaker", "CreateUserProfile", ""),
     ),
     "aws:sagemaker/pipeline:Pipeline": Kind(
         identify=joined("pipelineName"),
