@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -223,6 +224,7 @@ def rollout(console: Console, strategy: str, fault: str) -> None:
 def play(console: Console, months: str) -> None:
     """Play a year of data through the whole loop of environment `local`, in an account of its own."""
     numbers = year.months_of(months)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes are ended, however it is stopped
     folder = state_folder(LOCAL)
     if not folder.exists():
         raise CommandError("environment local is not up: run `make up` first")
@@ -232,7 +234,7 @@ def play(console: Console, months: str) -> None:
         outputs = {name: output.value for name, output in engine.outputs().items()}
         specs = list(loops(settings, outputs, engine.world(), folder, _image_python()))
     for spec in specs:
-        year.show(console, spec, numbers, folder / "year" / f"{spec.model.name}.html")
+        year.show(console, spec, numbers, folder / "year" / spec.model.name)
 
 
 def _image_python() -> Path:

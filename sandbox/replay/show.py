@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import calendar
-import tempfile
+import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,12 +12,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lifecycle.steps import LifecycleError
 from sandbox.loop.files import write_bytes
 from sandbox.loop.processes import ProcessError
+from sandbox.loop.run import tear_down
 from sandbox.loop.spec import LoopError
 from sandbox.replay.player import Player
 from sandbox.replay.report import Year, lines, page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sandbox.console import Console
     from sandbox.loop.spec import LoopSpec
@@ -42,23 +43,25 @@ def months_of(text: str) -> list[int]:
     return numbers
 
 
-def show(console: Console, spec: LoopSpec, numbers: Sequence[int], target: Path) -> Year:
-    """Play the year, say what happened, and write the page.
+def show(console: Console, spec: LoopSpec, numbers: Sequence[int], folder: Path) -> Year:
+    """Play the year, say what happened, and write the page `<model>.html`.
 
     Args:
         console: For people.
         spec: The model as environment `local` declares it; its registry and its server are left alone.
         numbers: Months to play.
-        target: Where the page goes.
+        folder: Of its own; what a run that was killed has left there is ended and removed.
 
     Raises:
         LoopError: Something does not work, or the year broke a promise.
     """
-    with tempfile.TemporaryDirectory(prefix="slipway-year-") as folder:
-        try:
-            chapters = Player(replace(spec, state_dir=Path(folder)), console, numbers).play()
-        except (LifecycleError, ProcessError, ClientError, BotoCoreError) as error:
-            raise LoopError(str(error)) from error
+    state, target = folder / "state", folder / f"{spec.model.name}.html"
+    tear_down(state, console)
+    try:
+        chapters = Player(replace(spec, state_dir=state), console, numbers).play()
+    except (LifecycleError, ProcessError, ClientError, BotoCoreError) as error:
+        raise LoopError(str(error)) from error
+    shutil.rmtree(state)
     year = Year(chapters, spec.model.gate.metric)
     write_bytes(target, page(year).encode())
     console.info("\n" + "\n".join(lines(year)) + "\n")

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.loop
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     folder = tmp_path_factory.mktemp("year")
     spec = loop_spec(local_model(), folder, Path(sys.executable), REPOSITORY / "model_image")
-    return show(Console(io.StringIO()), spec, (1, 7, 8), folder / "year.html")
+    return show(Console(io.StringIO()), spec, (1, 7, 8), folder / "year")
 
 
 def test_no_event_is_lost_no_training_doubled_and_no_request_fails(year: Year) -> None:
