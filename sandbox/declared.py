@@ -30,7 +30,9 @@ def loops(
     def declared(type_: str) -> dict[str, dict[str, Any]]:
         return {record.id: cast("dict[str, Any]", record.inputs) for record in world.of_type(type_)}
 
-    pipelines, projects = declared("aws:sagemaker/pipeline:Pipeline"), declared("aws:codebuild/project:Project")
+    pipelines = declared("aws:sagemaker/pipeline:Pipeline")
+    # the id of a project is its ARN, and the output names it
+    projects = {each["name"]: each for each in declared("aws:codebuild/project:Project").values()}
     objects = declared("aws:s3/bucketObjectv2:BucketObjectv2").values()
     roles = tuple(sorted(arn for arns in outputs["modelRoleArns"].values() for arn in arns.values()))
     for model in settings.models:
