@@ -29,6 +29,7 @@ from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.retraining import Retraining, RetrainingArgs
 from components.rollouts import Rollouts, RolloutsArgs
 from components.serving import Serving, ServingArgs
 from components.storage import Storage, StorageArgs
@@ -334,6 +335,18 @@ rollouts = Rollouts(
         tenancy=tenancy.handle,
     ),
     opts=on_both,
+)
+Retraining(
+    "retraining",
+    RetrainingArgs(
+        labels=labels,
+        spec=settings.retraining,
+        models=settings.models,
+        store=store.handle,
+        packaging=packaging.handle,
+        protect=protect,
+    ),
+    opts=on_aws,
 )
 serving = Serving(
     "serving",

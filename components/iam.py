@@ -157,6 +157,14 @@ def instance_trust(account: Account) -> str:
     )
 
 
+def function_trust() -> str:
+    """Lambda functions may assume the role; Lambda sends no source condition."""
+    return document(
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        limit=MAX_TRUST_POLICY,
+    )
+
+
 def fargate_trust(account: Account, cluster: str) -> str:
     """Fargate may assume the role for pods of one cluster's profiles.
 

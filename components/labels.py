@@ -71,7 +71,7 @@ MAX_QUEUE_NAME: Final = 80
 MAX_BUDGET_NAME: Final = 100
 """AWS Budgets API reference, `Budget`."""
 MAX_RULE_NAME: Final = 64
-"""EventBridge API reference, `PutRule`."""
+"""EventBridge API reference, `PutRule`; EventBridge Scheduler has the same for `CreateSchedule`."""
 
 _FINGERPRINT_DIGITS: Final = 8
 

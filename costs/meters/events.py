@@ -1,4 +1,4 @@
-"""Queues, topics, functions, state machines, builds, alarms and dashboards."""
+"""Queues, topics, functions, tables, state machines, builds, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ def function(resource: Planned, context: Context) -> Iterator[Finding]:
     yield from context.assume(
         Quantity.FUNCTION_SECONDS, resource.name, meter="seconds", what="time of calls", price=f"lambda.{kind}"
     )
+
+
+def table(resource: Planned, context: Context) -> Iterator[Finding]:
+    """Requests to a DynamoDB table on demand, and what it holds with its backup of every second."""
+    if resource.inputs.get("billingMode") != "PAY_PER_REQUEST":
+        yield Gap(what="capacity of the table", why="no price for provisioned capacity")
+        return
+    counted = (
+        (Quantity.TABLE_WRITES, "writes", "dynamodb.write"),
+        (Quantity.TABLE_READS, "reads", "dynamodb.read"),
+        (Quantity.TABLE_STORAGE, "storage", "dynamodb.storage"),
+        (Quantity.TABLE_STORAGE, "backup", "dynamodb.backup"),
+    )
+    for quantity, what, price in counted:
+        yield from context.assume(quantity, resource.name, meter=what, what=f"{what} of the table", price=price)
 
 
 def state_machine(resource: Planned, context: Context) -> Iterator[Finding]:
@@ -112,6 +127,7 @@ METERS: Final[dict[str, Meter]] = {
     "aws:sqs/queue:Queue": queue,
     "aws:sns/topic:Topic": topic,
     "aws:lambda/function:Function": function,
+    "aws:dynamodb/table:Table": table,
     "aws:sfn/stateMachine:StateMachine": state_machine,
     "aws:codebuild/project:Project": build_project,
     "aws:cloudwatch/metricAlarm:MetricAlarm": alarm,

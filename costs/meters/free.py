@@ -11,6 +11,7 @@ _CLUSTER: Final = "part of the cluster; what runs there is paid with its nodes"
 _RECORD: Final = "a record that costs nothing; jobs and hosts are counted where they run"
 _EVENTS: Final = "rules and events of AWS services on the default bus cost nothing"
 _RELEASE: Final = "a release makes one event of ours, and keeps its steps in one small object: below a cent a month"
+_SCHEDULE: Final = "EventBridge Scheduler asks a dollar for a million calls; a clock makes thousands a month"
 _SPENDING: Final = "AWS Budgets without actions and Cost Anomaly Detection cost nothing"
 _SETTING: Final = "a setting of something that is counted itself"
 
@@ -82,6 +83,7 @@ FREE: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"), _EVENTS),
     **dict.fromkeys(("aws:cloudwatch/eventBus:EventBus", "aws:s3/bucketObjectv2:BucketObjectv2"), _RELEASE),
+    "aws:scheduler/schedule:Schedule": _SCHEDULE,
     "aws:signer/signingProfile:SigningProfile": "AWS Signer asks nothing for signatures of images",
     **dict.fromkeys(
         (
@@ -96,6 +98,7 @@ FREE: Final[dict[str, str]] = {
             "aws:appautoscaling/policy:Policy",
             "aws:appautoscaling/target:Target",
             "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+            "aws:dynamodb/tableItem:TableItem",
             "aws:ecr/lifecyclePolicy:LifecyclePolicy",
             "aws:ecr/repositoryPolicy:RepositoryPolicy",
             "aws:efs/accessPoint:AccessPoint",

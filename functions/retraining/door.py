@@ -34,9 +34,11 @@ class Outcome:
     verdict: Verdict
     reasons: tuple[str, ...]
     run: Run | None = None
-    """The run that the model is at, or that has ended now."""
+    """The model's newest run."""
     found: int = 0
     """Objects that no event had announced."""
+    ended: Run | None = None
+    """The run whose end was seen now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Door:
                 reason = f"run {last.number} is {last.status}"
                 return Outcome(model=model, verdict=Verdict.WAIT, reasons=(reason,), run=last)
             book = Book(book.facts, (*book.runs[:-1], last))
+            return replace(self._decide(settings, book), ended=last)
         return self._decide(settings, book)
 
     def _follow(self, settings: ModelSettings, run: Run) -> Run:

@@ -29,7 +29,7 @@ from botocore.config import Config
 from retraining.decision import Verdict
 from retraining.door import Door, Outcome
 from retraining.events import OURS, TICK, Ignored, RefusedError, Tick
-from retraining.facts import ModelSettings
+from retraining.facts import ModelSettings, Status
 from retraining.ledger import DynamoLedger
 from retraining.world import AwsWorld
 
@@ -186,13 +186,19 @@ def tell(found: Answer) -> None:
         logger.error({"refused": why})
     for model, why in found.troubles.items():
         logger.error({"model": model, "trouble": why})
-    counts = {
+    for name, count in counts(found).items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+
+
+def counts(found: Answer) -> dict[str, int]:
+    """Metrics of an answer by name."""
+    failed = [outcome.ended for outcome in found.outcomes if outcome.ended and outcome.ended.status is Status.FAILED]
+    return {
         "NewFacts": found.recorded,
         "RepeatedFacts": found.repeated,
         "UnannouncedObjects": sum(outcome.found for outcome in found.outcomes),
         "RunsStarted": sum(outcome.verdict is Verdict.START for outcome in found.outcomes),
+        "RunsFailed": len(failed),
         "Refused": len(found.refused),
         "Troubles": len(found.troubles),
     }
-    for name, count in counts.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

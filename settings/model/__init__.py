@@ -61,6 +61,7 @@ from settings.model.packaging import PackagingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
+from settings.model.retraining import ModelRetrainingSpec, NewDataSpec, RetrainingSpec, ScheduleSpec
 from settings.model.serving import ServingSpec, Target
 from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
 from settings.model.serving_rollout import (
@@ -157,6 +158,7 @@ __all__ = [
     "LogRetentionDays",
     "LustreSpec",
     "ModelData",
+    "ModelRetrainingSpec",
     "ModelSpec",
     "MonitoringSpec",
     "MountpointSpec",
@@ -165,6 +167,7 @@ __all__ = [
     "NatGateways",
     "NeighbourSpec",
     "NetworkSpec",
+    "NewDataSpec",
     "NodePoolSpec",
     "OriginSpec",
     "PackagingSpec",
@@ -181,11 +184,13 @@ __all__ = [
     "Region",
     "RegistrySpec",
     "RequestsSpec",
+    "RetrainingSpec",
     "RoleArn",
     "RolloutControllerSpec",
     "RolloutSpec",
     "RolloutsSpec",
     "ScalingSpec",
+    "ScheduleSpec",
     "Scheme",
     "SecretFilesSpec",
     "SecretSpec",
@@ -251,6 +256,8 @@ class Settings(Section):
     """What carries out rollouts in the cluster."""
     studio: StudioSpec
     """Notebooks."""
+    retraining: RetrainingSpec
+    """What decides when models are trained again."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

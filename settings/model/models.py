@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from settings.model.base import ImageDigest, ModelData, Name, Section
 from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
+from settings.model.retraining import ModelRetrainingSpec
 from settings.model.serving import ServingSpec
 from settings.model.tuning import TuningSpec
 
@@ -177,6 +178,8 @@ class ModelSpec(Section):
     """How the steps from data to a registered version run."""
     gate: GateSpec
     """What it has to reach."""
+    retraining: ModelRetrainingSpec | None
+    """What starts another training by itself; null for a model that only people train again."""
     serving: ServingSpec | None
     """Where the approved version answers; null for a model that is only trained."""
     approved: ApprovedSpec | None

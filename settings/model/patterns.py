@@ -24,6 +24,8 @@ MIG_PROFILE: Final = r"^[1-7]g\.\d{1,3}gb$"
 AMI_ALIAS: Final = r"^al2023@v\d{8}$"
 BUDGET_NODES: Final = r"^((100|[1-9]?\d)%|\d+)$"
 CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ [\d*/,-]+ [\dA-Za-z*/,-]+ [\dA-Za-z*/,-]+$"
+AWS_CRON: Final = r"^[\d*/,-]+ [\d*/,-]+ ([\dLW*/,-]+ [\dA-Z*/,-]+ \?|\? [\dA-Z*/,-]+ [\dA-Z#*/,-]+) [\d*/,-]+$"
+TIME_ZONE: Final = r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 NAMESPACE: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TAINT_KEY: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 TAINT_VALUE: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
@@ -65,6 +67,8 @@ PATTERNS: Final[dict[str, str]] = {
     AMI_ALIAS: "one release of the image, such as al2023@v20260818; never @latest, which replaces nodes by itself",
     MIG_PROFILE: "a partition of a GPU as NVIDIA names it, such as 1g.10gb",
     BUDGET_NODES: "a share such as 10%, or a number of nodes such as 1",
+    AWS_CRON: "six fields of a schedule of EventBridge, one of day and weekday a question mark, such as 0 6 ? * MON *",
+    TIME_ZONE: "a time zone of the IANA database, such as Europe/Berlin",
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",
     TAINT_KEY: "a label key, such as example.com/team",

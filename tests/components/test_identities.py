@@ -55,6 +55,8 @@ SERVICES = {
     "slipway-prod-karpenter-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
     "slipway-prod-node": {"Service": "ec2.amazonaws.com"},
+    "slipway-prod-retraining": {"Service": "lambda.amazonaws.com"},
+    "slipway-prod-retraining-clock": {"Service": "scheduler.amazonaws.com"},
 }
 
 SERVICE_ACCOUNTS = {
@@ -108,6 +110,8 @@ ACTIONS_WITHOUT_RESOURCE = {
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:ListInstanceProfiles",
     "pricing:GetProducts",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 }
 """Service authorization reference: these know no resource, so nothing but `*` can be written.
 
@@ -156,7 +160,7 @@ def test_services_that_say_for_whom_they_act_are_held_to_the_account() -> None:
     for role in record_program("prod").of_type("aws:iam/role:Role"):
         (statement,) = role.policy("assumeRolePolicy")["Statement"]
         service = statement["Principal"].get("Service", "")
-        if service and not service.startswith("ec2."):
+        if service and not service.startswith(("ec2.", "lambda.")):
             assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "777788889999", role.name
 
 
@@ -172,6 +176,7 @@ def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -
     duties = {
         *("approval", "argo-rollouts", "promotion", "start-builds", "flight-delay-package"),
         *("cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
+        *("retraining", "retraining-clock"),
         *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),
     }

@@ -36,6 +36,7 @@ MAY_BE_EMPTY = (
     ".slipway:rollouts.controller.",
     ".slipway:studio.domain.",
     ".slipway:models[].serving.eks.rollout.",
+    ".slipway:models[].retraining.schedule.",
 )
 """What one environment leaves empty and another does not, with all that is in it."""
 

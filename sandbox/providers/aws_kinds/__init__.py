@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds import builds, cluster, events, identity, network, sagemaker, spending, storage, store
+from sandbox.providers.aws_kinds import (
+    builds,
+    cluster,
+    events,
+    functions,
+    identity,
+    network,
+    sagemaker,
+    spending,
+    storage,
+    store,
+)
 
 if TYPE_CHECKING:
     from sandbox.providers.kinds import Kind
@@ -21,6 +32,7 @@ KINDS: Final[dict[str, Kind]] = {
     **cluster.KINDS,
     **events.KINDS,
     **builds.KINDS,
+    **functions.KINDS,
     **sagemaker.KINDS,
     **spending.KINDS,
     **storage.KINDS,
