@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote rollback subject rollout loop serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote retrain redrive rollback subject rollout loop serve test test-unit test-kube \
 	check bench reliability soak lock doctor fmt schema docs clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -53,6 +53,17 @@ destroy: ## Remove an environment from AWS in order, with Pulumi's own CLI and y
 
 orphans: ## List what still carries the cluster's tag in AWS after a destroy; needs STACK, credentials
 	$(need_stack)$(call timed,orphans of $(STACK),$(LOCAL) operations.orphans --stack $(STACK))
+
+retrain: export RETRAINED_MODEL = $(MODEL)
+retrain: export RETRAIN_REASON = $(REASON)
+retrain: ## Ask for a training; needs MODEL, REASON; STACK=local without it, else credentials; IMAGE=sha256:… to train with another
+	$(if $(and $(MODEL),$(REASON)),,$(error Write for example: make retrain MODEL=flight-delay REASON='a new feature'))$(if \
+	$(filter-out local,$(STACK)),$(need_stack)$(call timed,retrain $(MODEL) in $(STACK),$(RUN) --group local -- operations.retrain \
+	--stack $(STACK) --model "$$RETRAINED_MODEL" --reason "$$RETRAIN_REASON" --image '$(IMAGE)'),$(call timed,retrain \
+	$(MODEL),$(LOCAL) sandbox retrain --model "$$RETRAINED_MODEL" --reason "$$RETRAIN_REASON"))
+
+redrive: ## Bring dead events of retraining back to its door; needs STACK, credentials; docs/retraining.md says when
+	$(need_stack)$(call timed,redrive $(STACK),$(RUN) --group local -- operations.retrain --stack $(STACK) --redrive)
 
 promote: export PROMOTED_MODEL = $(MODEL)
 promote: ## Register an approved version of one environment in the next; needs MODEL, FROM, TO, credentials; VERSION=n

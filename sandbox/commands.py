@@ -16,8 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from components.labels import Labels
+from components.retraining_objects import model_document
 from costs.plan import from_export
 from guardrails.registry import all_rules
+from retraining.facts import ModelSettings
 from sandbox import gate
 from sandbox.chain import report as chain_report
 from sandbox.chain import schedule, steps
@@ -27,6 +30,8 @@ from sandbox.declared import loops
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import run as loop
 from sandbox.loop.loopback import Clients
+from sandbox.loop.retraining import ask, open_local_door
+from sandbox.loop.spec import LoopReport
 from sandbox.loop.versions import compared, groups, versions
 from sandbox.recovery import recover
 from sandbox.replay import show as year
@@ -124,11 +129,24 @@ def status(console: Console) -> None:
         service.name: f"{service.url or 'not running'}{'' if service.healthy else ', no answer'}" for service in found
     }
     console.table("Environment local", {"State": str(folder), **services})
-    endpoint = next((each.url for each in found if each.name == loop.APIS and each.healthy and each.url), None)
+    endpoint = _apis()
     if endpoint is not None:
         clients = Clients(endpoint, _checked_settings(LOCAL).environment.region)
         for group in groups(clients):
             console.table(f"\nVersions of {group}", compared(versions(clients, group)))
+
+
+def retrain(console: Console, model: str, reason: str) -> None:
+    """Ask for a training of a model of environment `local`, by the door that every reason takes."""
+    settings, apis = _checked_settings(LOCAL), _apis()
+    spec = {each.name: each for each in settings.models}.get(model)
+    if apis is None or spec is None:
+        known = ", ".join(each.name for each in settings.models)
+        raise CommandError(f"environment local {'is not up: make up' if apis is None else f'has the models {known}'}")
+    clients = Clients(apis, settings.environment.region)
+    door = open_local_door(clients, ModelSettings.parse(model_document(Labels(settings.environment), spec)), time.time)
+    with console.step(f"Train {model} again") as step:
+        step.summary = ask(door, clients, model, reason, step.note)
 
 
 def preview(console: Console, stack: str) -> None:
@@ -237,6 +255,12 @@ def play(console: Console, months: str) -> None:
         year.show(console, spec, numbers, folder / "year" / spec.model.name)
 
 
+def _apis() -> str | None:
+    """Address of the AWS APIs of environment `local`; None where they do not answer."""
+    found = loop.status(state_folder(LOCAL))
+    return next((each.url for each in found if each.name == loop.APIS and each.healthy and each.url), None)
+
+
 def _image_python() -> Path:
     return Path(os.environ.get(IMAGE_PYTHON_VARIABLE) or sys.executable)
 
@@ -341,6 +365,13 @@ COMMANDS: Final[dict[str, Command]] = {
     "up": Command(up),
     "down": Command(down),
     "status": Command(status),
+    "retrain": Command(
+        retrain,
+        {
+            "model": {"required": True, "help": "name of the model"},
+            "reason": {"required": True, "help": "why; it is kept with the run"},
+        },
+    ),
     "preview": Command(preview, _STACK),
     "chain": Command(
         chain, {**_STACK, "scale": {"type": float, "default": 0.0, "help": "share of the published times to wait"}}

@@ -143,9 +143,31 @@ class ModelSettings:
     monthly_runs: int | None
     """Runs in 30 days at most; None for no bound."""
 
+    def document(self) -> str:
+        """These settings as the table has them."""
+        data = self.new_data
+        return json.dumps(
+            {
+                "name": self.name,
+                "pipeline": self.pipeline,
+                "packageGroup": self.package_group,
+                "bucket": self.bucket,
+                "prefixes": self.prefixes,
+                "newData": data
+                and {
+                    "quietSeconds": data.quiet_seconds,
+                    "longestSeconds": data.longest_seconds,
+                    "minimumObjects": data.minimum_objects,
+                },
+                "drift": self.drift,
+                "dailyRuns": self.daily_runs,
+                "monthlyRuns": self.monthly_runs,
+            }
+        )
+
     @classmethod
     def parse(cls, document: str) -> ModelSettings:
-        """Read what `components.retraining_objects.model_document` writes."""
+        """Read what `document`, or `components.retraining_objects.model_document`, writes."""
         found: Mapping[str, Any] = json.loads(document)
         data = found["newData"]
         return cls(

@@ -10,13 +10,17 @@ clock that jumps plays months in minutes.
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from lifecycle.pipelines import wait_for_execution
+from lifecycle.steps import LifecycleError
+from retraining.decision import Verdict
+from retraining.events import OURS, REQUESTED
 from retraining.facts import ModelSettings, NewData
-from retraining.handler import Clients, open_door
+from retraining.handler import TICK_EVENT, Clients, deliver, open_door
 from retraining.ledger import DOCUMENT, EXPIRES, MODEL, SETTINGS, WHAT
+from sandbox.loop.spec import LoopError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,20 +34,29 @@ if TYPE_CHECKING:
 
 TABLE: Final = "slipway-local-retraining"
 ALARMS: Final = "slipway-local-"
+POLL_SECONDS: Final = 0.5
+TIMEOUT_SECONDS: Final = 3600.0
 
 
 def settings_of(spec: LoopSpec) -> ModelSettings:
-    """What the loop's model asks of the door: every object counts, as soon as no more has come for a minute."""
+    """What the stack file says of the loop's model."""
+    said = spec.model.retraining
+    data = said and said.new_data
     return ModelSettings(
         name=spec.model.name,
         pipeline=spec.pipeline.name,
         package_group=spec.package_group,
         bucket=spec.data_bucket,
         prefixes=tuple(f"{spec.model.dataset_prefix}{use}/" for use in ("train", "validation")),
-        new_data=NewData(quiet_seconds=60, longest_seconds=3600, minimum_objects=1),
-        drift=True,
-        daily_runs=None,
-        monthly_runs=None,
+        new_data=data
+        and NewData(
+            quiet_seconds=data.debounce_minutes * 60,
+            longest_seconds=data.longest_wait_minutes * 60,
+            minimum_objects=data.minimum_objects,
+        ),
+        drift=said is not None and said.drift,
+        daily_runs=said and said.daily_runs,
+        monthly_runs=said and said.monthly_runs,
     )
 
 
@@ -71,31 +84,8 @@ def create_table(dynamodb: DynamoDBClient, name: str) -> None:
 
 def put_settings(dynamodb: DynamoDBClient, table: str, settings: ModelSettings) -> None:
     """Write a model's settings where the door reads them."""
-    item = {MODEL: {"S": SETTINGS}, WHAT: {"S": settings.name}, DOCUMENT: {"S": model_document(settings)}}
+    item = {MODEL: {"S": SETTINGS}, WHAT: {"S": settings.name}, DOCUMENT: {"S": settings.document()}}
     dynamodb.put_item(TableName=table, Item=item)
-
-
-def model_document(settings: ModelSettings) -> str:
-    """A model's settings as the program writes them (`components.retraining_objects`)."""
-    data = settings.new_data
-    return json.dumps(
-        {
-            "name": settings.name,
-            "pipeline": settings.pipeline,
-            "packageGroup": settings.package_group,
-            "bucket": settings.bucket,
-            "prefixes": settings.prefixes,
-            "newData": data
-            and {
-                "quietSeconds": data.quiet_seconds,
-                "longestSeconds": data.longest_seconds,
-                "minimumObjects": data.minimum_objects,
-            },
-            "drift": settings.drift,
-            "dailyRuns": settings.daily_runs,
-            "monthlyRuns": settings.monthly_runs,
-        }
-    )
 
 
 def object_created(s3: S3Client, bucket: str, key: str) -> dict[str, Any]:
@@ -110,3 +100,34 @@ def object_created(s3: S3Client, bucket: str, key: str) -> dict[str, Any]:
         "time": found["LastModified"].isoformat(),
         "detail": {"bucket": {"name": bucket}, "object": about},
     }
+
+
+def ask(door: Door, clients: loopback.Clients, model: str, reason: str, note: Callable[[str], None]) -> str:
+    """Ask for a training as a person does, and follow it to its end.
+
+    Returns:
+        What was decided, and what came of it.
+
+    Raises:
+        LoopError: The training failed, or the door's step did.
+    """
+    detail = {"model": model, "reason": reason, "requestedBy": "make retrain"}
+    event = {"id": str(uuid.uuid4()), "source": OURS, "detail-type": REQUESTED, "time": "-", "detail": detail}
+    found = deliver(door, event)
+    if found.troubles or found.refused:
+        raise LoopError("; ".join([*found.troubles.values(), *found.refused]))
+    [decided] = found.outcomes
+    if decided.verdict is not Verdict.START or decided.run is None:
+        return f"{decided.verdict}: {'; '.join(decided.reasons)}"
+    try:
+        wait_for_execution(
+            clients.sagemaker,
+            decided.run.arn,
+            on_progress=lambda steps: note(", ".join(step.get("StepName", "") for step in steps[-1:])),
+            poll_seconds=POLL_SECONDS,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+    except LifecycleError as error:
+        raise LoopError(str(error)) from error
+    deliver(door, TICK_EVENT)
+    return f"run {decided.run.number} because of {'; '.join(decided.reasons)}"

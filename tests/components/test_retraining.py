@@ -125,8 +125,8 @@ def pattern(stack: str, event: str) -> dict[str, Any]:
 def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
     """Whether EventBridge lets an event through, for the operators that are used here."""
 
-    def one(wanted: object, found: object) -> bool:
-        return str(found).startswith(wanted["prefix"]) if isinstance(wanted, dict) else wanted == found
+    def one(wanted: Any, found: object) -> bool:
+        return wanted == found if isinstance(wanted, str) else str(found).startswith(wanted["prefix"])
 
     return all(
         matches(cast("dict[str, Any]", wanted), event.get(name, {}))

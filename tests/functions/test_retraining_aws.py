@@ -15,11 +15,11 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from retraining.decision import Verdict
-from retraining.facts import Book, Fact, Kind, Run, Status, identity
+from retraining.facts import Book, Fact, Kind, ModelSettings, Run, Status, identity
 from retraining.handler import TICK_EVENT, Answer, Clients, deliver, lambda_door, lambda_handler, open_door
 from retraining.ledger import DynamoLedger, Ledger
 from retraining.world import AwsWorld
-from sandbox.loop.retraining import create_table, model_document, put_settings
+from sandbox.loop.retraining import create_table, put_settings
 from tests.functions.test_steps import REGION, make_client
 from tests.support.retraining import ALARMS, BUCKET, IMAGE, MODEL, SETTINGS, MemoryLedger
 
@@ -173,7 +173,7 @@ def started(clients: Clients) -> list[dict[str, Any]]:
 
 def test_settings_survive_the_table(clients: Clients, door: Door) -> None:
     assert asdict(door.models[MODEL]) == asdict(SETTINGS)
-    assert json.loads(model_document(SETTINGS))["name"] == MODEL
+    assert ModelSettings.parse(SETTINGS.document()) == SETTINGS
     assert clients.dynamodb.meta.region_name == REGION
 
 
