@@ -60,6 +60,7 @@ MODEL = {
         "tuning": None,
     },
     "gate": {"metric": "auc", "minimum": 0.7, "champion": None},
+    "retraining": None,
     "serving": None,
     "approved": None,
 }
