@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from components.labels import Labels
     from settings.model import BatchSpec, ModelSpec
 
-LAMBDA = "lambda.amazonaws.com"
 CSV = "text/csv"
 
 
@@ -69,7 +68,7 @@ class BatchTransforms(pulumi.ComponentResource):
             name,
             name=labels.role(f"{model.name}-batch"),
             description=f"Starts batch transform jobs of {model.name}",
-            assume_role_policy=iam.service_trust(account, LAMBDA),
+            assume_role_policy=iam.function_trust(),
             opts=self._child,
         )
 

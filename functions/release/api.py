@@ -49,7 +49,8 @@ def eks_token(session: Session, region: str, cluster: str) -> str:
         raise ReleaseError("no AWS credentials: the release step runs as a role that the cluster knows")
     service = session.get_service_model("sts").service_id
     signer = RequestSigner(service, region, "sts", "v4", credentials, session.get_component("event_emitter"))
-    url = f"https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15"
+    endpoint = session.create_client("sts", region_name=region).meta.endpoint_url
+    url = f"{endpoint}/?Action=GetCallerIdentity&Version=2011-06-15"
     request = {"method": "GET", "url": url, "body": {}, "headers": {CLUSTER_HEADER: cluster}, "context": {}}
     signed = signer.generate_presigned_url(request, region_name=region, expires_in=TOKEN_SECONDS, operation_name="")
     return "k8s-aws-v1." + base64.urlsafe_b64encode(signed.encode()).decode().rstrip("=")

@@ -73,6 +73,13 @@ def test_whoever_starts_jobs_starts_those_of_the_model_on_the_hosts_of_the_setti
         assert not may(recorded(), ROLE, action, f"{BUCKET}nightly/batches/x", {})
 
 
+def test_a_function_can_become_the_role_for_lambda_tells_no_source() -> None:
+    (role,) = (one for one in recorded().of_type("aws:iam/role:Role") if one.inputs["name"] == ROLE)
+    (statement,) = role.policy("assumeRolePolicy")["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert "Condition" not in statement
+
+
 def test_only_models_that_batches_serve_have_a_plan() -> None:
     assert set(recorded().exports["batchTransforms"]) == {"nightly"}
     assert record_program("prod").exports["batchTransforms"] == {}
