@@ -82,9 +82,12 @@ def test_only_models_that_an_endpoint_serves_have_one_and_its_name_says_where() 
 
 def test_an_environment_that_no_endpoint_serves_has_nothing_of_them() -> None:
     plain = record_program("prod")
-    for token in (CONFIGURATION, ENDPOINT, TOPIC, ALARM, SCALED):
+    for token in (CONFIGURATION, ENDPOINT, SCALED):
         with pytest.raises(LookupError):
             plain.of_type(token)
+    assert not [
+        each.name for token in (TOPIC, ALARM) for each in plain.of_type(token) if each.name.startswith("inference-")
+    ]
     assert plain.exports["endpointNames"] == {}
 
 
@@ -289,5 +292,7 @@ def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> N
     published = {topic for topic in topics if may(recorded(), ROLE, "sns:Publish", f"arn:aws:sns:{ACCOUNT}{topic}", {})}
     assert published == {f"slipway-prod-{name}-{kind}" for name in ("queue",) for kind in ("answers", "failures")}
     for alarm in recorded().of_type(ALARM):
+        if not alarm.name.startswith("inference-"):
+            continue
         arn = f"arn:aws:cloudwatch:{ACCOUNT}alarm:{alarm.inputs['name']}"
         assert may(recorded(), ROLE, "cloudwatch:DescribeAlarms", arn, {}) is not alarm.name.endswith("-waiting")

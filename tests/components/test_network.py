@@ -138,11 +138,13 @@ def test_nothing_is_open_to_the_world_and_security_groups_hold_no_rules_themselv
     assert sources == {stack_section(stack, "network")["cidr"]}
 
 
-def test_what_may_leave_to_the_world_is_https_from_nodes_and_builds_only(stack: str) -> None:
+def test_what_may_leave_to_the_world_is_https_from_nodes_builds_and_notebooks_that_may(stack: str) -> None:
     rules = record_program(stack).of_type("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
     world = [rule for rule in rules if rule.inputs.get("cidrIpv4") == "0.0.0.0/0"]
-    assert {(rule.name, rule.inputs["fromPort"], rule.inputs["toPort"]) for rule in world} == {
-        ("cluster-nodes-to-https", 443, 443),
-        ("packaging-builds-out", 443, 443),
-    }
+    studio = stack_section(stack, "studio")["domain"]
+    expected = {"cluster-nodes-to-https", "packaging-builds-out"} | (
+        {"studio-to-outside"} if studio is not None and studio["internet"] else set()
+    )
+    assert {rule.name for rule in world} == expected
+    assert {rule.inputs[port] for rule in world for port in ("fromPort", "toPort")} == {443}
     assert len(rules) > len(world)

@@ -128,6 +128,11 @@ _CONTRACTS = {
         fixed={"serviceAccount.create": ("true",)},
         instead={"vpcId": "vpcTags"},
     ),
+    "argo-rollouts": _Contract(
+        required=(_ROLE, "controller.resources", "createClusterAggregateRoles", "controller.createClusterRole"),
+        fixed={"createClusterAggregateRoles": ("false",), "controller.createClusterRole": ("false",)},
+        at_least={"controller.replicas": 2},
+    ),
     "nvidia-device-plugin": _Contract(
         required=("tolerations", "nodeSelector", "failOnInitError"), instead={"nodeSelector": "affinity"}
     ),
