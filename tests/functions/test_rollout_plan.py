@@ -32,8 +32,10 @@ def test_a_version_has_the_share_of_the_step_that_it_has_earned_and_never_more(
         now += seconds
         before = state
         state = advance(plan, state, now, ready=ready, judgement=judgement)
-        good = judgement is not None and judgement.verdict is Verdict.GOOD
-        earned += before.phase is Phase.WATCHING and good
+        if before.phase is Phase.WATCHING and (state.phase is Phase.PROMOTED or state.step > before.step):
+            assert judgement is not None
+            assert (judgement.verdict, now - before.since >= plan.step_seconds) == (Verdict.GOOD, True)
+            earned += 1
         if before.phase in ENDS:
             assert state == before
         elif before.phase is Phase.WATCHING and judgement is not None and judgement.verdict is Verdict.BAD:
