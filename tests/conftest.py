@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 PROGRAM = tuple(
-    TESTS / place for place in ("components", "costs", "program", "policies/test_gate.py", "policies/test_mutants.py")
+    TESTS / place
+    for place in (
+        "components",
+        "costs",
+        "program",
+        "policies/test_gate.py",
+        "policies/test_mutants.py",
+        "sandbox/test_costing.py",
+    )
 )
 """Tests that record the program with its real stack files, often with settings of their own."""
 
