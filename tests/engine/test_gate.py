@@ -17,6 +17,7 @@ from guardrails.packconfig import configure
 from guardrails.registry import all_rules
 from sandbox.engine import CLI_VARIABLE, ROOT, Engine, PolicyPack
 from sandbox.engine import Outcome as Operation
+from sandbox.wire import SIGNATURE
 from tests.policies.elsewhere import elsewhere
 from tests.support.recorded import record_deployment
 
@@ -72,8 +73,9 @@ UNSEEN = {"kubeconfig", "kubeconfigJson", "__internal", "packageVersion"}
 def seen(value: Any) -> Any:
     if isinstance(value, dict):
         held = cast("dict[str, Any]", value)
-        numbered = {"id"} if "pulumi:providers:" in str(held.get("urn")) else set[str]()
-        return {key: seen(each) for key, each in held.items() if key not in UNSEEN | numbered}
+        chance = {"id"} if "pulumi:providers:" in str(held.get("urn")) else set[str]()
+        hashed = {"hash"} if SIGNATURE in held else set[str]()  # the engine reads files, a recording does not
+        return {key: seen(each) for key, each in held.items() if key not in UNSEEN | chance | hashed}
     return [seen(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 

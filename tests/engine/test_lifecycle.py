@@ -132,9 +132,7 @@ def test_unknown_missing_and_wrong_properties_are_refused_before_anything_is_cre
 def test_a_type_whose_behaviour_is_not_known_is_refused_by_name(open_engine: Open) -> None:
     def program() -> None:
         opts = pulumi.ResourceOptions(provider=aws.Provider("aws", region="eu-west-1"))
-        aws.dynamodb.Table(
-            "table", attributes=[aws.dynamodb.TableAttributeArgs(name="k", type="S")], hash_key="k", opts=opts
-        )
+        aws.kinesis.Stream("stream", shard_count=1, opts=opts)
 
     with pytest.raises(EngineError, match=r"has no row in sandbox/providers/aws_kinds: add how it behaves"):
         open_engine(program).preview()
