@@ -224,6 +224,7 @@ tenancy = Tenancy(
     TenancyArgs(
         labels=labels,
         teams=settings.teams,
+        models=settings.models,
         store=settings.store,
         network=settings.network,
         kubernetes_version=settings.cluster.version,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from components import grants, iam
-from components.endpoint_objects import alarm_name, answer_topics, topic_name, watches
+from components.endpoint_objects import alarm_name, answer_topics, endpoint_name, topic_name, watches
 from components.labels import ENDPOINT_LOGS, MODELS
 from components.model_places import ModelPlaces
 from settings.model import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from components.labels import Labels
     from settings.model import ModelSpec
 
@@ -53,6 +55,20 @@ def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[i
         if batches
         else [],
     }
+
+
+def invoke_endpoints(labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Statement]:
+    """Ask the endpoints of these models, and no other; an asynchronous one is asked by a call of its own.
+
+    Source: service authorization reference of Amazon SageMaker.
+    """
+    account = iam.Account.of(labels.environment)
+    endpoints: dict[str, list[str]] = {}
+    for model in models:
+        asynchronous = model.serving is not None and model.serving.target is Target.ASYNCHRONOUS
+        action = "sagemaker:InvokeEndpointAsync" if asynchronous else "sagemaker:InvokeEndpoint"
+        endpoints.setdefault(action, []).append(account.arn("sagemaker", f"endpoint/{endpoint_name(labels, model)}"))
+    return [{"Effect": "Allow", "Action": action, "Resource": arns} for action, arns in endpoints.items()]
 
 
 def tell_of_alarms(labels: Labels) -> iam.Statement:

@@ -26,13 +26,14 @@ from components.labels import DATA, MODELS
 from components.namespace_secrets import NamespaceSecrets, NamespaceSecretsArgs
 from components.namespaces import create_namespace, create_policies
 from components.repositories import create_repository
+from components.served_grants import invoke_endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.handles import ClusterHandle, Ready
     from components.labels import Labels
-    from settings.model import NamespaceSpec, NetworkSpec, StoreSpec, TeamSpec
+    from settings.model import ModelSpec, NamespaceSpec, NetworkSpec, StoreSpec, TeamSpec
 
 _META = kubernetes.meta.v1.ObjectMetaArgs
 _RBAC = "rbac.authorization.k8s.io"
@@ -46,6 +47,8 @@ class TenancyArgs:
     """Names and tags."""
     teams: tuple[TeamSpec, ...]
     """The teams."""
+    models: tuple[ModelSpec, ...]
+    """Models, whose endpoints namespaces may ask."""
     store: StoreSpec
     """Retention and deletion of images."""
     network: NetworkSpec
@@ -175,6 +178,9 @@ class Tenancy(pulumi.ComponentResource):
                 "read-models": grants.read_objects(account, labels.bucket(MODELS), buckets.read_models),
                 "write-models": grants.write_objects(account, labels.bucket(MODELS), buckets.write_models),
                 "read-secrets": grants.read_secrets(account, secrets),
+                "invoke-endpoints": invoke_endpoints(
+                    labels, [model for model in self._args.models if model.name in namespace.invokes]
+                ),
             }
         )
         if not buckets.empty:

@@ -104,7 +104,7 @@ def flows(
     subnets = {"private": plan.private.values(), "public": plan.public.values()}
     callers = [str(cidr) for side in namespace.load_balancer_subnets for cidr in subnets[side]]
     found: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs] = {}
-    if not namespace.buckets.empty:
+    if namespace.pods_call_aws:
         found["allow-aws"] = network_flows.call_aws([str(cidr) for cidr in (*plan.private.values(), *elsewhere)])
     if callers:
         found["allow-load-balancers"] = network_flows.take_requests(callers)

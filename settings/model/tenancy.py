@@ -95,11 +95,18 @@ class NamespaceSpec(Section):
     """What pods of the service account `workload` reach in the environment's buckets."""
     secrets: tuple[SecretSpec, ...] = Field(strict=False, max_length=20)
     """Secrets that pods of the service account `workload`, and nobody else in the cluster, can read."""
+    invokes: tuple[Name, ...] = Field(strict=False, max_length=20)
+    """Models of the stack, served by endpoints of SageMaker, that pods of the service account `workload` may ask."""
 
     @property
     def calls_aws(self) -> bool:
         """Whether the workloads call AWS at all."""
-        return bool(self.secrets) or not self.buckets.empty
+        return bool(self.secrets) or self.pods_call_aws
+
+    @property
+    def pods_call_aws(self) -> bool:
+        """Whether pods do so themselves; secrets are brought to them."""
+        return bool(self.invokes) or not self.buckets.empty
 
 
 class AccessSpec(Section):

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Final
 
 from settings.instances import EC2_TYPES, gpus
-from settings.model import NamespaceSpec, PoolRole, Settings, TeamSpec
+from settings.model import NamespaceSpec, PoolRole, Settings, Target, TeamSpec
 from settings.problems import Finding, Path, repeated
 from settings.rules.environment import Rule
 
@@ -18,6 +18,7 @@ _RESERVED: Final = (
 )
 _RESERVED_PREFIXES: Final = ("kube-", "eks-", "aws-", "amazon-")
 _RESERVED_WORDS: Final = f"{', '.join(_RESERVED)} and those that begin with {', '.join(_RESERVED_PREFIXES)}"
+_ONLINE: Final = (Target.REAL_TIME, Target.SERVERLESS, Target.ASYNCHRONOUS)
 _DUTIES: Final = ("view", "deploy", "release")
 _MILLIS: Final = 1000
 _MIB: Final = 1024
@@ -196,6 +197,20 @@ def load_balancers_reach_their_pods(settings: Settings, index: int) -> Iterator[
             )
 
 
+def invoked_models_have_endpoints(settings: Settings, index: int) -> Iterator[Finding]:
+    """A role names endpoints that exist."""
+    online = {model.name for model in settings.models if model.serving is not None and model.serving.target in _ONLINE}
+    for place, namespace in enumerate(settings.teams[index].namespaces):
+        for number, name in enumerate(namespace.invokes):
+            if name not in online:
+                yield Finding(
+                    path=_namespace(index, place, "invokes", number),
+                    found=name,
+                    allowed=f"models that an endpoint of SageMaker serves: {', '.join(sorted(online)) or 'none here'}",
+                    remedy="remove it, or set serving.target of the model to real-time, serverless or asynchronous",
+                )
+
+
 def choices_are_made_once(settings: Settings, index: int) -> Iterator[Finding]:
     """What is named twice says nothing more."""
     for place, namespace in enumerate(settings.teams[index].namespaces):
@@ -204,6 +219,7 @@ def choices_are_made_once(settings: Settings, index: int) -> Iterator[Finding]:
             ("loadBalancerSubnets",): namespace.load_balancer_subnets,
             ("buckets", "readData"): buckets.read_data,
             ("buckets", "readModels"): buckets.read_models,
+            ("invokes",): namespace.invokes,
         }
         for path, values in choices.items():
             for again, first in repeated(values).items():
@@ -257,5 +273,6 @@ TEAM_RULES: Final[tuple[TeamRule, ...]] = (
     defaults_are_within_the_maximum,
     gpu_quotas_can_be_used,
     load_balancers_reach_their_pods,
+    invoked_models_have_endpoints,
     choices_are_made_once,
 )
