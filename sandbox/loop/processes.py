@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,6 +29,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 LOOPBACK = "127.0.0.1"
 """The only address that anything here binds to or connects to."""
+STEADY_PORTS = range(20_000, 30_000)
+"""Below those that Linux gives to outgoing connections (ip(7), `ip_local_port_range`): none of these takes the port of
+a service while that is down."""
+ATTEMPTS = 20
+"""Of these ports; then any port will do."""
 
 _POLL_SECONDS = 0.02
 _DEAD_STATES = frozenset("ZXx")
@@ -184,7 +190,8 @@ def clean_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 def free_port(preferred: int = 0) -> int:
     """A TCP port on loopback that nothing listens on: `preferred` if possible, so that addresses stay."""
-    for candidate in (preferred, 0):
+    chosen = secrets.SystemRandom().sample(STEADY_PORTS, ATTEMPTS)
+    for candidate in (*([preferred] if preferred else []), *chosen, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
