@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ PROGRAM = tuple(
     )
 )
 """Tests that record the program with its real stack files, often with settings of their own."""
+
+# A shell lets what it starts in the background ignore SIGINT, and programs inherit that; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is the machine's doing: in a fresh checkout the first draw of text makes a table of Unicode,
 # which takes a second, and on a busy machine any example may.
