@@ -152,20 +152,23 @@ class Rollouts(pulumi.ComponentResource):
             subjects=[_controller()],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[watching]),
         )
-        own = self._admit(NAMESPACE, rollouts_objects.kept(), inside)
+        own = self._admit(NAMESPACE, "keep", rollouts_objects.kept(), inside)
         for namespace in _namespaces(self._args.models):
-            self._admit(namespace, rollouts_objects.changed(), self._args.tenancy.namespaces[namespace])
+            self._admit(namespace, "change", rollouts_objects.changed(), self._args.tenancy.namespaces[namespace])
         return (everywhere, own)
 
-    def _admit(self, namespace: str, rules: list[kubernetes.rbac.v1.PolicyRuleArgs], inside: Ready) -> pulumi.Resource:
-        name, metadata = f"{self._name}-{namespace}-controller", _META(name=CHART, namespace=namespace)
+    def _admit(
+        self, namespace: str, duty: str, rules: list[kubernetes.rbac.v1.PolicyRuleArgs], inside: Ready
+    ) -> pulumi.Resource:
+        name, role_name = f"{self._name}-{namespace}-controller", f"{CHART}-{duty}"
+        metadata = _META(name=role_name, namespace=namespace)
         role = kubernetes.rbac.v1.Role(
             name, metadata=metadata, rules=rules, opts=pulumi.ResourceOptions(parent=self, depends_on=list(inside))
         )
         return kubernetes.rbac.v1.RoleBinding(
             name,
             metadata=metadata,
-            role_ref=kubernetes.rbac.v1.RoleRefArgs(api_group=_RBAC, kind="Role", name=CHART),
+            role_ref=kubernetes.rbac.v1.RoleRefArgs(api_group=_RBAC, kind="Role", name=role_name),
             subjects=[_controller()],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
