@@ -109,11 +109,26 @@ def test_ci_runs_the_tests_then_the_checks_and_stops_at_a_failure(tmp_path: Path
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/control-plane.md", "docs/dependencies.md", "docs/reliability.md"])
-def test_documents_name_only_commands_that_exist(page: str) -> None:
-    named = set(re.findall(r"(?:`|\$ )make ([a-z][a-z-]*)", (ROOT / page).read_text(encoding="utf-8")))
+def test_documents_name_only_commands_that_exist() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (page.name, command)
+        for page in pages
+        for command in re.findall(r"(?:`|\$ )make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+    }
     assert named
-    assert named <= TARGETS
+    assert {command for _, command in named} <= TARGETS, named
+
+
+def test_links_of_documents_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        (page.name, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not target.startswith("http") and not (page.parent / target).exists()
+    ]
+    assert broken == []
 
 
 def test_every_direct_dependency_has_a_line_that_says_what_it_is_for() -> None:
