@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from components import pipeline_champion as champion
 from components.model_places import ModelPlaces
+from components.pipeline_card import model_card
 from components.pipeline_metrics import GROUPS
 from components.pipeline_tuning import Trained
 from components.pipeline_words import CSV, EVALUATION, JSON, Step, found, joined, output, parameter, report
@@ -71,6 +72,7 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
     arguments: Step = {
         "ModelPackageGroupName": labels.package_group(model.name),
         "ModelPackageDescription": f"Passed the gate: {model.gate.metric} exceeds {model.gate.minimum}",
+        "ModelCard": model_card(labels, model, image),
         "InferenceSpecification": {
             "Containers": [{"Image": image, "ModelDataUrl": trained.artefact}],
             "SupportedContentTypes": [CSV, JSON],

@@ -7,6 +7,8 @@ Steps"; API reference, `Channel`, `ProcessingInput`, `ProcessingOutput`.
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 PROCESSING: Final = "/opt/ml/processing"
@@ -17,6 +19,8 @@ CONTENT_TYPES: Final = {"csv": CSV, "parquet": "application/x-parquet"}
 JSON: Final = "application/json"
 EVALUATION: Final = "evaluation"
 """Property file of what the evaluation found; `<name>.json` in the report."""
+_ROOM: Final = "\0"
+"""Where a part of a text is to stand; no text of the settings holds it."""
 
 Step = dict[str, Any]
 """A step or a part of it, in SageMaker's own spelling."""
@@ -40,6 +44,32 @@ def output(step: str, name: str) -> Step:
 def joined(on: str, *values: object) -> Step:
     """One text of several."""
     return {"Std:Join": {"On": on, "Values": list(values)}}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A reference inside of a document that becomes text."""
+
+    reference: Step
+    quoted: bool = True
+    """Whether it stands for a word without characters that JSON escapes; else for JSON text."""
+
+
+def text_of(document: object) -> Step:
+    """A document with `Part`s in it as JSON text."""
+    parts: list[Part] = []
+
+    def leave_room(part: Part) -> str:
+        parts.append(part)
+        return _ROOM
+
+    first, *others = json.dumps(document, default=leave_room).split(json.dumps(_ROOM))
+    values: list[Any] = [first]
+    for part, after in zip(parts, others, strict=True):
+        mark = '"' if part.quoted else ""
+        values[-1] += mark
+        values += [part.reference, f"{mark}{after}"]
+    return joined("", *values)
 
 
 def found(path: str) -> Step:

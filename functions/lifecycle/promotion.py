@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from lifecycle import steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, LifecycleError, Package
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ORIGIN_PROPERTY = "promoted-from"
 """Customer metadata of a model package: ARN of the version that it was promoted from."""
+
+CARD_STATUS: Final = {"Approved": "Approved", "PendingManualApproval": "PendingReview"}
+"""Approval status of a version → status of its model card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +157,9 @@ def _request(
     """
     inference = dict(described["InferenceSpecification"])
     container = {"Image": image, "ModelDataUrl": artefact}
-    kept = {
-        name: described[name]
-        for name in ("ModelPackageDescription", "MetadataProperties", "ModelCard")
-        if described.get(name)
-    }
+    kept = {name: described[name] for name in ("ModelPackageDescription", "MetadataProperties") if described.get(name)}
+    if card := described.get("ModelCard"):
+        kept["ModelCard"] = {**card, "ModelCardStatus": CARD_STATUS[target.status]}
     request = {
         **kept,
         "ModelPackageGroupName": target.group,

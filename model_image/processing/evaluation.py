@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processing import card
 from processing.tables import read as read_table
 from scoring import challenge, champion, document, evaluate
 from scoring.contract import BINARY
@@ -43,8 +44,9 @@ class Contest:
 def run(base: Path, settings: Hyperparameters, form: Format, contest: Contest | None) -> str:
     """Evaluate ``base/input/model/model.tar.gz`` on the rows of ``base/input/validation``.
 
-    The report is the model image's evaluation document, with what the registry records of the model as texts beside it;
-    with a contest it also holds the verdict on the model beside that in ``base/input/champion``, where there is one.
+    The report is the model image's evaluation document, with what the registry records of the model and its card as
+    texts beside it; with a contest it also holds the verdict on the model beside that in ``base/input/champion``, where
+    there is one.
 
     Returns:
         The verdict in words; empty without a contest.
@@ -61,7 +63,8 @@ def run(base: Path, settings: Hyperparameters, form: Format, contest: Contest | 
     task, labels = TASKS[settings.objective], Target(settings.label, settings.objective, classes).labels(table)
     report = evaluate.evaluate(task, labels, answers, settings.seed)
     content = (archive / champion.ARCHIVE).read_bytes()
-    metrics = {name: f"{value:.6f}" for name, value in evaluate.values(task, report).items()}
+    values = evaluate.values(task, report)
+    metrics = {name: f"{value:.6f}" for name, value in values.items()}
     lineage = metrics | {"model_sha256": hashlib.sha256(content).hexdigest(), "manifest_sha256": trained.model.digest}
     verdict = {} if contest is None else _challenge(base, table, contest, settings, labels=labels, answers=answers)
     if verdict:
@@ -69,7 +72,9 @@ def run(base: Path, settings: Hyperparameters, form: Format, contest: Contest | 
         lineage |= {name: _text(verdict[name]) for name in ("outcome", "difference", "p_value", "champion_sha256")}
     target = base / "output/report" / REPORT
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(document.dump({**report, "lineage": lineage}))
+    target.write_bytes(
+        document.dump({**report, "lineage": lineage, "card": card.parts(trained.model.provenance, values)})
+    )
     return str(verdict.get("reason", ""))
 
 

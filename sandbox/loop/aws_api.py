@@ -33,6 +33,7 @@ from sandbox.loop.guard import STOP_GRACE_SECONDS
 from sandbox.loop.job import Job, mirror
 from sandbox.loop.jobs import JobRunner
 from sandbox.loop.loopback import Clients
+from sandbox.loop.package_api import PackageApi
 from sandbox.loop.pipeline_api import PipelineApi
 from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
 from sandbox.loop.processing import ProcessingJob, ProcessingRunner
@@ -225,6 +226,7 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
         TransformApi(environment, transforms),
         PipelineApi(environment, clients),
         TuningApi(environment, clients),
+        PackageApi(),
     )
     moto = DomainDispatcherApplication(create_backend_app)
     api = Apis(moto, environment, runner, options.fingerprint, others)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import evaluation, pipelines, steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
-from sandbox.loop import account, flights, image, packaging, progress, services
+from sandbox.loop import account, cards, flights, image, packaging, progress, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
 from sandbox.loop.spec import Evaluation, LoopError, LoopReport
@@ -59,6 +59,8 @@ class Loop:
         self._fill_account(clients, data, built)
         self._run_pipeline(clients, built)
         package = self._approved(clients)
+        if "pipeline execution" in self.changes:
+            self.console.table(f"Model card of version {package.version}", cards.shown(clients.sagemaker, package.arn))
         work = self.paths.packaging(self.spec.model.name, package.version)
         self._did("image of the model", packaging.package(clients, self.spec, package.arn, work, self.console))
         model_dir = fetched(self.spec, self.paths, clients, package)

@@ -29,6 +29,7 @@ from settings.model.base import (
     Section,
     Zone,
 )
+from settings.model.card import CardSpec
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
 from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
@@ -120,6 +121,7 @@ __all__ = [
     "BucketVolumeSpec",
     "BudgetSpec",
     "Capacity",
+    "CardSpec",
     "CertificatesSpec",
     "ChampionSpec",
     "ChartSpec",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from settings.model.base import ImageDigest, ModelData, Name, Section
+from settings.model.card import CardSpec
 from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
 from settings.model.retraining import ModelRetrainingSpec
 from settings.model.serving import ServingSpec
@@ -168,6 +169,8 @@ class ModelSpec(Section):
     """Prefix of the model's data in the data bucket, ending in a slash."""
     label: Annotated[str, Field(pattern=COLUMN, max_length=64)]
     """Column that the model predicts."""
+    card: CardSpec
+    """What its versions tell about it."""
     data: DataSpec
     """What its data has to keep to."""
     processing: ProcessingSpec

@@ -41,6 +41,7 @@ SECURITY_GROUP_ID: Final = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
 TAGGED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[\w.-]+$"
 PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 REQUEST_PATH: Final = r"^/([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$"
+PROSE: Final = r"^[^\x00-\x1f]+$"
 HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]*$"
 HEADER_VALUE: Final = r"^[\w*?.:;=/+@-]+$"
 TUNING_JOB: Final = r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"
@@ -72,6 +73,7 @@ PATTERNS: Final[dict[str, str]] = {
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",
     TAINT_KEY: "a label key, such as example.com/team",
+    PROSE: "text on one line, without tabs or control characters",
     EMAIL: "an e-mail address, such as ml-platform@example.com",
     HOSTED_ZONE: "the id of a hosted zone, such as Z0123456789ABCDEFGHIJ",
     DOMAIN: "a domain in lower case without a dot at the end, such as ml.example.com",

@@ -82,12 +82,14 @@ def scope(definition: dict[str, Any]) -> Scope:
     return Scope(
         parameters={"DataVersion": "0123", "ImageDigest": DIGEST},
         execution={},
-        steps={"Process": processing, "Train": training, "Evaluate": processing},
+        steps={"Process": processing, "Train": training, "Evaluate": processing | {"ProcessingJobArn": "arn:aws:job"}},
         property_file=lambda _step, _name: {
             "binary_classification_metrics": {"auc": {"value": 0.7}},
             "lineage": {"auc": "0.70", "model_sha256": "cd" * 32, "champion_sha256": "ef" * 32}
             | {"outcome": "better", "difference": "0.010000", "p_value": "0.001000"},
             "challenge": {"outcome": "better", "reason": "auc gained 0.01"},
+            "card": dict.fromkeys(("training_metrics", "hyper_parameters", "metric_data"), "[]")
+            | {"training_observations": '"1 row of train"'},
         },
     )
 
@@ -246,10 +248,16 @@ def test_references_retries_and_conditions_are_spelt_as_sagemakers_own_sdk_spell
     assert words.result("Train", "ModelArtifacts.S3ModelArtifacts") == sdk["training artefact"]
     assert words.joined("/", "s3://b", words.parameter("DataVersion"), "x") == sdk["join"]
     assert words.found("binary_classification_metrics.auc.value") == sdk["json get"]
+    document = {
+        "a": words.Part(words.parameter("DataVersion")),
+        "b": words.Part(words.found("card.metric_data"), quoted=False),
+    }
+    assert words.text_of(document) == sdk["text of parts"]
     once, capacity, internal = sdk["retries"]
     assert words.retries(3) == [once, internal, capacity]
     definition = defined()
     assert step(definition, "Judge")["Arguments"]["Conditions"][:1] == [sdk["condition"]]
+    assert step(definition, "Challenge")["Arguments"]["Conditions"][1] == sdk["in condition"]
     assert step(definition, "Evaluate")["PropertyFiles"] == [sdk["property file"]]
     assert step(definition, "Train")["CacheConfig"] == sdk["cache"]["CacheConfig"]
     assert step(definition, "Refuse").keys() == sdk["fail"].keys()

@@ -159,6 +159,24 @@ def test_a_promotion_that_ended_between_copy_and_registration_is_completed_by_th
     assert both.promote().created is False
 
 
+@pytest.mark.parametrize(("status", "card"), [("PendingManualApproval", "PendingReview"), ("Approved", "Approved")])
+def test_a_promoted_version_keeps_its_model_card_which_waits_where_the_version_waits(
+    both: Environments, status: Any, card: str
+) -> None:
+    both.register()
+    both.target = replace(both.target, status=status)
+    describe = both.origin.sagemaker.describe_model_package
+
+    def with_card(**request: Any) -> Any:  # moto forgets cards
+        return {**describe(**request), "ModelCard": {"ModelCardContent": "{}", "ModelCardStatus": "Archived"}}
+
+    create = both.target.sagemaker.create_model_package
+    described = mock.patch.object(both.origin.sagemaker, "describe_model_package", with_card)
+    with described, mock.patch.object(both.target.sagemaker, "create_model_package", side_effect=create) as created:
+        both.promote()
+    assert created.call_args.kwargs["ModelCard"] == {"ModelCardContent": "{}", "ModelCardStatus": card}
+
+
 def test_a_promotion_to_an_environment_that_approves_by_itself_is_approved(both: Environments) -> None:
     both.register()
     both.target = replace(both.target, status="Approved")

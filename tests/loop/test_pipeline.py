@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jsonschema
 import pytest
 
 from lifecycle import pipelines, steps
 from sandbox.console import Console
-from sandbox.loop import flights
+from sandbox.loop import cards, flights
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, REPOSITORY, running, wait_until
 from sandbox.loop.run import bring_up, status, tear_down
@@ -23,6 +24,7 @@ from sandbox.loop.spec import TROUBLE_PATH, LoopError, LoopPaths, LoopSpec
 from sandbox.loop.versions import versions
 from tests.loop.specs import loop_spec
 from tests.loop.test_end_to_end import local_model
+from tests.support.model_cards import CARD_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,6 +105,21 @@ def test_metrics_and_lineage_can_be_read_back_from_the_registry(
     assert checked["channels"]["train"]["rows"] == 21_415
     assert float(lineage["evaluation/auc"]) == pytest.approx(january.metrics["auc"], abs=1e-6)
     assert january.metrics["auc"] > spec.model.gate.minimum
+
+
+def test_the_model_card_of_a_version_is_valid_and_tells_what_the_run_did(january: LoopReport, clients: Clients) -> None:
+    arn = january.places["model package"]
+    card = clients.sagemaker.describe_model_package(ModelPackageName=arn).get("ModelCard", {})
+    content: dict[str, Any] = json.loads(card.get("ModelCardContent", ""))
+    jsonschema.validate(content, CARD_SCHEMA)
+    metrics = {
+        each["name"]: each["value"] for each in content["evaluation_details"][0]["metric_groups"][0]["metric_data"]
+    }
+
+    assert card.get("ModelCardStatus") == "Approved"
+    assert content["training_details"]["training_observations"].startswith("21415 rows of train, ")
+    assert metrics["auc"] == january.metrics["auc"]
+    assert "num_round=" in cards.shown(clients.sagemaker, arn)["hyperparameters"]
 
 
 def test_the_evaluation_of_the_pipeline_is_that_of_the_trainer(january: LoopReport, clients: Clients) -> None:

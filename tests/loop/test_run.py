@@ -36,6 +36,7 @@ MODEL = {
     "name": "toy",
     "datasetPrefix": "toy/",
     "label": "late",
+    "card": {"purpose": "tests", "uses": "none", "limits": "all", "risk": "low", "riskReason": "nobody asks it"},
     "data": {"format": "csv", "minimumRows": 1, "missingGain": 0.5, "smallestPart": 0.5},
     "processing": {"instanceType": "ml.m5.large", "volumeGib": 1, "maxRuntimeSeconds": 60},
     "pipeline": {"attempts": 3, "cacheDays": 30, "approval": "automatic"},
