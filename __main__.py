@@ -5,6 +5,7 @@ import pulumi_aws as aws
 
 from components.accelerators import Accelerators, AcceleratorsArgs
 from components.addons import Addons, AddonsArgs
+from components.alarms import Alarms, AlarmsArgs
 from components.approval import Approval, ApprovalArgs
 from components.batch_transforms import BatchTransforms, BatchTransformsArgs
 from components.budget import MonthlyBudget, MonthlyBudgetArgs
@@ -68,6 +69,8 @@ store = ArtifactStore(
     opts=on_aws,
 )
 key_arn = store.handle.key_arn
+
+alarms = Alarms("alarms", AlarmsArgs(labels=labels, spec=settings.alarms, store=store.handle), opts=on_aws)
 
 network = Network(
     "network",
@@ -345,6 +348,7 @@ Retraining(
         models=settings.models,
         store=store.handle,
         packaging=packaging.handle,
+        alarms=alarms.handle,
         protect=protect,
     ),
     opts=on_aws,
@@ -366,7 +370,13 @@ serving = Serving(
 )
 inference = InferenceEndpoints(
     "inference",
-    InferenceEndpointsArgs(labels=labels, models=settings.models, store=store.handle, registry=registry.handle),
+    InferenceEndpointsArgs(
+        labels=labels,
+        models=settings.models,
+        store=store.handle,
+        registry=registry.handle,
+        alarms=alarms.handle,
+    ),
     opts=on_aws,
 )
 batches = BatchTransforms(

@@ -2,8 +2,9 @@
 
 Creates: for each model with an endpoint as its target and an approved version: a log group, a configuration, an
 endpoint that moves to the next version by blue/green deployment and back by alarms, and its scaling; for an
-asynchronous one also the topics of its answers and the policy that wakes it up; one topic for all alarms.
-Does not create: the SageMaker models (the registry does), batch transform jobs, subscriptions to topics.
+asynchronous one also the topics of its answers and the policy that wakes it up.
+Does not create: the SageMaker models (the registry does), batch transform jobs, who hears of alarms, subscriptions to
+answers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from components.serving_handles import InferenceEndpointsHandle
 from settings.model import AsynchronousSpec, RealTimeSpec
 
 if TYPE_CHECKING:
+    from components.alarm_handle import AlarmsHandle
     from components.endpoint_objects import OnlineSpec, Watch
     from components.handles import RegistryHandle, StoreHandle
     from components.labels import Labels
@@ -43,6 +45,8 @@ class InferenceEndpointsArgs:
     """Key of volumes, captures, answers, messages and logs."""
     registry: RegistryHandle
     """The SageMaker models."""
+    alarms: AlarmsHandle
+    """Who hears of alarms."""
 
 
 class InferenceEndpoints(pulumi.ComponentResource):
@@ -60,12 +64,8 @@ class InferenceEndpoints(pulumi.ComponentResource):
             for model in args.models
             if model.approved is not None and (spec := objects.online(model)) is not None
         ]
-        alarms = self._create_topic("endpoint-alarms").arn if served else None
         self.handle = InferenceEndpointsHandle(
-            names={
-                model.name: self._create_endpoint(model, approved, spec, [alarms] if alarms is not None else []).name
-                for model, approved, spec in served
-            },
+            names={model.name: self._create_endpoint(model, approved, spec).name for model, approved, spec in served},
         )
         self.register_outputs({"names": self.handle.names})
 
@@ -77,9 +77,7 @@ class InferenceEndpoints(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _create_endpoint(
-        self, model: ModelSpec, approved: ApprovedSpec, spec: OnlineSpec, told: list[pulumi.Output[str]]
-    ) -> aws.sagemaker.Endpoint:
+    def _create_endpoint(self, model: ModelSpec, approved: ApprovedSpec, spec: OnlineSpec) -> aws.sagemaker.Endpoint:
         labels, name = self._args.labels, objects.endpoint_name(self._args.labels, model)
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-{model.name}-logs",
@@ -89,7 +87,7 @@ class InferenceEndpoints(pulumi.ComponentResource):
             opts=self._child,
         )
         rollout, watches = objects.rollout(model), objects.watches(model)
-        alarms = [self._create_alarm(model, name, watch, told) for watch in watches]
+        alarms = [self._create_alarm(model, name, watch) for watch in watches]
         named = [objects.alarm_name(labels, model, watch.name) for watch in watches]
         endpoint = aws.sagemaker.Endpoint(
             f"{self._name}-{model.name}",
@@ -101,9 +99,7 @@ class InferenceEndpoints(pulumi.ComponentResource):
         scale(f"{self._name}-{model.name}", spec, endpoint, name, self._child)
         return endpoint
 
-    def _create_alarm(
-        self, model: ModelSpec, endpoint: str, watch: Watch, told: list[pulumi.Output[str]]
-    ) -> aws.cloudwatch.MetricAlarm:
+    def _create_alarm(self, model: ModelSpec, endpoint: str, watch: Watch) -> aws.cloudwatch.MetricAlarm:
         return aws.cloudwatch.MetricAlarm(
             f"{self._name}-{model.name}-{watch.name}",
             name=objects.alarm_name(self._args.labels, model, watch.name),
@@ -120,8 +116,8 @@ class InferenceEndpoints(pulumi.ComponentResource):
             datapoints_to_alarm=BREACHING_PERIODS,
             # Without requests there are no data, and nothing is wrong.
             treat_missing_data="notBreaching",
-            alarm_actions=told,
-            ok_actions=told,
+            alarm_actions=list(self._args.alarms.actions),
+            ok_actions=list(self._args.alarms.actions),
             opts=self._child,
         )
 

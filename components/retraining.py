@@ -2,8 +2,8 @@
 
 Creates: a queue with its dead-letter queue; rules and schedules that put every reason into it: new objects of a model's
 data, alarms about drift, requests, the clock; a table of what was told and what was started; a function that decides,
-with a role that starts exactly the models' pipelines; a log group; alarms, and a topic that they tell.
-Does not create: alarms about drift; who listens to the topic.
+with a role that starts exactly the models' pipelines; a log group; alarms.
+Does not create: alarms about drift; who hears of alarms.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from components.retraining_clock import RETRIES, RETRY_SECONDS, ClockArgs, creat
 from components.retraining_function import VISIBILITY_SECONDS, FunctionArgs, create_function
 
 if TYPE_CHECKING:
+    from components.alarm_handle import AlarmsHandle
     from components.handles import PackagingHandle, StoreHandle
     from components.labels import Labels
     from settings.model import ModelSpec, RetrainingSpec
@@ -43,9 +44,11 @@ class RetrainingArgs:
     models: tuple[ModelSpec, ...]
     """Models; `retraining` of each says what starts a training."""
     store: StoreHandle
-    """Key of the table, the log and the topic; the data bucket announces new objects to EventBridge."""
+    """Key of the table and the log; the data bucket announces new objects to EventBridge."""
     packaging: PackagingHandle
     """The bus of the platform's own events."""
+    alarms: AlarmsHandle
+    """Who hears of alarms."""
     protect: bool
     """Whether the table refuses deletion."""
 
@@ -198,13 +201,7 @@ class Retraining(pulumi.ComponentResource):
         ]
 
     def _create_alarms(self) -> None:
-        labels, spec = self._args.labels, self._args.spec
-        topic = aws.sns.Topic(
-            f"{self._name}-alarms",
-            name=labels.queue("retraining-alarms"),
-            kms_master_key_id=self._args.store.key_arn,
-            opts=self._child,
-        )
+        labels, spec, told = self._args.labels, self._args.spec, list(self._args.alarms.actions)
         for watch in objects.watches(labels, spec.tick_minutes):
             aws.cloudwatch.MetricAlarm(
                 f"{self._name}-{watch.name}",
@@ -219,7 +216,7 @@ class Retraining(pulumi.ComponentResource):
                 period=objects.PERIOD_SECONDS,
                 evaluation_periods=watch.periods,
                 treat_missing_data=watch.missing,
-                alarm_actions=[topic.arn],
-                ok_actions=[topic.arn],
+                alarm_actions=told,
+                ok_actions=told,
                 opts=self._child,
             )

@@ -12,6 +12,7 @@ import json
 from pydantic import Field
 
 from settings.model.accelerators import AcceleratorsSpec, EfaPoolSpec, GpuProfileSpec
+from settings.model.alarms import AlarmsSpec
 from settings.model.base import (
     AccountId,
     AddonVersion,
@@ -112,6 +113,7 @@ __all__ = [
     "AccountId",
     "AddonVersion",
     "AddonVersions",
+    "AlarmsSpec",
     "AlertmanagerSpec",
     "ApprovedSpec",
     "AsynchronousSpec",
@@ -236,6 +238,8 @@ class Settings(Section):
     """Karpenter and its node pools."""
     budget: SpendingSpec
     """What the environment may cost."""
+    alarms: AlarmsSpec
+    """Who hears of alarms."""
     load_balancing: LoadBalancingSpec
     """The load balancer controller, and what every load balancer has to be."""
     accelerators: AcceleratorsSpec

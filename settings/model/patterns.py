@@ -41,6 +41,8 @@ SECURITY_GROUP_ID: Final = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"
 TAGGED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[\w.-]+$"
 PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w.-]+)?@sha256:[0-9a-f]{64}$"
 REQUEST_PATH: Final = r"^/([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$"
+HOOK: Final = r"^https://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z][a-z-]{0,30}[0-9]{0,2})*/?$"
+TOPIC_ARN: Final = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
 PROSE: Final = r"^[^\x00-\x1f]+$"
 HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]*$"
 HEADER_VALUE: Final = r"^[\w*?.:;=/+@-]+$"
@@ -74,6 +76,9 @@ PATTERNS: Final[dict[str, str]] = {
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",
     TAINT_KEY: "a label key, such as example.com/team",
     PROSE: "text on one line, without tabs or control characters",
+    HOOK: "an https address of plain words, such as https://alarms.example.com/slipway; one with a key is a secret: "
+    "subscribe it to a topic of your own and name that in topics",
+    TOPIC_ARN: "the ARN of a topic, such as arn:aws:sns:eu-central-1:111122223333:on-call",
     EMAIL: "an e-mail address, such as ml-platform@example.com",
     HOSTED_ZONE: "the id of a hosted zone, such as Z0123456789ABCDEFGHIJ",
     DOMAIN: "a domain in lower case without a dot at the end, such as ml.example.com",

@@ -12,6 +12,7 @@ from settings.model import Settings
 from settings.problems import Finding
 from settings.rules import (
     accelerators,
+    alarms,
     capacity,
     champion,
     cluster,
@@ -57,6 +58,7 @@ RULES = (
     *secrets.RULES,
     *accelerators.RULES,
     *spending.RULES,
+    *alarms.RULES,
     *load_balancing.RULES,
     *domains.RULES,
     *storage.RULES,

@@ -85,9 +85,7 @@ def test_an_environment_that_no_endpoint_serves_has_nothing_of_them() -> None:
     for token in (CONFIGURATION, ENDPOINT, SCALED):
         with pytest.raises(LookupError):
             plain.of_type(token)
-    assert not [
-        each.name for token in (TOPIC, ALARM) for each in plain.of_type(token) if each.name.startswith("inference-")
-    ]
+    assert not [each.name for each in plain.of_type(ALARM) if each.name.startswith("inference-")]
     assert plain.exports["endpointNames"] == {}
 
 
@@ -190,7 +188,7 @@ def test_alarms_watch_errors_and_the_slowest_requests_in_the_units_of_their_metr
 
 
 def test_alarms_reach_a_topic_that_the_key_lets_them_write_to() -> None:
-    topic, key = recorded().one(TOPIC, "inference-endpoint-alarms"), recorded().one("aws:kms/key:Key")
+    topic, key = recorded().one(TOPIC, "alarms-topic"), recorded().one("aws:kms/key:Key")
     assert topic.property_dependencies["kmsMasterKeyId"] == [key.urn]
     for alarm in alarms("at-once").values():
         assert alarm.property_dependencies["alarmActions"] == [topic.urn]
@@ -288,7 +286,7 @@ def test_served_models_write_below_the_prefixes_of_their_target_and_nowhere_else
 
 def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> None:
     topics = {f"slipway-prod-{name}-{kind}" for name in SERVED for kind in ("answers", "failures")}
-    topics |= {"slipway-prod-endpoint-alarms"}
+    topics |= {"slipway-prod-alarms"}
     published = {topic for topic in topics if may(recorded(), ROLE, "sns:Publish", f"arn:aws:sns:{ACCOUNT}{topic}", {})}
     assert published == {f"slipway-prod-{name}-{kind}" for name in ("queue",) for kind in ("answers", "failures")}
     for alarm in recorded().of_type(ALARM):

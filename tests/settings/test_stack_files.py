@@ -27,6 +27,7 @@ MAY_BE_EMPTY = (
     ".slipway:karpenter.pools[].budgets[].reasons[]",
     ".slipway:karpenter.headroom.pools[]",
     ".slipway:budget.alertPercents[]",
+    ".slipway:alarms.emails[]",
     ".slipway:packaging.blockedSeverities[]",
     ".slipway:registry.approverArns[]",
     ".slipway:registry.promoterArns[]",

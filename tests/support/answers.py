@@ -253,6 +253,10 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:secretsmanager/secretRotation:SecretRotation": lambda request: (request.inputs["secretId"], {}),
     "aws:signer/signingProfile:SigningProfile": _named("name", "signer", "/signing-profiles/"),
     "aws:sns/topic:Topic": _named("name", "sns", ""),
+    "aws:sns/topicSubscription:TopicSubscription": lambda request: (
+        f"{request.inputs['topic']}:{request.digits()}",
+        {},
+    ),
     "aws:dynamodb/table:Table": _named("name", "dynamodb", "table/"),
     "aws:dynamodb/tableItem:TableItem": lambda request: (request.digits(), {}),
     "aws:lambda/eventSourceMapping:EventSourceMapping": lambda request: (request.digits(), {}),

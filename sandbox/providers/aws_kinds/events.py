@@ -63,4 +63,15 @@ KINDS: Final[dict[str, Kind]] = {
         autoname="name",
         api=("sns", "CreateTopic", ""),
     ),
+    "aws:sns/topicSubscription:TopicSubscription": Kind(
+        identify=lambda birth: f"{birth.text('topic')}:{birth.hex(32, 'subscription')}",
+        compute=lambda birth, id_: {
+            "arn": id_,
+            "ownerId": birth.place.account_id,
+            "pendingConfirmation": True,
+            "confirmationWasAuthenticated": False,
+        },
+        immutable=frozenset({"topic", "protocol", "endpoint"}),
+        api=("sns", "Subscribe", ""),
+    ),
 }
