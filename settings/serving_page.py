@@ -35,8 +35,9 @@ _END: Final = """
 What follows from the table:
 
 - A serverless model is outside the VPC and can reach the internet: SageMaker refuses it with a VPC or with network
-  isolation. `outsideVpc: true` says that this is known. The policy `sagemaker-in-vpc-isolated` refuses such a model
-  where it is mandatory (staging and prod); there, `asynchronous` with `minInstances: 0` costs nothing while idle, too.
+  isolation. `outsideVpc: true` says that this is known. Where `environment.protectData` is true (staging and prod) the
+  settings refuse the target, and the policy `sagemaker-in-vpc-isolated` what would come of it; `asynchronous` with
+  `minInstances: 0` costs nothing while idle, too.
 - All traffic at once, or no alarm that takes a version back, is refused by the policy `endpoint-rollback` where it is
   mandatory (everywhere but in dev). SageMaker shifts no traffic of serverless endpoints in steps.
 - An endpoint that has instances cannot become serverless, and one with autoscaling cannot change its instance type.

@@ -161,6 +161,18 @@ def serverless_is_what_sagemaker_offers(settings: Settings, index: int) -> Itera
         )
 
 
+def protected_data_stay_in_the_vpc(settings: Settings, index: int) -> Iterator[Finding]:
+    """A serverless model has a way out that nobody watches; the policy `sagemaker-in-vpc-isolated` refuses it, too."""
+    serving = settings.models[index].serving
+    if serving is not None and serving.target == SERVERLESS and settings.environment.protect_data:
+        yield Finding(
+            path=path_of(index, "target"),
+            found=SERVERLESS,
+            allowed="a target in the VPC while environment.protectData is true; SageMaker has no serverless one",
+            remedy=f"choose target {ASYNCHRONOUS} with minInstances 0, or {REAL_TIME}",
+        )
+
+
 def serverless_takes_the_peak(settings: Settings, index: int) -> Iterator[Finding]:
     """Beyond its concurrency a serverless endpoint refuses requests (Little's law: rate times time are in work)."""
     serving = settings.models[index].serving
@@ -200,6 +212,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     fleet_is_neither_captured_nor_on_gpus,
     row_has_the_approved_version,
     serverless_is_what_sagemaker_offers,
+    protected_data_stay_in_the_vpc,
     serverless_takes_the_peak,
     batch_payload_is_in_bounds,
 )

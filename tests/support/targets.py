@@ -117,6 +117,10 @@ def model_of(name: str, where: dict[str, Any], version: int = 3) -> dict[str, An
 
 
 def all_served(*left_out: str) -> str:
-    """Changes of prod's stack file after which every kind of model is served, but for those that are left out."""
+    """Changes of prod's stack file after which every kind of model is served, but for those that are left out.
+
+    With a serverless model, data are not protected: the settings refuse both together.
+    """
     models = [model_of(name, where) for name, where in SERVED.items() if name not in left_out]
-    return json.dumps({"models": models})
+    protected = all(model["serving"]["target"] != "serverless" for model in models)
+    return json.dumps({"environment": {"protectData": protected}, "models": models})
