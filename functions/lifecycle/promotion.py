@@ -157,7 +157,9 @@ def _request(
     """
     inference = dict(described["InferenceSpecification"])
     container = {"Image": image, "ModelDataUrl": artefact}
-    kept = {name: described[name] for name in ("ModelPackageDescription", "MetadataProperties") if described.get(name)}
+    kept: dict[str, object] = {
+        name: described[name] for name in ("ModelPackageDescription", "MetadataProperties") if described.get(name)
+    }
     if card := described.get("ModelCard"):
         kept["ModelCard"] = {**card, "ModelCardStatus": CARD_STATUS[target.status]}
     request = {

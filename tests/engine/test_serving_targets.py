@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.alarm_handle import AlarmsHandle
 from components.handles import EndpointsHandle, NetworkHandle, StoreHandle
 from components.inference_endpoints import InferenceEndpoints, InferenceEndpointsArgs
 from components.labels import Labels
@@ -69,7 +70,13 @@ def program(target: str, version: int) -> Callable[[], None]:
         )
         InferenceEndpoints(
             "inference",
-            InferenceEndpointsArgs(labels=labels, models=models, store=store, registry=registry.handle),
+            InferenceEndpointsArgs(
+                labels=labels,
+                models=models,
+                store=store,
+                registry=registry.handle,
+                alarms=AlarmsHandle(actions=("arn:aws:sns:us-east-1:777788889999:alarms",)),
+            ),
             opts=on_aws,
         )
 
