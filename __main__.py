@@ -30,6 +30,7 @@ from components.pod_network import PodNetwork, PodNetworkArgs
 from components.priorities import Priorities, PrioritiesArgs
 from components.priority_levels import LEVELS
 from components.registry import ModelRegistry, ModelRegistryArgs
+from components.releasing import Releasing, ReleasingArgs
 from components.retraining import Retraining, RetrainingArgs
 from components.rollouts import Rollouts, RolloutsArgs
 from components.serving import Serving, ServingArgs
@@ -336,6 +337,20 @@ rollouts = Rollouts(
         pod_network=pod_network.handle,
         pools=pools.handle,
         monitoring=monitoring.handle,
+        tenancy=tenancy.handle,
+    ),
+    opts=on_both,
+)
+Releasing(
+    "releasing",
+    ReleasingArgs(
+        labels=labels,
+        spec=settings.rollouts,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        cluster=cluster.handle,
+        packaging=packaging.handle,
         tenancy=tenancy.handle,
     ),
     opts=on_both,

@@ -1,7 +1,7 @@
 """What a build of one model's images may do.
 
-Sources: CodeBuild user guide, "Amazon S3 source" and "VPC"; ECR user guide, "Managed signing": ECR signs with the
-rights of whoever pushes; service authorization reference for the condition keys.
+Sources: ECR user guide, "Managed signing": ECR signs with the rights of whoever pushes; service authorization
+reference for the condition keys.
 """
 
 from __future__ import annotations
@@ -22,15 +22,11 @@ IMAGE_READY: Final = "Model Image Ready"
 """Source and detail type of what a build announces; the same words as in `functions/packager`."""
 
 
-def package(
-    places: ModelPlaces, *, sources: str, log_group: str, signing: str | None
-) -> dict[str, list[iam.Statement]]:
-    """Abilities of the role of a model's builds, beside the use of the key.
+def package(places: ModelPlaces, *, signing: str | None) -> dict[str, list[iam.Statement]]:
+    """Abilities of the role of a model's builds, beside what every build needs and the use of the key.
 
     Args:
         places: Of the model.
-        sources: Prefix of the models bucket with the program of the build.
-        log_group: Log group of the builds.
         signing: ARN of the signing profile; None where images are not signed.
     """
     labels, model = places.labels, places.model
@@ -38,14 +34,9 @@ def package(
     repository = account.arn("ecr", f"repository/{labels.repository(model.name)}")
     return {
         "read-artefacts": [
-            *grants.read_objects(account, bucket, [sources, places.champion]),
+            *grants.read_objects(account, bucket, [places.champion]),
             *grants.get_objects(account, bucket, [places.jobs, places.promoted]),
             *grants.write_objects(account, bucket, [places.champion]),
-            {
-                "Effect": "Allow",
-                "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation"],
-                "Resource": account.bucket(bucket),
-            },
         ],
         "make-images": [
             *grants.pull_images(account, [labels.repository(model.name)]),
@@ -59,8 +50,6 @@ def package(
         ],
         "mark-versions": [*read_packages(labels, [model]), _mark(labels, places)],
         "announce": [_announce(account, labels)],
-        "write-logs": grants.write_logs(account, log_group),
-        "attach-to-network": grants.attach_to_network(account, labels.ownership),
     }
 
 

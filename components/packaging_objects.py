@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from components import iam
-from components.labels import MODELS, fingerprint
+from components.code_builds import override
+from components.labels import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from components.model_places import ModelPlaces
     from settings.model import PackagingSpec
 
-FUNCTIONS: Final = Path(__file__).resolve().parent.parent / "functions"
 PROGRAM: Final = (
     *(f"lifecycle/{name}" for name in ("__init__.py", "steps.py", "crane.py")),
     *(f"packager/{name}" for name in ("__init__.py", "__main__.py", "build.py", "calls.py", "champion.py")),
@@ -25,21 +22,8 @@ PROGRAM: Final = (
 """Files of a build, below `functions`."""
 SOURCES: Final = "_packager/"
 """Prefix of the models bucket with the programs of builds; no model's name begins so."""
-
-
-def program() -> dict[str, str]:
-    """Text of every file of a build by its path."""
-    return {path: (FUNCTIONS / path).read_text(encoding="utf-8") for path in PROGRAM}
-
-
-def sources(files: Mapping[str, str]) -> str:
-    """Where a program lies; another one lies elsewhere, so that a build that runs keeps its own."""
-    return f"{SOURCES}{fingerprint(*(part for file in sorted(files.items()) for part in file))}/"
-
-
-def specification() -> str:
-    """The build specification."""
-    return (FUNCTIONS / "packager" / "buildspec.yml").read_text(encoding="utf-8")
+SPECIFICATION: Final = "packager/buildspec.yml"
+"""How a build runs, below `functions`."""
 
 
 def variables(places: ModelPlaces, spec: PackagingSpec, signing: str | None) -> dict[str, str]:
@@ -72,7 +56,5 @@ def approval_pattern(group: str) -> str:
 
 
 def approval_input() -> str:
-    """What the approval of `<package>` tells a build (CodeBuild API reference, `StartBuild`)."""
-    told = {"MODEL_PACKAGE_ARN": "<package>", "REASON": "approval"}
-    overrides = [{"name": name, "type": "PLAINTEXT", "value": value} for name, value in told.items()]
-    return json.dumps({"environmentVariablesOverride": overrides})
+    """What the approval of `<package>` tells a build."""
+    return override({"MODEL_PACKAGE_ARN": "<package>", "REASON": "approval"})

@@ -13,6 +13,7 @@ from components.labels import CAPACITY_LABEL, MODEL_LABEL, ROLE_LABEL, VERSION_L
 from components.network_flows import SERVING as PORT
 from components.priority_levels import SERVING
 from settings.model import Capacity, EksServingSpec, PoolRole
+from settings.release_times import PROGRESS_SECONDS
 
 if TYPE_CHECKING:
     from settings.model import ModelSpec, ServerPodSpec
@@ -109,7 +110,7 @@ def deployment(workload: Workload) -> Object:
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
         # A pod that ends right after its first answer stops the rollout.
         "minReadySeconds": 10,
-        "progressDeadlineSeconds": 600,
+        "progressDeadlineSeconds": PROGRESS_SECONDS,
         "revisionHistoryLimit": 5,
         "template": {"metadata": {"labels": workload.version_labels}, "spec": _pod(workload)},
     }

@@ -14,6 +14,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from components import serving_analysis
+from settings.release_times import PROGRESS_SECONDS
 
 if TYPE_CHECKING:
     from components.serving_pods import Object, Workload
@@ -77,7 +78,7 @@ def rollout(workload: Workload, spec: PodRolloutSpec, *, port: int) -> Object:
             "scaleDown": "onsuccess",
         },
         "minReadySeconds": 10,
-        "progressDeadlineSeconds": 600,
+        "progressDeadlineSeconds": PROGRESS_SECONDS,
         # Pods that do not become ready end the rollout; otherwise it would wait for a person.
         "progressDeadlineAbort": True,
         "revisionHistoryLimit": 5,

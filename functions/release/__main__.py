@@ -42,6 +42,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         one.add_argument("--model", required=True, help="name of the model, its Deployment and its Rollout")
         one.add_argument("--container", default="server")
         one.add_argument("--ready-seconds", type=float, default=1200, help="until all pods have to be new")
+        one.add_argument("--back-seconds", type=float, default=1200, help="until all have to be old again")
     out = verbs.choices["roll-out"]
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
     out.add_argument("--version", required=True, help="number of the model package")
@@ -95,6 +96,7 @@ def release_of(options: argparse.Namespace, given: Server) -> Release:
         workload=workload,
         container=options.container,
         plan=plan,
+        back_seconds=options.back_seconds,
         judge=_judge(options) if watched else lambda _: UNJUDGED,
         clock=time.time,
         sleep=time.sleep,

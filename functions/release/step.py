@@ -47,6 +47,8 @@ class Release:
     """Container whose image is the model."""
     plan: Plan
     """Patience; its one step is the whole, for whoever carries the pods takes the steps."""
+    back_seconds: float
+    """Longest time until the previous version is back."""
     judge: Callable[[Record], Judgement | None]
     """Holds what runs now against what ran before; called when all pods are new."""
     clock: Callable[[], float]
@@ -119,8 +121,8 @@ class Release:
             raise ReleaseError(f"the release of {record.wanted.name} ends here: the Deployment is now {newer}")
 
     def _wait_until_back(self, record: Record) -> None:
-        deadline = self.clock() + self.plan.ready_seconds
+        deadline = self.clock() + self.back_seconds
         while not self.workload.progress().done:
             if self.clock() > deadline:
-                raise ReleaseError(f"{record.serving.name} is not back after {self.plan.ready_seconds:g} s")
+                raise ReleaseError(f"{record.serving.name} is not back after {self.back_seconds:g} s")
             self.sleep(LOOK_SECONDS)

@@ -69,6 +69,7 @@ from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEnd
 from settings.model.serving_rollout import (
     JudgementSpec,
     PodRolloutSpec,
+    ReleasesSpec,
     RolloutControllerSpec,
     RolloutsSpec,
     VariantSpec,
@@ -187,6 +188,7 @@ __all__ = [
     "RecordsSpec",
     "Region",
     "RegistrySpec",
+    "ReleasesSpec",
     "RequestsSpec",
     "RetrainingSpec",
     "RoleArn",

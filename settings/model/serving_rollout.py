@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from settings.model.base import Section
+from settings.model.base import LogRetentionDays, Section
 from settings.model.patterns import HEADER_NAME, HEADER_VALUE
 
 Percent = Annotated[int, Field(ge=1, le=99)]
@@ -21,11 +21,22 @@ class RolloutControllerSpec(Section):
     """Memory that each pod reserves, and may use at most, MiB."""
 
 
+class ReleasesSpec(Section):
+    """The release step as a build of AWS CodeBuild, which an announced image starts."""
+
+    compute_type: Literal["BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE"]
+    """Size of its host; paid by the minute for as long as a rollout takes."""
+    log_retention_days: LogRetentionDays
+    """How long its logs are kept."""
+
+
 class RolloutsSpec(Section):
     """Rollouts in the cluster."""
 
     controller: RolloutControllerSpec | None
     """The controller; null where every model is updated pod by pod."""
+    releases: ReleasesSpec | None
+    """What takes images of approved versions to their pods by itself; null where a person runs the release step."""
 
 
 class VariantSpec(Section):

@@ -5,6 +5,7 @@ from typing import Final
 
 from settings.model import EksServingSpec, PodRolloutSpec, Settings
 from settings.problems import Finding, Path
+from settings.release_times import LONGEST_MINUTES, release_minutes
 from settings.rules.models import ModelRule
 from settings.rules.tenancy import all_namespaces
 from settings.serving_capacity import room, supply
@@ -106,6 +107,21 @@ def both_versions_have_room(settings: Settings, index: int) -> Iterator[Finding]
         )
 
 
+def a_release_ends_in_time(settings: Settings, index: int) -> Iterator[Finding]:
+    """A release step that CodeBuild stops while it waits reports nothing, and takes nothing back."""
+    spec = _pods(settings, index)
+    if spec is None or spec.rollout is None or settings.rollouts.releases is None:
+        return
+    minutes = release_minutes(spec)
+    if minutes > LONGEST_MINUTES:
+        yield Finding(
+            path=_at(index, "patienceMinutes"),
+            found=f"a rollout of {minutes} minutes at the longest",
+            allowed=f"at most {LONGEST_MINUTES}, the longest build of AWS CodeBuild",
+            remedy="lower it or stepMinutes, take fewer weights, or write rollouts.releases: null and release by hand",
+        )
+
+
 def _pods(settings: Settings, index: int) -> EksServingSpec | None:
     serving = settings.models[index].serving
     return serving.eks if serving is not None else None
@@ -127,4 +143,5 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     shares_rise,
     steps_can_be_judged,
     both_versions_have_room,
+    a_release_ends_in_time,
 )

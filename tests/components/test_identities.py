@@ -50,7 +50,9 @@ SERVICES = {
     "slipway-prod-approval": {"AWS": ["arn:aws:iam::777788889999:role/ml-platform-approver"]},
     "slipway-prod-promotion": {"AWS": ["arn:aws:iam::777788889999:role/ml-platform-release"]},
     "slipway-prod-flight-delay-package": {"Service": "codebuild.amazonaws.com"},
+    "slipway-prod-flight-delay-release": {"Service": "codebuild.amazonaws.com"},
     "slipway-prod-start-builds": {"Service": "events.amazonaws.com"},
+    "slipway-prod-start-releases": {"Service": "events.amazonaws.com"},
     "slipway-prod-flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"},
     "slipway-prod-karpenter-node": {"Service": "ec2.amazonaws.com"},
     "slipway-prod-model": {"Service": "sagemaker.amazonaws.com"},
@@ -176,7 +178,7 @@ def test_no_statement_has_a_wildcard_action_or_an_unneeded_wildcard_resource() -
     duties = {
         *("approval", "argo-rollouts", "promotion", "start-builds", "flight-delay-package"),
         *("cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing", "model"),
-        *("retraining", "retraining-clock"),
+        *("retraining", "retraining-clock", "flight-delay-release", "start-releases"),
         *(f"flight-delay-{duty}" for duty in DUTIES),
         *("team-ml-inference", "team-ml-training"),
     }

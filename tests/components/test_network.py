@@ -142,7 +142,7 @@ def test_what_may_leave_to_the_world_is_https_from_nodes_builds_and_notebooks_th
     rules = record_program(stack).of_type("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
     world = [rule for rule in rules if rule.inputs.get("cidrIpv4") == "0.0.0.0/0"]
     studio = stack_section(stack, "studio")["domain"]
-    expected = {"cluster-nodes-to-https", "packaging-builds-out"}
+    expected = {"cluster-nodes-to-https", "packaging-builds-out", "releasing-builds-out"}
     if studio is not None and studio["internet"]:
         expected.add("studio-to-outside")
     assert {rule.name for rule in world} == expected

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from components.packaging_objects import FUNCTIONS, PROGRAM, approval_pattern, program, sources
+from components.code_builds import FUNCTIONS, read_program, sources
+from components.packaging_objects import PROGRAM, SOURCES, SPECIFICATION, approval_pattern
 from packager import build
 from tests.support.iam_evaluator import inline_policies, listed, may
 from tests.support.recorded import STACKS, record_program, stack_section
 
 PROJECT = "aws:codebuild/project:Project"
+BUILDS = "packaging-flight-delay"
 RULE = "aws:cloudwatch/eventRule:EventRule"
 TARGET = "aws:cloudwatch/eventTarget:EventTarget"
 ROLE = "slipway-prod-flight-delay-package"
@@ -29,7 +31,7 @@ START = "arn:aws:codebuild:us-east-1:777788889999:project/slipway-prod-flight-de
 CALLS: list[tuple[str, str, dict[str, str], bool]] = [
     ("s3:GetObject", f"{MODELS}flight-delay/jobs/j/output/model.tar.gz", {}, True),
     ("s3:GetObject", f"{MODELS}flight-delay/promoted/d/model.tar.gz", {}, True),
-    ("s3:GetObject", f"{MODELS}{sources(program())}packager/build.py", {}, True),
+    ("s3:GetObject", f"{MODELS}{sources(SOURCES, read_program(PROGRAM))}packager/build.py", {}, True),
     ("s3:GetObject", f"{MODELS}_packager/0a/packager/build.py", {}, False),
     ("s3:GetObject", f"{MODELS}flight-delay/data/v/train/01.csv", {}, False),
     ("s3:GetObject", f"{MODELS}churn/jobs/j/output/model.tar.gz", {}, False),
@@ -91,13 +93,13 @@ def test_a_build_makes_these_calls_and_no_other_and_what_starts_it_only_starts_i
 
 
 def environment(stack: str) -> dict[str, str]:
-    project = record_program(stack).one(PROJECT).inputs
+    project = record_program(stack).one(PROJECT, BUILDS).inputs
     return {each["name"]: each["value"] for each in project["environment"]["environmentVariables"]}
 
 
 def test_a_build_runs_without_privileges_inside_the_vpc_with_an_encrypted_log_and_an_end(stack: str) -> None:
     recorded = record_program(stack)
-    project = recorded.one(PROJECT).inputs
+    project = recorded.one(PROJECT, BUILDS).inputs
     assert project["environment"]["privilegedMode"] is False
     assert len(project["vpcConfig"]["subnets"]) >= 2
     assert project["encryptionKey"] == recorded.exports["keyArn"]
@@ -156,18 +158,18 @@ def test_an_event_that_starts_nothing_is_tried_for_a_day_and_then_kept() -> None
 
 def test_a_project_comes_after_its_rights_and_its_program() -> None:
     recorded = record_program("prod")
-    project = recorded.one(PROJECT)
+    project = recorded.one(PROJECT, BUILDS)
     before = [
         item
         for item in recorded.resources
         if item.name.startswith(("packaging-flight-delay-package-", "packaging-packager/", "packaging-lifecycle/"))
     ]
-    assert len(before) == 1 + 6 + len(PROGRAM)
+    assert len(before) == 1 + 7 + len(PROGRAM)
     assert all(recorded.depends_path(project, item) for item in before)
 
 
 def test_the_program_of_a_build_is_complete_and_lies_by_its_content() -> None:
-    files = program()
+    files = read_program(PROGRAM)
     imported = {
         f"{module.replace('.', '/')}.py"
         for path, text in files.items()
@@ -175,9 +177,9 @@ def test_the_program_of_a_build_is_complete_and_lies_by_its_content() -> None:
         for module in re.findall(r"^from ((?:lifecycle|packager)\.\w+) import", text, re.MULTILINE)
     }
     assert imported <= files.keys()
-    assert sources(files) != sources({**files, "packager/build.py": ""})
-    specification = yaml.safe_load((FUNCTIONS / "packager" / "buildspec.yml").read_text(encoding="utf-8"))
-    assert yaml.safe_load(record_program("prod").one(PROJECT).inputs["source"]["buildspec"]) == specification
+    assert sources(SOURCES, files) != sources(SOURCES, {**files, "packager/build.py": ""})
+    specification = yaml.safe_load((FUNCTIONS / SPECIFICATION).read_text(encoding="utf-8"))
+    assert yaml.safe_load(record_program("prod").one(PROJECT, BUILDS).inputs["source"]["buildspec"]) == specification
 
 
 def test_a_second_model_gets_builds_of_its_own_by_configuration_alone() -> None:

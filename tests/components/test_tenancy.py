@@ -305,7 +305,7 @@ def test_each_duty_is_a_role_in_each_namespace_bound_to_the_group_of_its_team(st
     for space in spaces(stack):
         bindings = inside(recorded, BINDING, space["name"])
         assert bindings.keys() == inside(recorded, ROLE, space["name"]).keys()
-        assert bindings.keys() - {"argo-rollouts-change"} == set(DUTIES)
+        assert bindings.keys() - {"argo-rollouts-change", "release-flight-delay"} == set(DUTIES)
         for duty in DUTIES:
             binding = bindings[duty]
             assert binding.inputs["roleRef"] == {

@@ -82,6 +82,7 @@ class Cluster:
             workload=self,
             container="server",
             plan=PLAN,
+            back_seconds=PLAN.ready_seconds,
             judge=lambda _: judgement,
             clock=lambda: self.now,
             sleep=self.sleep,

@@ -162,6 +162,7 @@ class Model:
             workload=self.workload,
             container=CONTAINER,
             plan=PLAN,
+            back_seconds=PLAN.ready_seconds,
             judge=lambda _: judgement,
             clock=time.time,
             sleep=sleep or (lambda _: time.sleep(0.2)),

@@ -60,6 +60,7 @@ UNKNOWN_DOCUMENTS = {
     "packaging-flight-delay-use-key",
     "pod-network-cni-role",
     "registry-model-use-key",
+    "releasing-flight-delay-use-key",
     "retraining-clock-use-key",
     "retraining-use-key-dynamodb",
     "retraining-use-key-lambda",
