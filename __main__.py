@@ -380,6 +380,8 @@ serving = Serving(
         karpenter=karpenter.handle,
         tenancy=tenancy.handle,
         rollouts=rollouts.handle,
+        cluster=cluster.handle,
+        key_arn=store.handle.key_arn,
     ),
     opts=on_both,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pulumi
     import pulumi_kubernetes as kubernetes
@@ -189,6 +189,8 @@ class TenancyHandle:
     """Every namespace, closed: what lives in one waits for that one alone."""
     repositories: Mapping[str, pulumi.Output[str]]
     """Team → address of its image repository."""
+    endpoint_ranges: Sequence[str]
+    """Address ranges of the interface endpoints that pods call."""
 
     @property
     def ready(self) -> Ready:

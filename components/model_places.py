@@ -104,6 +104,11 @@ class ModelPlaces:
         return f"{self.model.name}/captures/"
 
     @property
+    def pod_captures(self) -> str:
+        """The same of pods: below it, folders by hour. In Model Monitor's layout endpoint and variant come before."""
+        return f"{self.captures}eks/main/"
+
+    @property
     def truth(self) -> str:
         """Prefix of what has become of what was asked, as labels that are joined with captures."""
         return f"{self.model.name}/truth/"

@@ -41,14 +41,15 @@ def ask_dns() -> _Spec:
     return _outwards([_pods("kube-system", {"k8s-app": "kube-dns"})], {DNS: ("UDP", "TCP")})
 
 
-def call_aws(private_ranges: Sequence[str]) -> _Spec:
-    """Every pod calls AWS: interface endpoints in private ranges, and public addresses.
+def call_aws(private_ranges: Sequence[str], labels: dict[str, str] | None = None) -> _Spec:
+    """Pods call AWS: interface endpoints in private ranges, and public addresses.
 
     Args:
         private_ranges: Private subnets and peered VPCs, in which interface endpoints have their addresses.
+        labels: Of the pods; None for every pod.
     """
     public = _networking.IPBlockArgs(cidr=ANYWHERE, except_=list(NOT_PUBLIC))
-    return _outwards([*_ranges(private_ranges), _Peer(ip_block=public)], {HTTPS: ("TCP",)})
+    return _outwards([*_ranges(private_ranges), _Peer(ip_block=public)], {HTTPS: ("TCP",)}, labels)
 
 
 def take_requests(ranges: Sequence[str], port: int = SERVING) -> _Spec:
@@ -118,9 +119,10 @@ def _ports(ports: dict[int, tuple[str, ...]]) -> list[kubernetes.networking.v1.N
     ]
 
 
-def _outwards(peers: Sequence[_Peer], ports: dict[int, tuple[str, ...]]) -> _Spec:
+def _outwards(peers: Sequence[_Peer], ports: dict[int, tuple[str, ...]], labels: dict[str, str] | None = None) -> _Spec:
     rule = _networking.NetworkPolicyEgressRuleArgs(to=list(peers), ports=_ports(ports))
-    return _Spec(pod_selector=_EVERYBODY, policy_types=["Egress"], egress=[rule])
+    selected = kubernetes.meta.v1.LabelSelectorArgs(match_labels=labels) if labels else _EVERYBODY
+    return _Spec(pod_selector=selected, policy_types=["Egress"], egress=[rule])
 
 
 def _inwards(peers: Sequence[_Peer], ports: dict[int, tuple[str, ...]]) -> _Spec:

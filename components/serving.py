@@ -4,8 +4,9 @@ Creates per model that the switch sends to the cluster: a service account. With 
 Deployment, its autoscaler and disruption budget, a Service, the monitor by which Prometheus finds it, and exactly one
 front end where the settings name one: an Ingress, or the Service itself with a Network Load Balancer. With a rollout by
 shares of requests also a Service for the new version, the analyses that judge it, and the Rollout that owns the pods.
-Does not create: an IAM role, since the image holds the model and the server calls nothing of AWS; network policies,
-which the namespace has; the namespace; images.
+Where requests are captured, what lets a sidecar bring them to S3 (`Captures`): the image holds the model, and the
+server itself calls nothing of AWS.
+Does not create: network policies, which the namespace has; the namespace; images.
 
 The first version comes from the settings. From then on releases change image and version (`CHANGED_BY_RELEASES`); how
 many pods there are, the autoscaler alone decides. A Deployment that is made anew starts with the version of the
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, cast
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import iam, serving_objects, serving_rollouts
+from components import capture_objects, serving_objects, serving_rollouts
+from components.captures import Captures, CapturesArgs
 from components.front_ends import ServingHandle
 from components.serving_pods import CHANGED_BY_RELEASES, Workload, account, deployment
 from settings.model import Target
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from components.front_ends import LoadBalancingHandle
     from components.handles import (
+        ClusterHandle,
         DomainsHandle,
         KarpenterHandle,
         PrioritiesHandle,
@@ -66,6 +69,10 @@ class ServingArgs:
     """The namespaces."""
     rollouts: RolloutsHandle
     """What carries out rollouts by shares of requests."""
+    cluster: ClusterHandle
+    """The cluster."""
+    key_arn: pulumi.Output[str]
+    """Key of the models bucket."""
 
 
 class Serving(pulumi.ComponentResource):
@@ -82,9 +89,10 @@ class Serving(pulumi.ComponentResource):
             spec = model.serving.eks if model.serving and model.serving.target is Target.EKS else None
             if spec is None:
                 continue
-            identified = self._create_account(model.name, spec)
-            workload = Workload.of(model, spec, repository=self._repository(model.name))
+            identified = self._create_account(model, spec)
+            workload = Workload.of(args.labels, model, spec)
             if workload is not None:
+                self._create_captures(model, workload)
                 pods = self._create_deployment(workload, identified)
                 address, ways = self._create_way_in(workload)
                 self._create_keepers(workload, self._create_rollout(workload, (pods, *ways)) or pods)
@@ -92,25 +100,33 @@ class Serving(pulumi.ComponentResource):
         self.handle = ServingHandle(addresses=addresses)
         self.register_outputs({"addresses": addresses})
 
-    def _repository(self, model: str) -> str:
-        labels = self._args.labels
-        return f"{iam.Account.of(labels.environment).registry}/{labels.repository(model)}"
-
-    def _create_account(self, model: str, spec: EksServingSpec) -> pulumi.Resource:
-        """An account of its own: what one model is granted one day, no other model has."""
-        metadata = kubernetes.meta.v1.ObjectMetaArgs(name=account(model), namespace=spec.namespace)
+    def _create_account(self, model: ModelSpec, spec: EksServingSpec) -> pulumi.Resource:
+        """An account of its own: what one model is granted, no other model has."""
+        notes = capture_objects.account_annotations(self._args.labels, model.name) if spec.capture else None
+        metadata = kubernetes.meta.v1.ObjectMetaArgs(
+            name=account(model.name), namespace=spec.namespace, annotations=notes
+        )
         return kubernetes.core.v1.ServiceAccount(
-            f"{self._name}-{model}-account",
+            f"{self._name}-{model.name}-account",
             metadata=metadata,
             automount_service_account_token=False,
             opts=self._inside(spec.namespace),
         )
 
+    def _create_captures(self, model: ModelSpec, workload: Workload) -> None:
+        of = self._args
+        if workload.spec.capture is None:
+            return
+        args = CapturesArgs(
+            labels=of.labels, model=model, workload=workload, cluster=of.cluster, key_arn=of.key_arn, tenancy=of.tenancy
+        )
+        Captures(f"{self._name}-{workload.name}-captures", args, pulumi.ResourceOptions(parent=self))
+
     def _create_deployment(self, workload: Workload, identified: pulumi.Resource) -> pulumi.Resource:
         args = self._args
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-{workload.name}",
-            metadata=_metadata(workload, labels=workload.version_labels),
+            metadata=serving_objects.metadata(workload, labels=workload.version_labels),
             spec=cast("kubernetes.apps.v1.DeploymentSpecArgsDict", deployment(workload)),
             opts=self._inside(
                 workload.spec.namespace,
@@ -124,7 +140,7 @@ class Serving(pulumi.ComponentResource):
         name = f"{self._name}-{workload.name}"
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
             name,
-            metadata=_metadata(workload),
+            metadata=serving_objects.metadata(workload),
             spec=cast(
                 "kubernetes.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict", serving_objects.autoscaler(workload)
             ),
@@ -132,7 +148,7 @@ class Serving(pulumi.ComponentResource):
         )
         kubernetes.policy.v1.PodDisruptionBudget(
             name,
-            metadata=_metadata(workload),
+            metadata=serving_objects.metadata(workload),
             spec=cast(
                 "kubernetes.policy.v1.PodDisruptionBudgetSpecArgsDict", serving_objects.disruption_budget(workload)
             ),
@@ -143,7 +159,7 @@ class Serving(pulumi.ComponentResource):
             f"{name}-monitor",
             api_version=_MONITOR,
             kind="PodMonitor" if by_pod else "ServiceMonitor",
-            metadata=_metadata(workload),
+            metadata=serving_objects.metadata(workload),
             spec=serving_objects.pod_monitor(workload) if by_pod else serving_objects.monitor(workload),
             opts=self._inside(workload.spec.namespace, *self._args.monitor_crds),
         )
@@ -167,7 +183,7 @@ class Serving(pulumi.ComponentResource):
             f"{self._name}-{name}",
             api_version=serving_rollouts.API,
             kind=kind,
-            metadata=_metadata(workload, name=name),
+            metadata=serving_objects.metadata(workload, name=name),
             spec=spec,
             opts=self._inside(workload.spec.namespace, *after),
         )
@@ -199,7 +215,7 @@ class Serving(pulumi.ComponentResource):
     ) -> kubernetes.core.v1.Service:
         return kubernetes.core.v1.Service(
             f"{self._name}-{name or workload.name}",
-            metadata=_metadata(workload, annotations=notes, name=name),
+            metadata=serving_objects.metadata(workload, annotations=notes, name=name),
             spec=cast("kubernetes.core.v1.ServiceSpecArgsDict", spec),
             opts=self._inside(
                 workload.spec.namespace,
@@ -218,7 +234,7 @@ class Serving(pulumi.ComponentResource):
         spec = serving_objects.ingress(workload, ingress_class=balancing.ingress_class)
         return kubernetes.networking.v1.Ingress(
             f"{self._name}-{workload.name}",
-            metadata=_metadata(workload, annotations=notes),
+            metadata=serving_objects.metadata(workload, annotations=notes),
             spec=cast("kubernetes.networking.v1.IngressSpecArgsDict", spec),
             opts=self._inside(workload.spec.namespace, *self._balancers()),
         )
@@ -232,18 +248,3 @@ class Serving(pulumi.ComponentResource):
             depends_on=[*self._args.tenancy.namespaces[namespace], *ready],
             ignore_changes=list(ignored),
         )
-
-
-def _metadata(
-    workload: Workload,
-    *,
-    labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, pulumi.Input[str]] | None = None,
-    name: str = "",
-) -> kubernetes.meta.v1.ObjectMetaArgs:
-    return kubernetes.meta.v1.ObjectMetaArgs(
-        name=name or workload.name,
-        namespace=workload.spec.namespace,
-        labels=labels or workload.labels,
-        annotations=annotations,
-    )

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pulumi_kubernetes as kubernetes
+
 from components.labels import MODEL_LABEL, VERSION_LABEL
 from components.serving_pods import HASH_LABEL, HEALTH, LAST_ANSWERS_SECONDS, PORT_NAME
 from components.serving_rollouts import API, KIND, variant_backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pulumi
 
     from components.serving_pods import Object, Workload
     from settings.model import ServerPodSpec
@@ -26,6 +30,22 @@ _ALB: Final = "alb.ingress.kubernetes.io"
 _NLB: Final = "service.beta.kubernetes.io/aws-load-balancer"
 _HEALTH_CHECK: Final = {"interval": 5, "timeout": 2, "healthy": 2, "unhealthy": 2}
 """Seconds between two questions and until one fails; answers that change what is thought of a pod."""
+
+
+def metadata(
+    workload: Workload,
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
+    name: str = "",
+) -> kubernetes.meta.v1.ObjectMetaArgs:
+    """Name, place and labels of an object; by default those of the workload."""
+    return kubernetes.meta.v1.ObjectMetaArgs(
+        name=name or workload.name,
+        namespace=workload.spec.namespace,
+        labels=labels or workload.labels,
+        annotations=annotations,
+    )
 
 
 def autoscaler(workload: Workload) -> Object:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from components import capture_objects, iam
 from components.labels import CAPACITY_LABEL, MODEL_LABEL, ROLE_LABEL, VERSION_LABEL
+from components.model_places import ModelPlaces
 from components.network_flows import SERVING as PORT
 from components.priority_levels import SERVING
 from settings.model import Capacity, EksServingSpec, PoolRole
 from settings.release_times import PROGRESS_SECONDS
 
 if TYPE_CHECKING:
+    from components.labels import Labels
     from settings.model import ModelSpec, ServerPodSpec
 
 Object = dict[str, Any]
@@ -27,7 +30,12 @@ HEALTH: Final = "/ping"
 """Whether new requests should come; 503 while the server loads or drains."""
 ALIVE: Final = "/v2/health/live"
 """Whether the process answers at all; it does while it drains."""
-CHANGED_BY_RELEASES: Final = ("metadata.labels", "spec.template.metadata.labels", "spec.template.spec.containers")
+CHANGED_BY_RELEASES: Final = (
+    "metadata.labels",
+    "spec.template.metadata.labels",
+    "spec.template.spec.containers",
+    "spec.template.spec.initContainers",
+)
 """Paths of a Deployment that releases own after its creation.
 
 Lists and maps as a whole: the provider compares these paths with the fields that managers own, and finds neither an
@@ -65,17 +73,29 @@ class Workload:
     """Version of the model package; the image holds that model and no other."""
     image: str
     """Image with its digest."""
+    captures: str = ""
+    """Where captures go, `s3://<bucket>/<prefix>/`; empty where nothing is captured."""
+    region: str = ""
+    """Region of that bucket."""
     suffix: str = ""
     """What tells this set of pods from another one of the same model, such as `-candidate`."""
 
     @classmethod
-    def of(cls, model: ModelSpec, spec: EksServingSpec, *, repository: str) -> Workload | None:
+    def of(cls, labels: Labels, model: ModelSpec, spec: EksServingSpec) -> Workload | None:
         """Return the approved version; None where there is none."""
         approved = model.approved
         if approved is None:
             return None
-        image = f"{repository}@{approved.image_digest}"
-        return cls(model=model.name, spec=spec, version=approved.version, image=image)
+        places, environment = ModelPlaces(labels, model), labels.environment
+        registry = iam.Account.of(environment).registry
+        return cls(
+            model=model.name,
+            spec=spec,
+            version=approved.version,
+            image=f"{registry}/{labels.repository(model.name)}@{approved.image_digest}",
+            captures=f"{places.uri(places.pod_captures)}/" if spec.capture else "",
+            region=environment.region,
+        )
 
     @property
     def name(self) -> str:
@@ -105,6 +125,7 @@ def account(model: str) -> str:
 
 def deployment(workload: Workload) -> Object:
     """Specification of the Deployment; how many pods there are, only the autoscaler says."""
+    notes = capture_objects.pod_annotations(CONTAINER) if workload.spec.capture else {}
     return {
         "selector": {"matchLabels": workload.selector},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
@@ -112,19 +133,20 @@ def deployment(workload: Workload) -> Object:
         "minReadySeconds": 10,
         "progressDeadlineSeconds": PROGRESS_SECONDS,
         "revisionHistoryLimit": 5,
-        "template": {"metadata": {"labels": workload.version_labels}, "spec": _pod(workload)},
+        "template": {"metadata": {"labels": workload.version_labels, **notes}, "spec": _pod(workload)},
     }
 
 
 def _pod(workload: Workload) -> Object:
-    spec = workload.spec
+    spec, capture = workload.spec, workload.spec.capture
+    beside = [capture_objects.sidecar(capture, workload.image, workload.captures, workload.region)] if capture else []
     return {
         "serviceAccountName": account(workload.model),
         "automountServiceAccountToken": False,
         # A Service called slipway would set the server's own variables.
         "enableServiceLinks": False,
         "priorityClassName": SERVING.name,
-        "terminationGracePeriodSeconds": grace_seconds(spec.pod),
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "nodeSelector": {ROLE_LABEL: PoolRole.CPU.value, CAPACITY_LABEL: spec.capacity.value},
         "tolerations": _tolerations(spec.capacity),
         "topologySpreadConstraints": [_spread(workload, _ZONE), _spread(workload, _HOST, required=False)],
@@ -134,15 +156,19 @@ def _pod(workload: Workload) -> Object:
             "runAsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": beside} if beside else {}),
         "containers": [container(workload)],
-        # The root file system is read-only.
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+        "volumes": [
+            # The root file system is read-only.
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            *([capture_objects.volume(capture)] if capture else ()),
+        ],
     }
 
 
 def container(workload: Workload) -> Object:
     """The server."""
-    pod, memory = workload.spec.pod, f"{workload.spec.pod.memory_mib}Mi"
+    pod, capture, memory = workload.spec.pod, workload.spec.capture, f"{workload.spec.pod.memory_mib}Mi"
     return {
         "name": CONTAINER,
         "image": workload.image,
@@ -156,6 +182,7 @@ def container(workload: Workload) -> Object:
             },
             {"name": "SLIPWAY_DRAIN_S", "value": str(pod.drain_seconds)},
             {"name": "SLIPWAY_GRACE_S", "value": str(LAST_ANSWERS_SECONDS)},
+            *(capture_objects.server_environment(capture) if capture else ()),
         ],
         "resources": {
             "requests": {"cpu": f"{pod.cpu_millis}m", "memory": memory},
@@ -164,18 +191,18 @@ def container(workload: Workload) -> Object:
         },
         **_probes(pod),
         "lifecycle": {"preStop": {"sleep": {"seconds": _FORGET_SECONDS}}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own folder
+        "securityContext": capture_objects.RESTRICTED,
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own folder
+            *([capture_objects.mount()] if capture else ()),
+        ],
     }
 
 
-def grace_seconds(pod: ServerPodSpec) -> int:
-    """Seconds between the request to end a pod and its end by force: what the server may take, and a few to spare."""
-    return _FORGET_SECONDS + pod.drain_seconds + LAST_ANSWERS_SECONDS + _SPARE_SECONDS
+def grace_seconds(spec: EksServingSpec) -> int:
+    """Seconds between the request to end a pod and its end by force: what server and sidecar may take, and some."""
+    server = _FORGET_SECONDS + spec.pod.drain_seconds + LAST_ANSWERS_SECONDS + _SPARE_SECONDS
+    return server + capture_objects.grace_seconds(spec.capture)
 
 
 def _probes(pod: ServerPodSpec) -> Object:

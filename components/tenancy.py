@@ -79,6 +79,8 @@ class Tenancy(pulumi.ComponentResource):
         plan = plan_addresses(
             network.cidr, network.zones, private_prefix=network.private_prefix, public_prefix=network.public_prefix
         )
+        elsewhere = [peering.cidr for peering in network.peerings if peering.runtime_endpoint_group]
+        self._endpoint_ranges = tenancy_objects.aws_ranges(plan, elsewhere)
         namespaces: dict[str, Ready] = {}
         for team in args.teams:
             for namespace in team.namespaces:
@@ -90,7 +92,9 @@ class Tenancy(pulumi.ComponentResource):
                 self._admit(team, namespace.name, inside)
         self._create_access_entries()
         repositories = {team.name: self._create_repository(team).repository_url for team in args.teams}
-        self.handle = TenancyHandle(namespaces=namespaces, repositories=repositories)
+        self.handle = TenancyHandle(
+            namespaces=namespaces, repositories=repositories, endpoint_ranges=self._endpoint_ranges
+        )
         self.register_outputs(
             {
                 "namespaces": [spec.name for team in args.teams for spec in team.namespaces],
@@ -108,8 +112,7 @@ class Tenancy(pulumi.ComponentResource):
             parent=self,
             after=self._args.after,
         )
-        elsewhere = [peering.cidr for peering in self._args.network.peerings if peering.runtime_endpoint_group]
-        policies = tenancy_objects.flows(namespace, plan, elsewhere)
+        policies = tenancy_objects.flows(namespace, plan, self._endpoint_ranges)
         create_policies(name, namespace.name, policies, parent=self, after=ready)
         return ready
 

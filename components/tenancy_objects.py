@@ -91,21 +91,26 @@ def container_limits(spec: ContainerLimitsSpec) -> kubernetes.core.v1.LimitRange
     )
 
 
+def aws_ranges(plan: AddressPlan, elsewhere: Sequence[IPv4Network]) -> list[str]:
+    """Ranges in which interface endpoints have their addresses: private subnets, and other VPCs."""
+    return [str(cidr) for cidr in (*plan.private.values(), *elsewhere)]
+
+
 def flows(
-    namespace: NamespaceSpec, plan: AddressPlan, elsewhere: Sequence[IPv4Network]
+    namespace: NamespaceSpec, plan: AddressPlan, endpoint_ranges: Sequence[str]
 ) -> dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]:
     """Network policies of a namespace by name, beside those that close it.
 
     Args:
         namespace: The namespace.
         plan: Subnets of the VPC.
-        elsewhere: Ranges of other VPCs with an interface endpoint that pods call.
+        endpoint_ranges: Of interface endpoints that pods call.
     """
     subnets = {"private": plan.private.values(), "public": plan.public.values()}
     callers = [str(cidr) for side in namespace.load_balancer_subnets for cidr in subnets[side]]
     found: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs] = {}
     if namespace.pods_call_aws:
-        found["allow-aws"] = network_flows.call_aws([str(cidr) for cidr in (*plan.private.values(), *elsewhere)])
+        found["allow-aws"] = network_flows.call_aws(endpoint_ranges)
     if callers:
         found["allow-load-balancers"] = network_flows.take_requests(callers)
     if namespace.workload_type == "inference":

@@ -82,7 +82,7 @@ def has_headroom(settings: Settings, spec: EksServingSpec) -> bool:
         if pool.role is PoolRole.CPU and (Capacity.SPOT in pool.capacity) is (spec.capacity is Capacity.SPOT)
     }
     return any(
-        room.pool in pools and room.cpu_millis >= spec.pod.cpu_millis and room.memory_mib >= spec.pod.memory_mib
+        room.pool in pools and room.cpu_millis >= spec.cpu_millis and room.memory_mib >= spec.memory_mib
         for room in settings.karpenter.headroom.pools
     )
 

@@ -16,7 +16,7 @@ from settings.model import Capacity, PoolRole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from settings.model import EksServingSpec, ElasticPoolSpec, ServerPodSpec, Settings
+    from settings.model import EksServingSpec, ElasticPoolSpec, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ def supply(settings: Settings, spec: EksServingSpec) -> list[Nodes]:
     Types of unknown size count as having no room. Where a pool has several types, the one with the least room counts.
     """
     managed = [
-        Nodes(pool=pool.name, count=pool.max_size, pods=_room(pool.instance_types, spec.pod))
+        Nodes(pool=pool.name, count=pool.max_size, pods=_room(pool.instance_types, spec))
         for pool in settings.node_pools
         if pool.role is PoolRole.CPU and pool.capacity is spec.capacity
     ]
     elastic = [
-        _elastic(pool, spec.pod)
+        _elastic(pool, spec)
         for pool in settings.karpenter.pools
         if pool.role is PoolRole.CPU and (Capacity.SPOT in pool.capacity) is (spec.capacity is Capacity.SPOT)
     ]
@@ -72,21 +72,21 @@ def room(nodes: Iterable[Nodes]) -> int:
     return sum(pool.count * pool.pods for pool in nodes)
 
 
-def _elastic(pool: ElasticPoolSpec, pod: ServerPodSpec) -> Nodes:
+def _elastic(pool: ElasticPoolSpec, spec: EksServingSpec) -> Nodes:
     types = [f"{family}.{size}" for family in pool.instance_families for size in pool.instance_sizes]
     smallest = min((processors(name) for name in types if name in EC2_TYPES), default=0)
     return Nodes(
         pool=pool.name,
         count=pool.limits.cpu // smallest if smallest else 0,
-        pods=_room(types, pod),
+        pods=_room(types, spec),
     )
 
 
-def _room(types: Iterable[str], pod: ServerPodSpec) -> int:
+def _room(types: Iterable[str], spec: EksServingSpec) -> int:
     rooms = [for_workloads(name, PoolRole.CPU) for name in types if name in EC2_TYPES]
     return min(
         (
-            min(each.cpu_millis // pod.cpu_millis, each.memory_mib // pod.memory_mib, each.pods) if each else 0
+            min(each.cpu_millis // spec.cpu_millis, each.memory_mib // spec.memory_mib, each.pods) if each else 0
             for each in rooms
         ),
         default=0,

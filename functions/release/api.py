@@ -114,7 +114,8 @@ class ModelWorkload:
 
     def apply(self, record: Record) -> None:
         """Server-side apply of what the release step owns, taking it over from whoever made the Deployment."""
-        document = records.document(record, self.namespace, self.name, self.container)
+        beside = records.followers(self.read(), record.serving.image)
+        document = records.document(record, self.namespace, self.name, self.container, beside)
         query = {"fieldManager": records.MANAGER, "force": "true", "fieldValidation": "Strict"}
         self.server.call("PATCH", self._path(DEPLOYMENTS), document, query)
 

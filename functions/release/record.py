@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rollout.plan import Phase, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MANAGER: Final = "slipway-release"
 """Field manager: owner of the image, of the version's label and of one annotation, and of nothing else."""
@@ -102,10 +102,26 @@ def running(deployment: Mapping[str, Any], container: str) -> Version | None:
     return Version(image=images[0], name=template["metadata"].get("labels", {}).get(VERSION, ""))
 
 
-def document(record: Record, namespace: str, deployment: str, container: str) -> Object:
-    """What is applied: the fields that the release step owns, and no other."""
+def followers(deployment: Mapping[str, Any], image: str) -> list[str]:
+    """Sidecars that run the model's image in some version: they change with it, so that a pod has one image."""
+    repository = image.partition("@")[0]
+    found = deployment["spec"]["template"]["spec"].get("initContainers", ())
+    return [each["name"] for each in found if each["image"].partition("@")[0] == repository]
+
+
+def document(record: Record, namespace: str, deployment: str, container: str, followers: Sequence[str] = ()) -> Object:
+    """What is applied: the fields that the release step owns, and no other.
+
+    Args:
+        record: The release.
+        namespace: Of the Deployment.
+        deployment: Its name.
+        container: The server.
+        followers: Sidecars that get the image too.
+    """
     serving = record.serving
     label = {VERSION: serving.name}
+    beside = [{"name": name, "image": serving.image} for name in followers]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -118,7 +134,10 @@ def document(record: Record, namespace: str, deployment: str, container: str) ->
         "spec": {
             "template": {
                 "metadata": {"labels": label},
-                "spec": {"containers": [{"name": container, "image": serving.image}]},
+                "spec": {
+                    **({"initContainers": beside} if beside else {}),
+                    "containers": [{"name": container, "image": serving.image}],
+                },
             }
         },
     }

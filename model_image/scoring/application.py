@@ -203,8 +203,7 @@ class ModelApplication:
         respond(Response(200 if self.ready else 503, orjson.dumps({"status": state})))
 
     def _metrics(self, _request: Request, respond: Respond) -> None:
-        captured = {"written": self.capture.written, "dropped": self.capture.dropped} if self.capture else {}
-        respond(Response(200, self.metrics.render(captured), metrics.CONTENT_TYPE.encode()))
+        respond(Response(200, self.metrics.render(self.capture), metrics.CONTENT_TYPE.encode()))
 
     def _document(self, _request: Request, respond: Respond) -> None:
         respond(Response(200, openapi.served(openapi.ONE)))

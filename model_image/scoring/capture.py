@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import logging
 import queue
 import random
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from scoring.capture_space import COUNT_SECONDS, Space
 from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
 from scoring.messages import CSV, JSON
 from scoring.redaction import redact
@@ -55,6 +57,10 @@ UNFINISHED = ".part"
 logger = logging.getLogger(__name__)
 
 
+class _FullError(Exception):
+    """There is no room for a record."""
+
+
 class _Record(NamedTuple):
     request: Request
     response: Response
@@ -75,6 +81,7 @@ class Capture:
         max_queued_bytes: int,
         max_file_bytes: int,
         max_file_s: float,
+        max_disk_bytes: int,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -87,6 +94,7 @@ class Capture:
             max_queued_bytes: Most bytes of bodies that wait for the disk.
             max_file_bytes: A file that has reached this size is followed by another.
             max_file_s: A file is finished after this time, even if nothing more is written.
+            max_disk_bytes: Most bytes of files below the folder; beyond them records are dropped.
             clock: Seconds since the epoch.
             chance: Uniform over [0, 1).
         """
@@ -100,6 +108,7 @@ class Capture:
         self._max_queued_bytes = max_queued_bytes
         self._max_file_bytes = max_file_bytes
         self._max_file_s = max_file_s
+        self._space = Space(folder, max_disk_bytes)
         self._clock = clock
         self._chance = chance
         self._queue: queue.Queue[_Record | None] = queue.Queue(MAX_QUEUED)
@@ -114,8 +123,13 @@ class Capture:
 
     @property
     def dropped(self) -> int:
-        """Records that were lost: the queue was full, or the disk refused them."""
+        """Records that were lost: the queue or the disk was full, or the disk refused them."""
         return self._refused + self._failed  # one is counted by the event loop's thread, the other by the writing one
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes below the folder, which nobody has taken away yet."""
+        return self._space.used
 
     def offer(self, request: Request, response: Response, version: str, names: Sequence[str]) -> None:
         """Maybe keep an answered request; never waits."""
@@ -144,7 +158,7 @@ class Capture:
             try:
                 record = self._queue.get(timeout=self._left())
             except queue.Empty:
-                self._attempt(self._finish)
+                self._attempt(self._rest)
                 continue
             if record is None:
                 break
@@ -155,14 +169,20 @@ class Capture:
             self._done_bytes += len(record.request.body) + len(record.response.body)
         self._attempt(self._finish)
 
-    def _left(self) -> float | None:
-        """Seconds until the file is to be finished; None when there is none."""
-        return None if self._file is None else max(self._due - time.monotonic(), 0.0)
+    def _left(self) -> float:
+        """Seconds until the file is to be finished, or until the files are to be counted when there is none."""
+        return COUNT_SECONDS if self._file is None else max(self._due - time.monotonic(), 0.0)
+
+    def _rest(self) -> None:
+        self._finish()
+        self._space.count()
 
     def _attempt(self, act: Callable[[], None]) -> bool:
         """Do something with files; whether it worked."""
         try:
             act()
+        except _FullError:
+            pass  # the counter tells, for as long as it lasts
         except OSError as error:
             logger.warning("a record was not captured: %s", error)
             self._file = None
@@ -174,12 +194,13 @@ class Capture:
 
     def _write(self, record: _Record) -> None:
         taken = datetime.fromtimestamp(record.taken, UTC)
-        hour = f"{taken:%Y/%m/%d/%H}"
-        file = self._file
-        if file is None or hour != self._hour or file.tell() >= self._max_file_bytes or not self._left():
+        line, hour, file = self._line(record, taken), f"{taken:%Y/%m/%d/%H}", self._file
+        if file is not None and (hour != self._hour or file.tell() >= self._max_file_bytes or not self._left()):
             self._finish()
-            file = self._open(taken, hour)
-        file.write(self._line(record, taken))
+        if not self._space.take(len(line)):
+            raise _FullError
+        file = self._file or self._open(taken, hour)
+        file.write(line)
         file.flush()
 
     def _open(self, taken: datetime, hour: str) -> BufferedWriter:
@@ -187,14 +208,15 @@ class Capture:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / f"{taken:%M-%S-%f}-{uuid.uuid4()}.jsonl"
         self._file, self._hour = self._path.with_name(self._path.name + UNFINISHED).open("xb"), hour
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # until it is closed, or the process is gone: somebody writes to it
         self._due = time.monotonic() + self._max_file_s
         return self._file
 
     def _finish(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
-            Path(file.name).rename(self._path)
+            with file:  # the name first: without the lock, the file would look left behind
+                Path(file.name).rename(self._path)
 
     def _line(self, record: _Record, taken: datetime) -> bytes:
         request, response = record.request, record.response

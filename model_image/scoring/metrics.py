@@ -10,12 +10,12 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from scoring.capture import Capture
     from scoring.drift import Drift
     from scoring.predictions import Predictions
 
@@ -31,8 +31,6 @@ INVOKE = "/models/{name}/invoke"
 
 PREDICTION_ROUTES = frozenset(("/invocations", INFER, INVOKE))
 """Routes whose latency is observed."""
-
-EMPTY: Mapping[str, int] = MappingProxyType({})
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -108,9 +106,9 @@ class Metrics:
         """Count one XGBoost call."""
         self._batches.observe(rows)
 
-    def render(self, captured: Mapping[str, int] = EMPTY) -> bytes:
-        """Give the exposition; ``captured`` counts records of data capture by result."""
-        return exposition([("", self.families(captured))])
+    def render(self, capture: Capture | None = None) -> bytes:
+        """Give the exposition, with what data capture has counted if there is any."""
+        return exposition([("", self.families(capture))])
 
     def tick(self) -> None:
         """Count what was kept of rows and answers; to be called about twice a second."""
@@ -127,10 +125,9 @@ class Metrics:
             Family("slipway_requests_in_flight", "gauge", "Requests read but not answered.", waiting),
         ]
 
-    def families(self, captured: Mapping[str, int] = EMPTY) -> list[Family]:
-        """Give everything that is counted here."""
+    def families(self, capture: Capture | None = None) -> list[Family]:
+        """Give everything that is counted here, and what data capture has counted."""
         swaps = [Sample(f'result="{r}"', self.swaps[r]) for r in ("done", "refused")]
-        records = [Sample(f'result="{r}"', n) for r, n in captured.items()]
         return [
             *self.of_requests(),
             Family(
@@ -146,11 +143,24 @@ class Metrics:
                 [*self._batches.samples()],
             ),
             Family("slipway_model_swaps_total", "counter", "Replacements of the model by result.", swaps),
-            Family("slipway_captured_total", "counter", "Records of data capture by result.", records),
+            *(_of_capture(capture) if capture else ()),
             Family("slipway_model_info", "gauge", "The model that answers; always 1.", [Sample(labels(self.model), 1)]),
             *([self.predictions.family()] if self.predictions else ()),
             *(self.drift.families() if self.drift else ()),
         ]
+
+
+def _of_capture(capture: Capture) -> list[Family]:
+    records = [Sample('result="written"', capture.written), Sample('result="dropped"', capture.dropped)]
+    return [
+        Family("slipway_captured_total", "counter", "Records of data capture by result.", records),
+        Family(
+            "slipway_capture_waiting_bytes",
+            "gauge",
+            "Captures on disk that nobody has taken away yet.",
+            [Sample("", capture.waiting_bytes)],
+        ),
+    ]
 
 
 def exposition(parts: Sequence[tuple[str, Sequence[Family]]]) -> bytes:

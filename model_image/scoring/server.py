@@ -181,6 +181,7 @@ def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:
         max_queued_bytes=settings.max_capture_queued_bytes,
         max_file_bytes=settings.max_capture_file_bytes,
         max_file_s=settings.max_capture_file_s,
+        max_disk_bytes=settings.max_capture_disk_bytes,
     )
 
 

@@ -84,6 +84,8 @@ class ServerSettings:
     """Size from which a file of captured records is followed by another."""
     max_capture_file_s: float = 60.0
     """Time after which a file of captured records is finished; until then its name ends in ``.part``."""
+    max_capture_disk_bytes: int = 1024 * 1024 * 1024
+    """Most bytes of captures that wait to be taken away; beyond it records are dropped and counted."""
     traces_endpoint: str = ""
     """URL of an OpenTelemetry collector for OTLP over HTTP, ``http://host:4318/v1/traces``; empty traces nothing."""
     traces_percent: float = 100.0

@@ -65,7 +65,7 @@ from settings.model.peering import PeeringSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
 from settings.model.retraining import ModelRetrainingSpec, NewDataSpec, RetrainingSpec, ScheduleSpec
 from settings.model.serving import ServingSpec, Target
-from settings.model.serving_eks import AutoscalingSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
+from settings.model.serving_eks import AutoscalingSpec, CaptureSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
 from settings.model.serving_rollout import (
     JudgementSpec,
     PodRolloutSpec,
@@ -124,6 +124,7 @@ __all__ = [
     "BucketVolumeSpec",
     "BudgetSpec",
     "Capacity",
+    "CaptureSpec",
     "CardSpec",
     "CertificatesSpec",
     "ChampionSpec",

@@ -16,6 +16,7 @@ ADDON_VERSION: Final = r"^v\d+\.\d+\.\d+-eksbuild\.\d+$"
 TRAINING_INSTANCE: Final = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 PREFIX: Final = r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*/$"
 CIDR: Final = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
+FEATURE_NAME: Final = r"^[^,\x00-\x1f]+$"
 COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CHART_REPOSITORY: Final = r"^(oci|https)://[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*$"
 CHART_VERSION: Final = r"^v?\d+\.\d+\.\d+$"
@@ -63,6 +64,7 @@ PATTERNS: Final[dict[str, str]] = {
     TRAINING_INSTANCE: "a SageMaker instance type, such as ml.m5.xlarge",
     PREFIX: "lower-case path segments, each followed by a slash, such as flight-delay/",
     CIDR: "an IPv4 range in CIDR notation, such as 10.0.0.0/16",
+    FEATURE_NAME: "the name of a feature without commas, such as carrier",
     COLUMN: "letters, digits and underscores, not starting with a digit, such as late",
     CHART_REPOSITORY: "a chart repository without the chart's name, such as oci://registry.example.com/team",
     CHART_VERSION: "one exact chart version, such as 1.14.1",

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from settings.model.base import Capacity, Name, Section
-from settings.model.patterns import DOMAIN, REQUEST_PATH
+from settings.model.patterns import DOMAIN, FEATURE_NAME, REQUEST_PATH
 from settings.model.serving_rollout import PodRolloutSpec
 
+FeatureName = Annotated[str, Field(min_length=1, max_length=256, pattern=FEATURE_NAME)]
 RequestPath = Annotated[str, Field(pattern=REQUEST_PATH, max_length=128)]
 
 
@@ -50,6 +51,21 @@ class FrontEndSpec(Section):
     """Paths that callers reach, with all below them; empty exactly for `nlb`, which sees none."""
 
 
+class CaptureSpec(Section):
+    """A sample of requests with their answers, which a sidecar takes to S3: what drift is found in."""
+
+    percent: Annotated[float, Field(gt=0, le=100)]
+    """Share of the answered requests that are kept."""
+    drop: tuple[FeatureName, ...] = Field(strict=False, max_length=1000)
+    """Features whose values are not kept."""
+    disk_mib: Annotated[int, Field(ge=64, le=16_384)]
+    """Most that waits on a pod's disk while S3 does not answer, MiB; what comes then is dropped and counted."""
+    cpu_millis: Annotated[int, Field(ge=5, le=1000)]
+    """Thousandths of a processor that the sidecar reserves."""
+    memory_mib: Annotated[int, Field(ge=32, le=1024)]
+    """Memory that the sidecar reserves, and may use at most, MiB."""
+
+
 class EksServingSpec(Section):
     """Pods that serve a model."""
 
@@ -69,3 +85,15 @@ class EksServingSpec(Section):
     """Way in from outside the cluster; null for a model that only pods of the cluster call."""
     rollout: PodRolloutSpec | None
     """How another version takes over; null for a rolling update, pod by pod."""
+    capture: CaptureSpec | None
+    """What is kept of requests and answers; null for nothing."""
+
+    @property
+    def cpu_millis(self) -> int:
+        """Thousandths of a processor that a pod reserves, all containers together."""
+        return self.pod.cpu_millis + (self.capture.cpu_millis if self.capture else 0)
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory that a pod reserves, all containers together, MiB."""
+        return self.pod.memory_mib + (self.capture.memory_mib if self.capture else 0)

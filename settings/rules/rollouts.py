@@ -94,8 +94,8 @@ def both_versions_have_room(settings: Settings, index: int) -> Iterator[Finding]
     namespace = next((each for each in all_namespaces(settings) if each.name == spec.namespace), None)
     if namespace is None:
         return
-    pod, quota = spec.pod, namespace.quota
-    inside = min(quota.cpu * 1000 // pod.cpu_millis, quota.memory_gib * 1024 // pod.memory_mib, quota.pods)
+    quota = namespace.quota
+    inside = min(quota.cpu * 1000 // spec.cpu_millis, quota.memory_gib * 1024 // spec.memory_mib, quota.pods)
     most = min(inside, room(supply(settings, spec))) // 2
     if spec.autoscaling.max_pods > most:
         yield Finding(

@@ -73,20 +73,27 @@ def namespace_has_room_for_the_pods(settings: Settings, index: int) -> Iterator[
     namespace = _namespace(settings, spec)
     if spec is None or namespace is None:
         return
-    for field, found, most in (
-        ("cpuMillis", spec.pod.cpu_millis, namespace.limits.max_cpu_millis),
-        ("memoryMib", spec.pod.memory_mib, namespace.limits.max_memory_mib),
+    limits = namespace.limits
+    containers = {"pod": spec.pod, "capture": spec.capture}
+    for container, field, found, most in (
+        (container, field, found, most)
+        for container, given in containers.items()
+        if given is not None
+        for field, found, most in (
+            ("cpuMillis", given.cpu_millis, limits.max_cpu_millis),
+            ("memoryMib", given.memory_mib, limits.max_memory_mib),
+        )
     ):
         if found > most:
             yield Finding(
-                path=_at(index, "pod", field),
+                path=_at(index, container, field),
                 found=str(found),
                 allowed=f"at most {most}, what one container of {namespace.name} may have",
                 remedy=f"lower it, or raise limits of {namespace.name}",
             )
-    pod, quota = spec.pod, namespace.quota
+    quota = namespace.quota
     # A rollout brings a new pod before it ends an old one.
-    pods = min(quota.cpu * 1000 // pod.cpu_millis, quota.memory_gib * 1024 // pod.memory_mib, quota.pods) - 1
+    pods = min(quota.cpu * 1000 // spec.cpu_millis, quota.memory_gib * 1024 // spec.memory_mib, quota.pods) - 1
     if spec.autoscaling.max_pods > pods:
         yield Finding(
             path=_at(index, "autoscaling", "maxPods"),

@@ -27,6 +27,7 @@ SERVICE = "kubernetes:core/v1:Service"
 INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 MONITOR = "kubernetes:monitoring.coreos.com/v1:ServiceMonitor"
 ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+RIGHTS = ("aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy")
 NAME = "serving-flight-delay"
 ALB, NLB = "alb.ingress.kubernetes.io", "service.beta.kubernetes.io/aws-load-balancer"
 
@@ -81,20 +82,20 @@ def test_exactly_the_front_end_of_the_settings_is_there(model: str, ingresses: i
 def test_another_model_adds_its_own_resources_and_touches_no_other() -> None:
     before = {item.urn: item for item in of_serving(one_model())}
     after = {item.urn: item for item in of_serving(four_models())}
-    kinds = {SCALER, DEPLOYMENT, BUDGET, SERVICE, INGRESS, MONITOR, ACCOUNT}
+    kinds = {SCALER, DEPLOYMENT, BUDGET, SERVICE, INGRESS, MONITOR, ACCOUNT, NETWORK_POLICY, *RIGHTS}
     assert {item.type for item in before.values()} == kinds
     assert {urn: after.get(urn) for urn in before} == before
     for model in FRONT_ENDS:
         added = {item.type for item in of_serving(four_models(), model)}
         assert added == (kinds if model == "by-alb" else kinds - {INGRESS})
-    assert len(after) == 4 * len(kinds) - 2
+    assert len(after) == 4 * (len(kinds) + 1) - 2, "two policies of the role, and two models without an Ingress"
 
 
 def test_what_serves_a_model_waits_for_its_own_namespace_and_for_what_admits_it() -> None:
     recorded = one_model()
     namespace = recorded.one("kubernetes:core/v1:Namespace", "tenancy-ml-inference")
     for item in of_serving(recorded):
-        assert recorded.depends_path(item, namespace)
+        assert item.type in RIGHTS or recorded.depends_path(item, namespace)
     release = "kubernetes:helm.sh/v3:Release"
     assert recorded.depends_path(recorded.one(MONITOR), recorded.one(release, "monitoring-definitions"))
     assert recorded.depends_path(recorded.one(INGRESS, NAME), recorded.one(release, "load-balancing-controller"))
@@ -160,7 +161,7 @@ def test_a_pod_has_longer_to_end_than_hook_drain_and_last_answers_take_together(
 
 @pytest.mark.parametrize("drain", [5, 60])
 def test_the_longest_drain_ends_within_the_notice_of_a_spot_node(drain: int) -> None:
-    assert drain < grace_seconds(workload(pod={**section()["pod"], "drainSeconds": drain}).spec.pod) < 120
+    assert drain < grace_seconds(workload(pod={**section()["pod"], "drainSeconds": drain}).spec) < 120
 
 
 def test_probes_ask_what_the_server_answers_and_the_last_one_fails_latest() -> None:
@@ -185,12 +186,11 @@ def test_the_pods_are_restricted_reserve_what_was_measured_and_hold_no_token() -
         "limits": {"memory": memory},
     }
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert {item["mountPath"] for item in container["volumeMounts"]} == {"/tmp"}  # noqa: S108 - a path in the pod
+    assert {item["mountPath"] for item in container["volumeMounts"]} == {"/tmp", "/captures"}  # noqa: S108 - in the pod
     assert spec["automountServiceAccountToken"] is spec["enableServiceLinks"] is False
     assert spec["priorityClassName"] == "serving"
     (account,) = of_kind(one_model(), ACCOUNT)
     assert spec["serviceAccountName"] == account.inputs["metadata"]["name"]
-    assert "annotations" not in account.inputs["metadata"]
 
 
 @pytest.mark.parametrize(("capacity", "tolerated"), [("on-demand", []), ("spot", ["spot"])])

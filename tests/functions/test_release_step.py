@@ -192,6 +192,19 @@ def test_a_record_that_nobody_can_read_is_as_none(text: str) -> None:
     assert records.read({"metadata": {"annotations": {records.RECORD: text}}}) is None
 
 
+def test_sidecars_of_the_models_image_change_with_it_and_no_others() -> None:
+    beside = [
+        {"name": "shipper", "image": version(1).image},
+        {"name": "proxy", "image": f"registry/envoy@sha256:{1:064x}"},
+    ]
+    deployment = {"spec": {"template": {"spec": {"initContainers": beside, "containers": []}}}}
+    record = Record(wanted=version(2), previous=version(1), begun=0, state=State(Phase.STARTING, 0, 1.0))
+    names = records.followers(deployment, record.serving.image)
+    pod = records.document(record, "ns", "m", "server", names)["spec"]["template"]["spec"]
+    assert pod["initContainers"] == [{"name": "shipper", "image": version(2).image}]
+    assert records.followers({"spec": {"template": {"spec": {"containers": []}}}}, version(2).image) == []
+
+
 def test_the_step_owns_image_label_and_record_and_nothing_else() -> None:
     record = Record(wanted=version(2), previous=version(1), begun=0, state=State(Phase.ROLLED_BACK, 0, 1.0, "bad"))
     found = records.document(record, "ns", "m", "server")

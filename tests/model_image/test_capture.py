@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.loop.processes import wait_until
+from scoring import capture_space
 from scoring.capture import LONGEST_ATTRIBUTE, MAX_QUEUED, Capture
 from scoring.errors import UserError
 from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
 from scoring.messages import Request, Response
+from scoring.metrics import Metrics
 from scoring.redaction import redact
 from scoring.server import run
 from scoring.settings import ServerSettings
@@ -42,6 +44,7 @@ def capture(folder: Path, **changes: Any) -> Capture:
         "max_queued_bytes": 10**6,
         "max_file_bytes": 10**6,
         "max_file_s": 60,
+        "max_disk_bytes": 10**9,
         "clock": lambda: AT,
     }
     return Capture(folder, **(settings | changes))
@@ -186,6 +189,38 @@ def test_a_disk_that_refuses_is_counted_and_the_next_record_is_tried(
     kept.close()
     assert (kept.written, kept.dropped) == (0, 2)
     assert "not captured" in caplog.text
+
+
+def test_what_the_disk_has_no_room_for_is_dropped_until_somebody_takes_files_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_space, "FULL_SECONDS", 0)
+    kept = capture(tmp_path, max_disk_bytes=2000, max_file_s=0.01)
+    for _ in range(20):
+        kept.offer(post(b"1,x,3"), ANSWER, "v1", NAMES)
+    assert wait_until(lambda: kept.written + kept.dropped == 20, 5)
+    assert 0 < kept.written < 20
+    assert wait_until(lambda: not list(tmp_path.rglob("*.part")), 5)
+    assert kept.waiting_bytes == sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl")) <= 2000
+    before = kept.written
+    for path in tmp_path.rglob("*.jsonl"):
+        path.unlink()
+    kept.offer(post(b"1,x,3"), ANSWER, "v1", NAMES)
+    kept.close()
+    assert kept.written == before + 1
+
+
+def test_what_waits_is_a_metric(tmp_path: Path) -> None:
+    kept = capture(tmp_path)
+    kept.offer(post(b"1,x,3"), ANSWER, "v1", NAMES)
+    kept.close()
+    lines = Metrics().render(kept).decode().splitlines()
+    (file,) = tmp_path.rglob("*.jsonl")
+    assert {
+        f"slipway_capture_waiting_bytes {file.stat().st_size}",
+        'slipway_captured_total{result="written"} 1',
+        'slipway_captured_total{result="dropped"} 0',
+    } <= set(lines)
 
 
 ALL = {"name": "x", "datatype": "FP32", "shape": [2, 3]}

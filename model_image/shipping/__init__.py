@@ -1,0 +1,1 @@
+"""Takes finished files of captures to S3, beside the server and out of its way."""
