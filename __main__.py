@@ -352,6 +352,7 @@ Releasing(
         cluster=cluster.handle,
         packaging=packaging.handle,
         tenancy=tenancy.handle,
+        alarms=alarms.handle,
     ),
     opts=on_both,
 )

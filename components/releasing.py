@@ -3,9 +3,8 @@
 Creates, where the settings ask for it and pods serve a model: for each such model a CodeBuild project with a role of
 its own, the access entry by which EKS knows that role, a Role in the namespace of the pods for the one Deployment, a
 rule on the platform's bus that starts it, and an alarm on its failure; a queue for events that started nothing, with an
-alarm; a topic that the alarms tell; the program of the step in the models bucket; a log group; a security group with
-its way to the API server.
-Does not create: the Deployment; who listens to the topic.
+alarm; the program of the step in the models bucket; a log group; a security group with its way to the API server.
+Does not create: the Deployment; the topic that alarms tell.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from components.firewall import HTTPS, Traffic, let_in
 from settings.release_times import release_minutes
 
 if TYPE_CHECKING:
+    from components.alarm_handle import AlarmsHandle
     from components.handles import ClusterHandle, NetworkHandle, PackagingHandle, StoreHandle, TenancyHandle
     from components.labels import Labels
     from settings.model import EksServingSpec, ModelSpec, ReleasesSpec, RolloutsSpec
@@ -54,6 +54,8 @@ class ReleasingArgs:
     """The bus of the announcements."""
     tenancy: TenancyHandle
     """Namespaces of the models."""
+    alarms: AlarmsHandle
+    """Who hears of alarms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,6 @@ class _Around:
     starter: pulumi.Output[str]
     dead: pulumi.Output[str]
     allowed: list[pulumi.Resource]
-    topic: pulumi.Output[str]
 
 
 class Releasing(pulumi.ComponentResource):
@@ -99,13 +100,7 @@ class Releasing(pulumi.ComponentResource):
         dead, allowed = yard.create_dead_queue(rules)
         builds = [objects.project_name(labels, model) for model in models]
         starter, policies = yard.create_starter("start-releases", builds)
-        topic = aws.sns.Topic(
-            f"{self._name}-alarms",
-            name=labels.queue("release-alarms"),
-            kms_master_key_id=self._args.store.key_arn,
-            opts=self._child,
-        )
-        self._create_alarm("dead-letters", topic.arn, objects.dead_letters(labels))
+        self._create_alarm("dead-letters", objects.dead_letters(labels))
         return _Around(
             spec=spec,
             program=program,
@@ -116,7 +111,6 @@ class Releasing(pulumi.ComponentResource):
             starter=starter.arn,
             dead=dead.arn,
             allowed=[*allowed, *policies],
-            topic=topic.arn,
         )
 
     def _rule(self, model: str) -> str:
@@ -152,7 +146,7 @@ class Releasing(pulumi.ComponentResource):
         )
         target = Target(project=project.arn, role=around.starter, dead=around.dead, bus=bus)
         target.start(name, rule, self._after(*around.allowed), told)
-        self._create_alarm(model.name, around.topic, objects.failures(labels, model.name))
+        self._create_alarm(model.name, objects.failures(labels, model.name))
         return project.name
 
     def _create_role(self, model: ModelSpec, around: _Around) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
@@ -196,7 +190,7 @@ class Releasing(pulumi.ComponentResource):
         )
         return [entry, bound]
 
-    def _create_alarm(self, name: str, topic: pulumi.Output[str], watched: dict[str, Any]) -> None:
+    def _create_alarm(self, name: str, watched: dict[str, Any]) -> None:
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{name}",
             comparison_operator="GreaterThanThreshold",
@@ -205,8 +199,8 @@ class Releasing(pulumi.ComponentResource):
             evaluation_periods=1,
             # Without a build, or a message, there is no datum, and nothing is wrong.
             treat_missing_data="notBreaching",
-            alarm_actions=[topic],
-            ok_actions=[topic],
+            alarm_actions=list(self._args.alarms.actions),
+            ok_actions=list(self._args.alarms.actions),
             opts=self._child,
             **watched,
         )
