@@ -12,7 +12,6 @@ server that answers fast and wrongly; this one costs less than 25 µs per reques
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from array import array
 from collections import Counter, defaultdict, deque
@@ -229,9 +228,6 @@ class Load:
         except OSError:
             self._fail("reset")
         else:
-            found = connection.transport
-            if found is not None:
-                found.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.once = once
             self._send(connection, due)
         finally:
