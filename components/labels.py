@@ -176,7 +176,7 @@ class Labels:
         return f"{PROJECT}_{self.environment.name}".replace("-", "_")
 
     def package_build(self, model: str) -> str:
-        """Name of the CodeBuild project of a model; its longest form is far below the 255 characters of CodeBuild."""
+        """Name of the CodeBuild project of a model; its longest form is far below the 150 characters of CodeBuild."""
         return f"{PROJECT}-{self.environment.name}-{model}-package"
 
     def bucket(self, kind: str) -> str:
@@ -191,7 +191,7 @@ class Labels:
         return f"{PROJECT}-{self.environment.name}/{model}"
 
     def team_repository(self, team: str) -> str:
-        """Name of a team's image repository; no model is called like it (`settings.rules.tenancy`)."""
+        """Name of a team's image repository; no model begins with `team-` (`settings.rules.tenancy`)."""
         return self.repository(f"team-{team}")
 
     def secret(self, namespace: str, name: str) -> str:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 RETRY_SCALE: Final = 0.001
 """Share of the published waits between retries that is waited here."""
 POLL_SECONDS: Final = 0.1
-_TOKEN_DIGITS: Final = 10
+_TOKEN_DIGITS: Final = 8
+"""With the longest prefix, an execution's id and two digits of attempts a job's name then has the 63 characters that
+SageMaker allows, a tuning job's 31 of 32."""
 
 
 class Execution:
@@ -130,9 +132,8 @@ class Execution:
         self, step: Mapping[str, Any], kind: JobKind, run: StepRun, prefix: str, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         """Start the job until it ends well, as often as the step's retry policies say."""
-        token = hashlib.sha256(f"{self.start.arn}/{run.name}".encode()).hexdigest()[:_TOKEN_DIGITS]
         while True:
-            name = f"{prefix}-{self.start.id}-{token}-{run.attempts}"
+            name = job_name(prefix, self.start.id, f"{self.start.arn}/{run.name}", run.attempts)
             run.attempts += 1
             described = self._once(kind, run, name, arguments)
             if described[kind.status] == "Completed":
@@ -195,6 +196,11 @@ class Execution:
         "RegisterModel": _register,
         "Fail": _fail,
     }
+
+
+def job_name(prefix: str, execution: str, step: str, attempts: int) -> str:
+    """Name of a step's job after so many attempts, like those of SageMaker: prefix, execution, step, attempt."""
+    return f"{prefix}-{execution}-{hashlib.sha256(step.encode()).hexdigest()[:_TOKEN_DIGITS]}-{attempts}"
 
 
 def _wait(step: Mapping[str, Any], exception: str, attempts: int) -> float | None:

@@ -16,14 +16,14 @@ from settings.model.base import (
     Section,
     Zone,
 )
-from settings.model.patterns import NAME, TAG_VALUE
+from settings.model.patterns import ENVIRONMENT, TAG_VALUE
 from settings.model.peering import PeeringSpec
 
 
 class EnvironmentSpec(Section):
     """Where the stack lives and who answers for it."""
 
-    name: Annotated[str, Field(pattern=NAME, max_length=12)]
+    name: Annotated[str, Field(pattern=ENVIRONMENT, max_length=12)]
     """Name of the environment in physical names and in the `Environment` tag."""
     account_id: AccountId
     """The only AWS account that this stack may touch; the provider refuses any other."""

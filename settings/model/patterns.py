@@ -44,6 +44,7 @@ PINNED_IMAGE: Final = r"^[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+(:[\w
 REQUEST_PATH: Final = r"^/([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$"
 HOOK: Final = r"^https://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z][a-z-]{0,30}[0-9]{0,2})*/?$"
 TOPIC_ARN: Final = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
+ENVIRONMENT: Final = r"^[a-z][a-z0-9]*$"
 PROSE: Final = r"^[^\x00-\x1f]+$"
 HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]*$"
 HEADER_VALUE: Final = r"^[\w*?.:;=/+@-]+$"
@@ -77,6 +78,8 @@ PATTERNS: Final[dict[str, str]] = {
     CRON: "five fields of a cron schedule in UTC: minute, hour, day, month and weekday, such as 0 8 * * 1-5",
     NAMESPACE: "a DNS label: lower-case letters, digits and hyphens, at most 63, such as ml-inference",
     TAINT_KEY: "a label key, such as example.com/team",
+    ENVIRONMENT: "lower-case letters and digits, starting with a letter, such as prod: by a hyphen names of two "
+    "environments could meet",
     PROSE: "text on one line, without tabs or control characters",
     HOOK: "an https address of plain words, such as https://alarms.example.com/slipway; one with a key is a secret: "
     "subscribe it to a topic of your own and name that in topics",

@@ -5,13 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from settings.model.base import AccountId, Region, RoleArn, Section
-from settings.model.patterns import KEY_ARN, NAME
+from settings.model.patterns import ENVIRONMENT, KEY_ARN
 
 
 class NeighbourSpec(Section):
     """Another environment of this platform."""
 
-    environment: Annotated[str, Field(pattern=NAME, max_length=12)]
+    environment: Annotated[str, Field(pattern=ENVIRONMENT, max_length=12)]
     """Its name."""
     account_id: AccountId
     """Its account."""

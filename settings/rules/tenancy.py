@@ -36,16 +36,15 @@ def team_names_differ(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def team_repositories_differ(settings: Settings) -> Iterator[Finding]:
-    """The image repository of a team is `team-` and its name, among those of the models."""
-    models = {model.name for model in settings.models}
-    for index, team in enumerate(settings.teams):
-        if f"team-{team.name}" in models:
+def names_of_models_are_not_those_of_teams(settings: Settings) -> Iterator[Finding]:
+    """Repositories of teams and roles of their namespaces begin with `team-`, among those of the models."""
+    for index, model in enumerate(settings.models):
+        if model.name.startswith("team-"):
             yield Finding(
-                path=("teams", index, "name"),
-                found=team.name,
-                allowed=f"a name whose image repository, team-{team.name}, is not that of a model",
-                remedy="rename the team or the model",
+                path=("models", index, "name"),
+                found=model.name,
+                allowed="a name that does not begin with team-, as repositories and roles of teams do",
+                remedy=f"write {model.name.removeprefix('team-')}, or another name",
             )
 
 
@@ -260,7 +259,7 @@ def all_namespaces(settings: Settings) -> list[NamespaceSpec]:
 
 RULES: Final[tuple[Rule, ...]] = (
     team_names_differ,
-    team_repositories_differ,
+    names_of_models_are_not_those_of_teams,
     namespaces_differ,
     written_prefixes_are_apart,
 )
