@@ -71,6 +71,10 @@ class Line:
     """Who pays."""
     source: str
     """Key of the price's source."""
+    type: str
+    """Type of the resource; empty of jobs and traffic, which no plan holds."""
+    run: Band
+    """US dollars that one run of a pipeline pays for it at most, in cents; nothing of what belongs to no run."""
 
     @property
     def fixed(self) -> bool:
@@ -130,12 +134,12 @@ class Estimate:
     @property
     def by_component(self) -> dict[str, Band]:
         """Component → sum of its lines."""
-        return _sums((line.component, line.monthly) for line in self.lines)
+        return grouped_sums((line.component, line.monthly) for line in self.lines)
 
     @property
     def by_cost_center(self) -> dict[str, Band]:
         """Cost centre → sum of its lines."""
-        return _sums((line.cost_center, line.monthly) for line in self.lines)
+        return grouped_sums((line.cost_center, line.monthly) for line in self.lines)
 
 
 def estimate(resources: Sequence[Planned], settings: Settings, usage: Usage, prices: Prices, *, on: date) -> Estimate:
@@ -178,6 +182,7 @@ class _Found:
     resource: str
     payer: str
     finding: Finding
+    type: str = ""
 
     def priced(self, place: Place, prices: Prices) -> Line | NotPriced:
         """Return the finding with its price, or what is missing."""
@@ -199,6 +204,8 @@ class _Found:
             assumption=finding.assumption,
             cost_center=self.payer,
             source=price.source,
+            type=self.type,
+            run=price.amount.times(finding.run).in_cents(),
         )
 
     def _gap(self, what: str, why: str) -> NotPriced:
@@ -209,7 +216,7 @@ def _metered(resources: Iterable[Planned], place: Place, context: Context) -> It
     for resource in resources:
         for finding in _findings(resource, context):
             payer = resource.tags.get(COST_CENTER_TAG, place.cost_center)
-            yield _Found(resource.component, resource.name, payer, finding)
+            yield _Found(resource.component, resource.name, payer, finding, resource.type)
 
 
 def _findings(resource: Planned, context: Context) -> Iterator[Finding]:
@@ -235,7 +242,8 @@ def _priced(found: Iterable[_Found], place: Place, context: Context, prices: Pri
     )
 
 
-def _sums(parts: Iterable[tuple[str, Band]]) -> dict[str, Band]:
+def grouped_sums(parts: Iterable[tuple[str, Band]]) -> dict[str, Band]:
+    """Name → sum of its parts, by name."""
     grouped: defaultdict[str, list[Band]] = defaultdict(list)
     for name, band in parts:
         grouped[name].append(band)

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from costs.band import CENT, NOTHING
+from costs.layout import bounds, columns, dollars, signed, sums
 from costs.plan import mapping
+from costs.units import endpoints, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,6 +61,8 @@ def to_json(found: Estimate, prices: Prices) -> dict[str, Any]:
         "usage": _money(found.usage),
         "byComponent": {name: _money(band) for name, band in found.by_component.items()},
         "byCostCenter": {name: _money(band) for name, band in found.by_cost_center.items()},
+        "byRun": {name: _money(band) for name, band in runs(found).items()},
+        "byEndpoint": {name: _money(band) for name, band in endpoints(found).items()},
         "lines": [_line(line) for line in found.lines],
         "notPriced": [
             {"component": gap.component, "resource": gap.resource, "what": gap.what, "why": gap.why}
@@ -132,31 +136,30 @@ def earlier(content: object) -> Mapping[str, Any]:
 def table(found: Estimate, prices: Prices) -> str:
     """Return an estimate for people: sums, the largest lines, assumptions, what is not priced."""
     rows = sorted(found.lines, key=lambda line: (-line.monthly.expected, line.identity))
-    top = [
-        (_where(line), line.what, _dollars(line.monthly.expected), _range(line.monthly)) for line in rows[:TOP_LINES]
-    ]
+    top = [(_where(line), line.what, dollars(line.monthly.expected), bounds(line.monthly)) for line in rows[:TOP_LINES]]
     if rest := rows[TOP_LINES:]:
         others = sum((line.monthly for line in rest), start=NOTHING)
-        top.append((f"{len(rest)} more", "", _dollars(others.expected), _range(others)))
-    sums = [
-        ("a month", _dollars(found.monthly.expected), _range(found.monthly)),
-        ("  fixed by the plan", _dollars(found.fixed.expected), _range(found.fixed)),
-        ("  by assumed usage", _dollars(found.usage.expected), _range(found.usage)),
+        top.append((f"{len(rest)} more", "", dollars(others.expected), bounds(others)))
+    whole = [
+        ("a month", dollars(found.monthly.expected), bounds(found.monthly)),
+        ("  fixed by the plan", dollars(found.fixed.expected), bounds(found.fixed)),
+        ("  by assumed usage", dollars(found.usage.expected), bounds(found.usage)),
     ]
     parts = [
         _headline(found, prices),
-        _columns(sums),
-        "By component\n" + _columns([_sum(name, band) for name, band in found.by_component.items()]),
-        "By cost centre\n" + _columns([_sum(name, band) for name, band in found.by_cost_center.items()]),
-        "Largest lines\n" + _columns(top),
+        columns(whole),
+        "By component\n" + sums(found.by_component),
+        "By cost centre\n" + sums(found.by_cost_center),
+        "A run of a model's pipeline, at most\n" + sums(runs(found)),
+        "An endpoint of SageMaker, a month\n" + sums(endpoints(found)),
+        "Largest lines\n" + columns(top),
         "Assumptions: least, expected, most\n"
-        + _columns(
+        + columns(
             [(key, f"{item.low}, {item.expected}, {item.high}", item.why) for key, item in found.assumptions.items()]
         ),
         "Not priced\n"
         + (
-            _columns([(f"{gap.component} {gap.resource}", gap.what, gap.why) for gap in found.not_priced])
-            or "  nothing"
+            columns([(f"{gap.component} {gap.resource}", gap.what, gap.why) for gap in found.not_priced]) or "  nothing"
         ),
     ]
     return "\n\n".join(parts)
@@ -176,14 +179,14 @@ def change_table(compared: Mapping[str, Any]) -> str:
         (
             f"{line['component']} {line['resource']}",
             line["what"],
-            _dollars(_cents(line["before"])),
-            _dollars(_cents(line["after"])),
-            _signed(_cents(line["difference"])),
+            dollars(_cents(line["before"])),
+            dollars(_cents(line["after"])),
+            signed(_cents(line["difference"])),
         )
         for line in compared["lines"]
     ]
-    whole = ("sum", "", *(_dollars(_cents(compared[key])) for key in ("before", "after")))
-    return "Change: before, after, difference\n" + _columns([*rows, (*whole, _signed(_cents(compared["difference"])))])
+    whole = ("sum", "", *(dollars(_cents(compared[key])) for key in ("before", "after")))
+    return "Change: before, after, difference\n" + columns([*rows, (*whole, signed(_cents(compared["difference"])))])
 
 
 def _line(line: Line) -> dict[str, Any]:
@@ -220,34 +223,5 @@ def _cents(number: float) -> Decimal:
     return Decimal(str(number)).quantize(CENT)
 
 
-def _dollars(amount: Decimal) -> str:
-    return f"{amount:,.2f}"
-
-
-def _signed(amount: Decimal) -> str:
-    return f"{amount:+,.2f}"
-
-
-def _range(band: Band) -> str:
-    return "" if band.is_exact else f"{_dollars(band.low)} to {_dollars(band.high)}"
-
-
-def _sum(name: str, band: Band) -> tuple[str, str, str]:
-    return name, _dollars(band.expected), _range(band)
-
-
 def _where(line: Line) -> str:
     return f"{line.component} {line.resource}"
-
-
-def _columns(rows: list[tuple[str, ...]]) -> str:
-    """Return rows as text: columns of numbers to the right, others to the left."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  " + "  ".join(_cell(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _cell(cell: str, width: int) -> str:
-    number = cell.strip("+-").replace(",", "").replace(".", "").isdigit()
-    return cell.rjust(width) if number else cell.ljust(width)

@@ -78,6 +78,8 @@ class Quantity(StrEnum):
     """Hours of all hosts of a model's processing jobs together."""
     NOTEBOOK_HOURS = "notebookHours"
     """Hours of all notebooks of a Studio domain together."""
+    NOTEBOOK_SPACES = "notebookSpaces"
+    """Spaces of a Studio domain, each of which keeps its disk whether anybody works in it or not."""
     ENDPOINT_HOSTS = "endpointHosts"
     """Hosts of a scaled SageMaker endpoint on average."""
     SERVERLESS_SECONDS = "serverlessSeconds"

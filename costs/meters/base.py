@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from costs.band import ONE, Band
@@ -36,6 +37,8 @@ class Use:
     """Key of the discount; none when empty."""
     assumption: str = ""
     """Key of the assumption that the quantity comes from; empty where the plan decides it."""
+    run: Decimal = Decimal(0)
+    """How many units one run of a pipeline takes at most; 0 of what belongs to no run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,16 @@ class Context:
     """All resources of the plan, by URN."""
 
     def assume(
-        self, quantity: Quantity, name: str, *, meter: str, what: str, price: str, per: Band = ONE, discount: str = ""
+        self,
+        quantity: Quantity,
+        name: str,
+        *,
+        meter: str,
+        what: str,
+        price: str,
+        per: Band = ONE,
+        discount: str = "",
+        run: Decimal = Decimal(0),
     ) -> Iterator[Finding]:
         """Yield the use of an assumed quantity, each unit of which uses `per` units of the price."""
         found = self.usage.of(quantity, name)
@@ -78,6 +90,7 @@ class Context:
             price=price,
             discount=discount,
             assumption=key,
+            run=run,
         )
 
     def made_of(self, resource: Planned, property_: str, token: str) -> Planned | None:

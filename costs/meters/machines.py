@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from costs.band import Band
 from costs.meters.base import HOURS, Context, Finding, Gap, Use, always
 from costs.plan import items, mapping
-from costs.usage import Quantity
+from costs.usage import HOURS_PER_MONTH, Quantity
 from settings.instances import Accelerator, accelerator
 from settings.versions import STANDARD_SUPPORT_ENDS
 
@@ -97,14 +97,14 @@ def elastic_pool(resource: Planned, context: Context) -> Iterator[Finding]:
 
 
 def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
-    """Hosts of a model's pipeline; the disks that they have for that time are left out.
+    """Hosts of a model's pipeline and disks of its trainings; those of processing jobs are left out.
 
-    What one run costs at most is told by the hours that its jobs are stopped after.
+    A run takes the hours at most that its jobs are stopped after.
     """
     spec, processing = model.training, model.processing
     spot = ", spot" if spec.spot else ""
     trainings = 1 if spec.tuning is None else spec.tuning.jobs
-    most = trainings * spec.instance_count * spec.max_runtime_seconds / SECONDS_PER_HOUR
+    most = Decimal(trainings * spec.instance_count * spec.max_runtime_seconds) / SECONDS_PER_HOUR
     search = "" if spec.tuning is None else f"{trainings} trainings and "
     yield from context.assume(
         Quantity.TRAINING_HOURS,
@@ -113,24 +113,49 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
         what=f"training on {spec.instance_type}{spot}; a run takes {search}{most:.1f} hours at most",
         price=f"sagemaker.{spec.instance_type}",
         discount="sagemaker.spot" if spec.spot else "",
+        run=most,
     )
-    most = len(PROCESSING_STEPS) * processing.max_runtime_seconds / SECONDS_PER_HOUR
+    disk = Decimal(spec.volume_gib) / HOURS_PER_MONTH
+    yield from context.assume(
+        Quantity.TRAINING_HOURS,
+        model.name,
+        meter="training-disks",
+        what=f"disks of training hosts, {spec.volume_gib} GiB each while a job runs",
+        price="ml.disk",
+        per=Band.exactly(disk),
+        run=most * disk,
+    )
+    most = Decimal(len(PROCESSING_STEPS) * processing.max_runtime_seconds) / SECONDS_PER_HOUR
     yield from context.assume(
         Quantity.PROCESSING_HOURS,
         model.name,
         meter="processing",
         what=f"checking and evaluating on {processing.instance_type}; a run takes {most:.1f} hours at most",
         price=f"sagemaker.{processing.instance_type}",
+        run=most,
     )
-    disks = f"{spec.volume_gib} and {processing.volume_gib} GiB each"
-    yield Gap(what=f"disks of training and processing hosts, {disks} while a job runs", why="no price was found")
+    disks = f"disks of processing hosts, {processing.volume_gib} GiB each while a job runs"
+    yield Gap(what=disks, why="no price was found")
     if spec.keep_alive_seconds is not None:
         yield Gap(what="warm hosts between two trainings", why="how often one follows another soon enough is not known")
 
 
 def notebooks(resource: Planned, context: Context) -> Iterator[Finding]:
-    """Notebooks of a Studio domain on its default host; their disks and home folders are left out."""
+    """Notebooks of a Studio domain on its default host, and the disks of their spaces; home folders are not used.
+
+    A disk has the default size at least, and the largest that its owner may ask for at most.
+    """
     settings = mapping(resource.inputs.get("defaultUserSettings"))
+    disk = mapping(mapping(settings.get("spaceStorageSettings")).get("defaultEbsStorageSettings"))
+    usual, most = (int(disk[f"{size}EbsVolumeSizeInGb"]) for size in ("default", "maximum"))
+    yield from context.assume(
+        Quantity.NOTEBOOK_SPACES,
+        resource.name,
+        meter="spaces",
+        what=f"disks of spaces, {usual} GiB each, {most} at most",
+        price="ml.disk",
+        per=Band(Decimal(usual), Decimal(usual), Decimal(most)),
+    )
     host = mapping(mapping(settings.get("jupyterLabAppSettings")).get("defaultResourceSpec")).get("instanceType")
     yield from context.assume(
         Quantity.NOTEBOOK_HOURS,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from costs.prices import Prices
     from settings.model import ModelSpec
 
+ENDPOINT: Final = "aws:sagemaker/endpoint:Endpoint"
 ENDPOINT_CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 SCALED: Final = "aws:appautoscaling/target:Target"
 SECONDS_PER_HOUR: Final = 3600

@@ -11,6 +11,8 @@ from costs.meters import METERS
 from costs.meters.free import FREE, why_free
 from costs.plan import PlanError, Planned, from_export
 from costs.prices import price_table
+from costs.report import table
+from costs.units import runs
 from costs.usage import Quantity, usage_of
 from settings.check import load_file
 from tests.settings.stacks import STACKS, stack_file
@@ -53,9 +55,34 @@ def test_a_type_that_nobody_has_spoken_of_is_reported_and_not_counted_as_nothing
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_of_an_environment_everything_has_a_price_and_an_assumption_but_the_disks_of_training_hosts(stack: str) -> None:
+def test_of_an_environment_everything_has_a_price_and_an_assumption_but_disks_of_processing_hosts(
+    stack: str,
+) -> None:
     gaps = {(gap.component, gap.what.split(",")[0], gap.why) for gap in estimated(stack).not_priced}
-    assert gaps == {("training", "disks of training and processing hosts", "no price was found")}
+    assert gaps == {("training", "disks of processing hosts", "no price was found")}
+
+
+def test_a_run_of_a_pipeline_costs_at_most_every_job_for_as_long_as_it_may_take() -> None:
+    settings, found = load_file(stack_file("prod")), estimated("prod")
+    (model,) = settings.models
+    host = Decimal("0.23")  # ml.m5.xlarge
+    training = Decimal(model.training.max_runtime_seconds) / 3600
+    checks = Decimal(2 * model.processing.max_runtime_seconds) / 3600
+    disk = training * model.training.volume_gib * Decimal("0.14") / 730
+    (run,) = runs(found).values()
+    assert float(run.low) == pytest.approx(float(training * host * Decimal("0.1") + checks * host + disk), abs=0.02)
+    assert float(run.high) == pytest.approx(float(training * host * Decimal("0.58") + checks * host + disk), abs=0.02)
+    shown = table(found, price_table()).partition("A run of a model's pipeline, at most\n")[2].splitlines()[0]
+    assert shown.split()[:2] == [model.name, f"{run.expected:.2f}"]
+
+
+def test_the_disks_of_spaces_have_the_default_size_at_least_and_the_largest_at_most() -> None:
+    (line,) = [each for each in estimated("dev").lines if each.meter == "spaces"]
+    spaces = usage_of("dev").of(Quantity.NOTEBOOK_SPACES, "studio")
+    assert spaces is not None
+    band = spaces[1].band
+    assert line.quantity == Band(band.low * 5, band.expected * 5, band.high * 20)
+    assert line.price == Band.exactly("0.14")
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -14,6 +14,7 @@ from costs.estimate import Estimate, Place, bill
 from costs.meters.base import Context, Use
 from costs.meters.serving import batches, break_even
 from costs.prices import price_table
+from costs.units import endpoints
 from costs.usage import Quantity
 from settings.model import ModelSpec
 from tests.support.planned import made_up, usage_for_all
@@ -72,6 +73,14 @@ def test_a_scaled_endpoint_is_paid_for_the_fewest_and_for_what_is_assumed_beyond
     hour = Decimal("0.115") * HOURS
     assert found.monthly == Band(hour, hour * 2, hour * 3)
     assert billed(hosts(least=1), usage_for_all(without=frozenset({Quantity.ENDPOINT_HOSTS}))).not_priced
+
+
+def test_an_endpoint_is_summed_up_by_its_name_with_hosts_and_requests() -> None:
+    (name, hosting), *others = endpoints(billed(hosts(), NOBODY)).items()
+    assert (name, others) == ("e", [])
+    assert hosting == Band.exactly(Decimal("0.115") * 2 * HOURS)
+    found = billed(serverless(), usage_for_all())
+    assert endpoints(found)["e"] == found.monthly
 
 
 def test_serverless_work_is_paid_by_the_second_and_by_what_passes_through() -> None:
