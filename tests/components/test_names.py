@@ -137,7 +137,10 @@ def _check(name: str, shape: Shape) -> None:
 def adversarial() -> Recorded:
     """The program with models that are called as badly as the settings let them be, in an environment alike."""
     served = [model_of(name, serving("batch" if name == "m-batch" else "asynchronous")) for name in NAMES]
-    alone = {"promotesFrom": None, "promoterArns": []}  # the policies of promotion grow with every model
+    alone: dict[str, object] = {
+        "promotesFrom": None,
+        "promoterArns": [],
+    }  # the policies of promotion grow with every model
     here = json.dumps({"environment": {"name": LONGEST[0]}, "models": served, "registry": alone})
     return record_program("prod", overrides=here.replace("slipway-prod-", f"slipway-{LONGEST[0]}-"))
 
