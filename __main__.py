@@ -20,6 +20,7 @@ from components.inference_endpoints import InferenceEndpoints, InferenceEndpoint
 from components.karpenter import Karpenter, KarpenterArgs
 from components.labels import Labels
 from components.load_balancing import LoadBalancing, LoadBalancingArgs
+from components.metrics_adapter import MetricsAdapter, MetricsAdapterArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.node_pools import NodePools, NodePoolsArgs
@@ -368,6 +369,21 @@ Retraining(
         protect=protect,
     ),
     opts=on_aws,
+)
+MetricsAdapter(
+    "metrics",
+    MetricsAdapterArgs(
+        spec=settings.monitoring,
+        chart=settings.charts.prometheus_adapter,
+        models=settings.models,
+        cluster_spec=settings.cluster,
+        network=settings.network,
+        pod_network=pod_network.handle,
+        pools=pools.handle,
+        monitoring=monitoring.handle,
+        tenancy=tenancy.handle,
+    ),
+    opts=on_both,
 )
 serving = Serving(
     "serving",

@@ -4,7 +4,7 @@ Creates, where the settings ask for it and pods serve a model: for each such mod
 its own, the access entry by which EKS knows that role, a Role in the namespace of the pods for the one Deployment, a
 rule on the platform's bus that starts it, and an alarm on its failure; a queue for events that started nothing, with an
 alarm; the program of the step in the models bucket; a log group; a security group with its way to the API server.
-Does not create: the Deployment; the topic that alarms tell.
+Does not create: the Deployment; who hears of alarms.
 """
 
 from __future__ import annotations
@@ -191,6 +191,7 @@ class Releasing(pulumi.ComponentResource):
         return [entry, bound]
 
     def _create_alarm(self, name: str, watched: dict[str, Any]) -> None:
+        told = list(self._args.alarms.actions)
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{name}",
             comparison_operator="GreaterThanThreshold",
@@ -199,8 +200,8 @@ class Releasing(pulumi.ComponentResource):
             evaluation_periods=1,
             # Without a build, or a message, there is no datum, and nothing is wrong.
             treat_missing_data="notBreaching",
-            alarm_actions=list(self._args.alarms.actions),
-            ok_actions=list(self._args.alarms.actions),
+            alarm_actions=told,
+            ok_actions=told,
             opts=self._child,
             **watched,
         )

@@ -29,6 +29,8 @@ NAMESPACE: Final = "argo-rollouts"
 """A namespace of its own: the controller reads secrets and holds leases where it runs."""
 GROUP: Final = "argoproj.io"
 """API group of its kinds."""
+VERSION: Final = "v1.9.1"
+"""Of the controller: the newest patch of 1.9, where chart 2.41 names v1.9.0. The definitions of both are the same."""
 METRICS_PORT: Final = 8090
 PROMETHEUS_PORT: Final = 9090
 
@@ -51,6 +53,7 @@ def controller_values(spec: RolloutControllerSpec, *, role_arn: str) -> dict[str
         "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": role_arn}},
         "controller": {
             "createClusterRole": False,
+            "image": {"tag": VERSION},
             # A share counts once the load balancer has it, and old pods stay until the new ones are its targets.
             "awsVerifyTargetGroup": True,
             "replicas": spec.replicas,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi_kubernetes as kubernetes
 
 from components.labels import MODEL_LABEL, VERSION_LABEL
+from components.metrics_adapter_objects import REQUEST_METRICS
 from components.serving_pods import HASH_LABEL, HEALTH, LAST_ANSWERS_SECONDS, PORT_NAME
 from components.serving_rollouts import API, KIND, variant_backend
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pulumi
 
     from components.serving_pods import Object, Workload
-    from settings.model import ServerPodSpec
+    from settings.model import RequestTargetSpec, ServerPodSpec
 
 SERVICE_PORT: Final = 80
 """Port of the Service, and of a load balancer without a certificate."""
@@ -63,7 +64,8 @@ def autoscaler(workload: Workload) -> Object:
                     "name": "cpu",
                     "target": {"type": "Utilization", "averageUtilization": scaling.cpu_percent},
                 },
-            }
+            },
+            *([_requests(scaling.requests)] if scaling.requests else []),
         ],
         "behavior": {
             "scaleUp": {
@@ -81,6 +83,12 @@ def autoscaler(workload: Workload) -> Object:
             },
         },
     }
+
+
+def _requests(spec: RequestTargetSpec) -> Object:
+    """Metric of an autoscaler: the average over its pods; whichever metric asks for more pods decides."""
+    target = {"type": "AverageValue", "averageValue": str(spec.per_pod)}
+    return {"type": "Pods", "pods": {"metric": {"name": REQUEST_METRICS[spec.metric]}, "target": target}}
 
 
 def disruption_budget(workload: Workload) -> Object:

@@ -172,6 +172,12 @@ CHARTS: Final[Mapping[str, Row]] = {
         source="argo-rollouts, chart: no bound",
         supported=_everywhere("2.40.8", "2.41.0"),
     ),
+    "prometheus_adapter": Row(
+        # The chart has no bound; 0.12 is made of client libraries of Kubernetes 1.30, and serves custom.metrics.k8s.io
+        # v1beta1 and v1beta2, of which the autoscaler asks for either.
+        source="prometheus-adapter, chart: no bound",
+        supported=_everywhere("5.3.0", "5.3.0"),
+    ),
     "kube_prometheus_stack": Row(
         source="kube-prometheus-stack, chart: Kubernetes 1.25 or newer", supported=_everywhere("80.0.0", "88.5.3")
     ),

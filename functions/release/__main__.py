@@ -13,7 +13,7 @@ import botocore.session
 
 from release.api import ModelWorkload, Server, eks_token
 from release.prometheus import Metrics, Prometheus, judge_release
-from release.record import ReleaseError, Version
+from release.record import OutdatedError, ReleaseError, Version
 from release.registry import report
 from release.step import Release
 from rollout.judgement import Judgement, Limits
@@ -47,6 +47,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
     out.add_argument("--version", required=True, help="number of the model package")
     out.add_argument("--package-arn", help="model package that is told how it went")
+    out.add_argument("--newer-only", action="store_true", help="leave a newer version alone")
     out.add_argument("--prometheus", help="address of Prometheus; without it, readiness alone decides")
     out.add_argument("--watch-seconds", type=float, default=300, help="shortest time of the judgement")
     out.add_argument("--patience-seconds", type=float, default=1800, help="longest time without a judgement")
@@ -125,7 +126,7 @@ def run(options: argparse.Namespace, given: Server) -> Record:
     release = release_of(options, given)
     if options.verb == "roll-back":
         return release.roll_back()
-    return release.roll_out(Version(image=options.image, name=options.version))
+    return release.roll_out(Version(image=options.image, name=options.version), newer_only=options.newer_only)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,6 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         ended = run(options, server(options.region, options.cluster))
+    except OutdatedError as error:
+        tell(str(error))
+        return 0
     except ReleaseError as error:
         tell(str(error))
         return 1

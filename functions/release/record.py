@@ -31,6 +31,10 @@ class ReleaseError(Exception):
     """The release cannot go on; the message is for a person."""
 
 
+class OutdatedError(ReleaseError):
+    """A newer version runs already; there is nothing to do."""
+
+
 class MissingError(ReleaseError):
     """The cluster knows nothing of that name."""
 
@@ -85,6 +89,13 @@ def read(deployment: Mapping[str, Any]) -> Record | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def newer_runs(deployment: Mapping[str, Any], container: str, wanted: Version) -> bool:
+    """Whether the Deployment runs a version of a higher number than the wanted one."""
+    now = running(deployment, container)
+    numbers = [] if now is None else [now.name, wanted.name]
+    return bool(numbers) and all(number.isdecimal() for number in numbers) and int(numbers[0]) > int(numbers[1])
 
 
 def running(deployment: Mapping[str, Any], container: str) -> Version | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from release import record as records
-from release.record import Record, ReleaseError, Version
+from release.record import OutdatedError, Record, ReleaseError, Version
 from rollout.plan import ENDS, Phase, Plan, State, advance, begin
 
 if TYPE_CHECKING:
@@ -56,12 +56,19 @@ class Release:
     sleep: Callable[[float], None]
     tell: Callable[[str], None]
 
-    def roll_out(self, wanted: Version) -> Record:
+    def roll_out(self, wanted: Version, *, newer_only: bool = False) -> Record:
         """Bring a version into service, or the previous one back.
 
+        Args:
+            wanted: The version.
+            newer_only: Leave a newer one alone: events come late, and in any order.
+
         Raises:
+            OutdatedError: With `newer_only`: a newer version runs.
             ReleaseError: Another release began meanwhile, or the previous version does not come back in time.
         """
+        if newer_only and records.newer_runs(self.workload.read(), self.container, wanted):
+            raise OutdatedError(f"nothing to do: a newer version than {wanted.name} runs")
         return self._finish(self._begun(wanted))
 
     def roll_back(self) -> Record:

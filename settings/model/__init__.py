@@ -58,14 +58,21 @@ from settings.model.models import (
     ProcessingSpec,
     TrainingSpec,
 )
-from settings.model.monitoring import AlertmanagerSpec, CloudWatchSpec, GrafanaSpec, MonitoringSpec
+from settings.model.monitoring import AlertmanagerSpec, CloudWatchSpec, GrafanaSpec, MetricsAdapterSpec, MonitoringSpec
 from settings.model.packaging import PackagingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
 from settings.model.retraining import ModelRetrainingSpec, NewDataSpec, RetrainingSpec, ScheduleSpec
 from settings.model.serving import ServingSpec, Target
-from settings.model.serving_eks import AutoscalingSpec, CaptureSpec, EksServingSpec, FrontEndSpec, ServerPodSpec
+from settings.model.serving_eks import (
+    AutoscalingSpec,
+    CaptureSpec,
+    EksServingSpec,
+    FrontEndSpec,
+    RequestTargetSpec,
+    ServerPodSpec,
+)
 from settings.model.serving_rollout import (
     JudgementSpec,
     PodRolloutSpec,
@@ -163,6 +170,7 @@ __all__ = [
     "LoadBalancingSpec",
     "LogRetentionDays",
     "LustreSpec",
+    "MetricsAdapterSpec",
     "ModelData",
     "ModelRetrainingSpec",
     "ModelSpec",
@@ -190,6 +198,7 @@ __all__ = [
     "Region",
     "RegistrySpec",
     "ReleasesSpec",
+    "RequestTargetSpec",
     "RequestsSpec",
     "RetrainingSpec",
     "RoleArn",

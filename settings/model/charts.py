@@ -30,6 +30,8 @@ class ChartsSpec(Section):
     """cert-manager; installed where `slipway:domains.certificates` is set. Its versions begin with v."""
     argo_rollouts: ChartSpec
     """Argo Rollouts; installed where `slipway:rollouts.controller` is set."""
+    prometheus_adapter: ChartSpec
+    """prometheus-adapter; installed where `slipway:monitoring.adapter` is set."""
     kube_prometheus_stack: ChartSpec
     """Prometheus with its operator, Alertmanager, Grafana and exporters."""
     prometheus_operator_crds: ChartSpec

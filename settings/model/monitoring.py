@@ -28,6 +28,17 @@ class AlertmanagerSpec(Section):
     """Encrypted volume of each, for silences and for what was sent, GiB."""
 
 
+class MetricsAdapterSpec(Section):
+    """prometheus-adapter: hands metrics of Prometheus to autoscalers."""
+
+    replicas: Annotated[int, Field(ge=1, le=3)]
+    """Pods; each answers by itself."""
+    cpu_millis: Annotated[int, Field(ge=10, le=2000)]
+    """Thousandths of a processor that each pod reserves."""
+    memory_mib: Annotated[int, Field(ge=64, le=8192)]
+    """Memory that each pod reserves, and may use at most, MiB."""
+
+
 class CloudWatchSpec(Section):
     """Logs and metrics of nodes and pods in Amazon CloudWatch, at least one of the two."""
 
@@ -64,6 +75,8 @@ class MonitoringSpec(Section):
     """Dashboards."""
     alertmanager: AlertmanagerSpec | None
     """Alertmanager; null where nobody is to be told."""
+    adapter: MetricsAdapterSpec | None
+    """What hands metrics to autoscalers; null where every model is scaled by processor time alone."""
     cloud_watch: CloudWatchSpec | None
     """What goes to Amazon CloudWatch; null for nothing."""
     image_registry: Annotated[str, Field(pattern=IMAGE_REGISTRY)] | None

@@ -27,6 +27,15 @@ class ServerPodSpec(Section):
     """For how long a pod that is told to end still answers, so that load balancers can forget it."""
 
 
+class RequestTargetSpec(Section):
+    """A second reason for more pods: what the model server counts of its requests."""
+
+    metric: Literal["per-second", "in-flight"]
+    """Requests that arrive each second, or those that are read and not answered yet."""
+    per_pod: Annotated[int, Field(ge=1, le=1_000_000)]
+    """How many of them a pod has on average; above it pods are added."""
+
+
 class AutoscalingSpec(Section):
     """How many pods there are."""
 
@@ -36,6 +45,8 @@ class AutoscalingSpec(Section):
     """Most pods."""
     cpu_percent: Annotated[int, Field(ge=10, le=95)]
     """Share of the reserved processor that pods use on average; above it pods are added, below it taken away."""
+    requests: RequestTargetSpec | None
+    """Requests beside processor time, whichever asks for more pods; null for processor time alone."""
     scale_in_seconds: Annotated[int, Field(ge=0, le=3600)]
     """For how long fewer pods have to be enough until any is taken away."""
 

@@ -223,6 +223,33 @@ def _at(index: int, *rest: str | int) -> Path:
     return ("models", index, "serving", "eks", *rest)
 
 
+def somebody_counts_the_requests(settings: Settings, index: int) -> Iterator[Finding]:
+    """An autoscaler that finds no metric takes no pod away any more."""
+    spec = _pods(settings, index)
+    if spec is not None and spec.autoscaling.requests is not None and settings.monitoring.adapter is None:
+        yield Finding(
+            path=("monitoring", "adapter"),
+            found="nothing",
+            allowed=f"a mapping while models[{index}].serving.eks.autoscaling.requests is one",
+            remedy=f"describe the adapter, or set models[{index}].serving.eks.autoscaling.requests to null",
+        )
+
+
+def pods_are_added_before_they_are_full(settings: Settings, index: int) -> Iterator[Finding]:
+    """A pod answers no more than it was measured to; an average above that is never reached."""
+    spec = _pods(settings, index)
+    if spec is None or spec.autoscaling.requests is None or spec.autoscaling.requests.metric != "per-second":
+        return
+    most = spec.pod.requests_per_second
+    if spec.autoscaling.requests.per_pod > most:
+        yield Finding(
+            path=_at(index, "autoscaling", "requests", "perPod"),
+            found=str(spec.autoscaling.requests.per_pod),
+            allowed=f"at most {most}, what pod.requestsPerSecond says that one pod answers",
+            remedy=f"lower it to {most} or less, or measure a pod again",
+        )
+
+
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     pods_have_a_namespace,
     answers_in_production_bear_no_interruption,
@@ -231,6 +258,8 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     namespace_has_room_for_the_pods,
     nodes_have_room_for_the_pods,
     more_pods_answer_in_time,
+    somebody_counts_the_requests,
+    pods_are_added_before_they_are_full,
     load_balancers_know_what_they_need,
     namespace_takes_the_load_balancers,
     hosts_differ,

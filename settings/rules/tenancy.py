@@ -14,7 +14,7 @@ TeamRule = Callable[[Settings, int], Iterator[Finding]]
 
 _RESERVED: Final = (
     *("accelerators", "argo-rollouts", "cert-manager", "default", "external-dns", "headroom", "monitoring"),
-    "monitoring-nodes",
+    *("monitoring-nodes", "prometheus-adapter"),
 )
 _RESERVED_PREFIXES: Final = ("kube-", "eks-", "aws-", "amazon-")
 _RESERVED_WORDS: Final = f"{', '.join(_RESERVED)} and those that begin with {', '.join(_RESERVED_PREFIXES)}"

@@ -126,6 +126,7 @@ def test_the_command_of_a_build_is_one_that_the_release_step_reads(stack: str) -
     pods = stack_section(stack, "models")[0]["serving"]["eks"]
     assert (options.verb, options.model, options.namespace) == ("roll-out", "flight-delay", pods["namespace"])
     assert (options.image, options.version, options.package_arn) == (EVENT["image"], "3", VERSION)
+    assert options.newer_only, "events come late, and in any order"
     assert options.cluster == record_program(stack).exports["clusterName"]
     assert told(stack).keys() <= variables(stack).keys()
 
@@ -195,9 +196,10 @@ def test_an_event_that_starts_nothing_is_kept_and_told_as_a_release_that_fails_i
     dead, failed = (recorded.one(ALARM, f"releasing-{what}").inputs for what in ("dead-letters", "flight-delay"))
     assert dead["dimensions"] == {"QueueName": "slipway-prod-releasing-dead"}
     assert failed["dimensions"] == {"ProjectName": recorded.one(PROJECT, STEP).inputs["name"]}
+    topic = recorded.one("aws:sns/topic:Topic", "alarms-topic")
     for alarm in (dead, failed):
         assert alarm["name"].startswith("slipway-prod-"), "the key's policy lets these tell topics"
-        assert alarm["alarmActions"]
+        assert [arn.rpartition(":")[2] for arn in alarm["alarmActions"]] == [topic.inputs["name"]]
 
 
 def test_the_program_of_a_release_is_complete() -> None:

@@ -14,6 +14,8 @@ from rollout.judgement import ERROR_RISKS, LATENCY_RISKS
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
 from tests.support.rolled_out import ROLLOUTS, rolled_out
 from tests.support.served import of_serving, one_model
+from tools.go_programs import required_version
+from tools.kube_programs import ROLLOUTS_MODULE
 
 ARGO = "kubernetes:argoproj.io/v1alpha1"
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
@@ -57,6 +59,12 @@ def test_the_controller_reads_no_secret_but_its_own_and_changes_only_namespaces_
     assert [rule["resourceNames"] for rule in secrets] == [["argo-rollouts-notification-secret"]]
     values = recorded.one("kubernetes:helm.sh/v3:Release", "rollouts-controller").inputs["values"]
     assert values["controller"]["createClusterRole"] is values["createClusterAggregateRoles"] is False
+
+
+def test_the_controller_is_the_one_that_the_tests_on_a_real_control_plane_run() -> None:
+    values = rolled_out().one("kubernetes:helm.sh/v3:Release", "rollouts-controller").inputs["values"]
+    tested = required_version(ROLLOUTS_MODULE, "github.com/argoproj/argo-rollouts")
+    assert values["controller"]["image"]["tag"] == f"v{tested}"
 
 
 def test_the_controller_asks_prometheus_and_nobody_else_s_pods() -> None:

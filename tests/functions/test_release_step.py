@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from release import record as records
 from release.progress import Progress, of_deployment, of_rollout
-from release.record import Record, ReleaseError, Version
+from release.record import OutdatedError, Record, ReleaseError, Version
 from release.step import Release
 from rollout.judgement import Judgement
 from rollout.plan import Phase, Plan, State
@@ -142,6 +142,20 @@ def test_a_release_that_is_killed_anywhere_ends_as_one_that_is_not(
 
     never = iter(lambda: 10**6, 0)
     assert end(iter([first, second, 10**6])) == end(never)
+
+
+@pytest.mark.parametrize(("number", "left_alone"), [(1, True), (2, False), (3, False)])
+def test_an_event_that_comes_late_takes_no_newer_version_out_of_service(number: int, *, left_alone: bool) -> None:
+    cluster = Cluster()
+    cluster.release().roll_out(version(2))
+    if left_alone:
+        with pytest.raises(OutdatedError, match="a newer version than 1 runs"):
+            cluster.release().roll_out(version(number), newer_only=True)
+        assert cluster.image() == version(2).image
+        cluster.release().roll_out(version(number))
+    else:
+        cluster.release().roll_out(version(number), newer_only=True)
+    assert cluster.image() == version(number).image
 
 
 def test_what_already_runs_is_taken_as_it_is() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from components import releasing_objects
 from components.tenancy_objects import RELEASE, role_rules
 from release import record as records
 from release.api import ModelWorkload, Server
@@ -22,8 +23,10 @@ from tests.kube.api import Refused
 from tests.kube.pods import pod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from contextlib import AbstractContextManager
+
+    import pulumi_kubernetes as kubernetes
 
     from tests.kube.api import Api, Object
     from tests.kube.control_plane import Cluster
@@ -95,14 +98,11 @@ def kubelets(cluster: Cluster) -> Generator[Kubelets]:
     thread.join()
 
 
-@pytest.fixture(scope="module")
-def token(cluster: Cluster) -> str:
-    """Of somebody who has the duty `release` in the namespace, and no other right."""
-    api = cluster.api
-    inside = {"name": "releaser", "namespace": NAMESPACE}
-    rules = [
-        {"apiGroups": rule.api_groups, "resources": rule.resources, "verbs": rule.verbs} for rule in role_rules(RELEASE)
-    ]
+def admitted(cluster: Cluster, name: str, allowed: Sequence[kubernetes.rbac.v1.PolicyRuleArgs]) -> str:
+    """A token of somebody who has these rights in the namespace, and no other."""
+    api, inside = cluster.api, {"name": name, "namespace": NAMESPACE}
+    keys = {"apiGroups": "api_groups", "resources": "resources", "verbs": "verbs", "resourceNames": "resource_names"}
+    rules = [{key: given for key, field in keys.items() if (given := getattr(rule, field))} for rule in allowed]
     rbac = "rbac.authorization.k8s.io"
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": inside})
     api.create({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": inside, "rules": rules})
@@ -111,13 +111,19 @@ def token(cluster: Cluster) -> str:
             "apiVersion": f"{rbac}/v1",
             "kind": "RoleBinding",
             "metadata": inside,
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "releaser"},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
             "subjects": [{"kind": "ServiceAccount", **inside}],
         }
     )
-    path = api.path("v1", "ServiceAccount", NAMESPACE, "releaser")
+    path = api.path("v1", "ServiceAccount", NAMESPACE, name)
     request: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     return api.call("POST", f"{path}/token", request)["status"]["token"]
+
+
+@pytest.fixture(scope="module")
+def token(cluster: Cluster) -> str:
+    """Of somebody who has the duty `release`."""
+    return admitted(cluster, "releaser", role_rules(RELEASE))
 
 
 class Model:
@@ -127,11 +133,15 @@ class Model:
         self.api = cluster.api
         self.name = f"model-{next(names)}"
         self.cluster = cluster
-        tls = ssl.create_default_context(cafile=str(cluster.folder / "apiserver.crt"))
-        server = Server(url=self.api.url, tls=tls, token=lambda: token)
-        self.workload = ModelWorkload(server=server, namespace=NAMESPACE, name=self.name, container=CONTAINER)
+        self.workload = self.asked_as(token)
         self.program_applies(self.manifest(version(1)))
         cluster.until(lambda: self.workload.progress().done, "the first version serves")
+
+    def asked_as(self, token: str) -> ModelWorkload:
+        """The Deployment as the owner of a token sees it."""
+        tls = ssl.create_default_context(cafile=str(self.cluster.folder / "apiserver.crt"))
+        server = Server(url=self.api.url, tls=tls, token=lambda: token)
+        return ModelWorkload(server=server, namespace=NAMESPACE, name=self.name, container=CONTAINER)
 
     def manifest(self, wanted: Version) -> Object:
         """As the program declares it."""
@@ -259,3 +269,16 @@ def test_whoever_may_release_may_change_no_other_namespace_and_delete_nothing(mo
         elsewhere.read()
     with pytest.raises(Refused, match="cannot delete"):
         model.api.with_token(token).delete(model.manifest(version(1)))
+
+
+def test_the_rights_of_a_models_own_release_are_enough_for_it_and_for_no_other_model(
+    model: Model, cluster: Cluster, token: str
+) -> None:
+    other = Model(cluster, token)
+    own = admitted(cluster, f"only-{model.name}", releasing_objects.role_rules(model.name))
+    model.workload, other.workload = model.asked_as(own), other.asked_as(own)
+
+    assert model.release().roll_out(version(2)).state.phase is Phase.PROMOTED
+    assert model.release().roll_back().serving == version(1)
+    with pytest.raises(ReleaseError, match="403"):
+        other.release().roll_out(version(2))

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from components.labels import VERSION_LABEL
-from components.serving_pods import CONTAINER
+from components.serving_pods import CONTAINER, HASH_LABEL
 from release.progress import of_rollout
 from sandbox.loop.processes import LOOPBACK, free_port
 from tests.kube.definitions import definitions, install
@@ -274,3 +274,33 @@ def test_the_next_update_of_the_program_conflicts_with_nobody_and_leaves_weights
     assert (rolled.weight(), rolled.selected(MODEL), rolled.selected(f"{MODEL}-canary")) == before
     assert before[1] == before[2]
     assert rolled.progress().done
+
+
+def test_back_to_rolling_the_deployment_serves_before_the_rollout_goes(rolled: Rolled) -> None:
+    """As docs/rollouts.md tells a person to; the next update then changes the Service without a conflict."""
+    api, cluster = rolled.cluster.api, rolled.cluster
+    declared = next(
+        item
+        for item in program_objects(rolled.prometheus)
+        if item["kind"] == "Service" and item["metadata"]["name"] == MODEL
+    )
+    cluster.daemons.stop("rollouts-controller")
+    api.merge(rolled.held("Deployment", DEPLOYMENT), {"spec": {"replicas": PODS}})
+    cluster.until(
+        lambda: rolled.held("Deployment", DEPLOYMENT)["status"].get("availableReplicas") == PODS, "it has pods", SECONDS
+    )
+    fewest = [2 * PODS]
+
+    def serving() -> int:
+        """Pods behind the Service; the fewest ever are kept."""
+        slices = api.list("discovery.k8s.io/v1", "EndpointSlice", SPACE, labels=f"kubernetes.io/service-name={MODEL}")
+        ready = [end for each in slices for end in each.get("endpoints") or () if end["conditions"]["ready"]]
+        fewest.append(len(ready))
+        return len(ready)
+
+    api.merge(rolled.held("Service", "v1"), {"spec": {"selector": {HASH_LABEL: None}}})
+    cluster.until(lambda: serving() == 2 * PODS, "both have their pods behind the Service", SECONDS)
+    api.apply(declared, manager=PROGRAM, force=False)
+    api.delete(rolled.held("Rollout", ROLLOUT))
+    cluster.until(lambda: serving() == PODS == sum(rolled.versions().values()), "the Deployment's are left", SECONDS)
+    assert min(fewest) >= PODS

@@ -91,6 +91,8 @@ PARTS: Final[dict[str, object]] = {
     "loadBalancing.certificateArns": [CERTIFICATE],
     "models.0.approved": APPROVED,
     "models.0.serving.eks.frontEnd.host": "delays.ml.example.com",
+    "monitoring.adapter": {"replicas": 2, "cpuMillis": 50, "memoryMib": 128},
+    "models.0.serving.eks.autoscaling.requests": {"metric": "per-second", "perPod": 1050},
     "monitoring.imageRegistry": "registry.example.com/mirror",
     "registry.promotesTo": {"environment": "edge", "accountId": "222233334444", "region": "us-east-1"},
     "models.0.training.tuning": SEARCH,

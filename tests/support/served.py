@@ -29,8 +29,12 @@ def another(name: str, front_end: dict[str, Any] | None) -> dict[str, Any]:
     return model
 
 
-ROLLING: Final[dict[str, object]] = {**EVERYTHING, "models.0.serving.eks.rollout": None}
-"""Everything on, and the model of prod's file updated pod by pod."""
+ROLLING: Final[dict[str, object]] = {
+    **EVERYTHING,
+    "models.0.serving.eks.rollout": None,
+    "models.0.serving.eks.autoscaling.requests": None,
+}
+"""Everything on, and the model of prod's file updated pod by pod and scaled by processor time alone."""
 
 
 def one_model() -> Recorded:
