@@ -12,6 +12,7 @@ from components.budget import MonthlyBudget, MonthlyBudgetArgs
 from components.cloudwatch import CloudWatch, CloudWatchArgs
 from components.cluster import Cluster, ClusterArgs
 from components.domains import Domains, DomainsArgs
+from components.drift import Drift, DriftArgs
 from components.endpoints import Endpoints, EndpointsArgs
 from components.exports import export_outputs
 from components.fargate import Fargate, FargateArgs
@@ -367,6 +368,18 @@ Retraining(
         packaging=packaging.handle,
         alarms=alarms.handle,
         protect=protect,
+    ),
+    opts=on_aws,
+)
+Drift(
+    "drift",
+    DriftArgs(
+        labels=labels,
+        models=settings.models,
+        store=store.handle,
+        network=network.handle,
+        training=training.handle,
+        alarms=alarms.handle,
     ),
     opts=on_aws,
 )

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from components import iam, resource_policies
+from components import iam, placeholders, resource_policies
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from components.labels import Labels
     from settings.model import StoreSpec
 
@@ -42,6 +44,8 @@ class PrivateBucketArgs:
     """Key for the objects; None means keys that S3 manages, the only kind that access logs can be delivered under."""
     expire_days: int | None
     """Age at which objects are removed; None keeps them."""
+    expiring: Mapping[str, int]
+    """Prefix → age at which objects below it are removed, other than placeholders (`components.placeholders`)."""
     grants: tuple[iam.Statement, ...]
     """Statements beside the refusal of plain-text requests."""
     log_to: PrivateBucket | None
@@ -130,7 +134,7 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=self._child,
         )
         age = self._args.expire_days
-        rule = aws.s3.BucketLifecycleConfigurationRuleArgs(
+        whole = aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="retention",
             status="Enabled",
             filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
@@ -142,6 +146,19 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketLifecycleConfiguration(
             f"{self._name}-lifecycle",
             bucket=self.bucket.bucket,
-            rules=[rule],
+            rules=[whole, *(_removed(prefix, days) for prefix, days in self._args.expiring.items())],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versions]),
         )
+
+
+def _removed(prefix: str, days: int) -> aws.s3.BucketLifecycleConfigurationRuleArgs:
+    """Remove what lies below a prefix after some days."""
+    below = aws.s3.BucketLifecycleConfigurationRuleFilterAndArgs(
+        prefix=prefix, object_size_greater_than=placeholders.LARGEST
+    )
+    return aws.s3.BucketLifecycleConfigurationRuleArgs(
+        id=prefix,
+        status="Enabled",
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(and_=below),
+        expiration=_Expire(days=days),
+    )

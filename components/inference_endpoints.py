@@ -18,6 +18,7 @@ import pulumi_aws as aws
 from components import endpoint_objects as objects
 from components.endpoint_scaling import scale
 from components.model_places import ModelPlaces
+from components.pipeline_words import CSV, JSON
 from components.served_models import served_model
 from components.serving_handles import InferenceEndpointsHandle
 from settings.model import AsynchronousSpec, RealTimeSpec
@@ -153,6 +154,10 @@ class InferenceEndpoints(pulumi.ComponentResource):
                 aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureOptionArgs(capture_mode=mode)
                 for mode in ("Input", "Output")
             ],
+            # What is not named here SageMaker captures in base64, which the drift job does not read.
+            capture_content_type_header=aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureContentTypeHeaderArgs(
+                csv_content_types=[CSV], json_content_types=[JSON]
+            ),
         )
 
     def _queue(

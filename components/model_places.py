@@ -36,10 +36,14 @@ class Duty(StrEnum):
     """Trains on the copy."""
     EVALUATE = "evaluate"
     """Judges what was trained."""
+    DRIFT = "drift"
+    """Compares captured requests with what was trained on."""
+    DRIFT_PIPELINE = "drift-pipeline"
+    """Starts that job."""
 
 
 JOB_DUTIES: Final = (Duty.PROCESS, Duty.TRAIN, Duty.EVALUATE)
-"""Duties of jobs, whose roles the pipeline hands to them."""
+"""Duties of jobs of the pipeline from data to a version, whose roles it hands to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,13 @@ class ModelPlaces:
         environment = self.labels.environment.name
         mark = fingerprint(environment, self.model.name)
         return ending(f"{PROJECT}-{environment}-{self.model.name}", mark, MAX_JOB_PREFIX)
+
+    @property
+    def drift_job_prefix(self) -> str:
+        """The same of the job that looks for drift, which is of another pipeline."""
+        environment = self.labels.environment.name
+        mark = fingerprint(environment, self.model.name, Duty.DRIFT)
+        return ending(f"{PROJECT}-{environment}-{self.model.name}", f"{Duty.DRIFT}-{mark}", MAX_JOB_PREFIX)
 
     @property
     def tuning_prefix(self) -> str:
@@ -112,6 +123,16 @@ class ModelPlaces:
     def truth(self) -> str:
         """Prefix of what has become of what was asked, as labels that are joined with captures."""
         return f"{self.model.name}/truth/"
+
+    @property
+    def drift_reports(self) -> str:
+        """Prefix of what was found about captures."""
+        return f"{self.model.name}/drift/reports/"
+
+    @property
+    def drift_memory(self) -> str:
+        """Prefix of what one look for drift leaves to the next, by version of the model."""
+        return f"{self.model.name}/drift/memory/"
 
     @property
     def proofs(self) -> str:

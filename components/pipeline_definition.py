@@ -14,11 +14,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from components import iam
 from components import pipeline_champion as champion
 from components.labels import DATA
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_gate import gate_steps
+from components.pipeline_jobs import JobRequests, Surroundings
 from components.pipeline_metrics import metric_definitions
 from components.pipeline_tuning import TRAIN, TUNE, Trained, tuning_request
 from components.pipeline_words import (
@@ -26,17 +26,14 @@ from components.pipeline_words import (
     EVALUATION,
     Step,
     channel,
-    job_input,
-    job_output,
     joined,
     output,
     parameter,
     retries,
 )
-from settings.instances import takes_volume_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from components.labels import Labels
     from settings.model import ModelSpec
@@ -47,18 +44,6 @@ CHANNELS: Final = ("train", "validation")
 """Folders below a model's data prefix; each is a channel of the training job."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What AWS numbers: known once it exists."""
-
-    key_arn: str
-    """Key of volumes and outputs."""
-    subnets: Sequence[str]
-    """Private subnets, one per zone."""
-    security_group: str
-    """Security group of jobs."""
-
-
 def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) -> str:
     """The definition as JSON; the same arguments give the same text."""
     steps = _Steps(labels, model, around)
@@ -66,7 +51,7 @@ def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) 
         "Version": VERSION,
         "Metadata": {},
         "Parameters": [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")],
-        "Steps": [steps.process(), steps.train(), steps.evaluate(), *gate_steps(labels, model, steps.image)],
+        "Steps": [steps.process(), steps.train(), steps.evaluate(), *gate_steps(labels, model, steps.requests.image)],
     }
     return json.dumps(definition)
 
@@ -80,6 +65,11 @@ class _Steps:
     @property
     def _places(self) -> ModelPlaces:
         return ModelPlaces(self.labels, self.model)
+
+    @property
+    def requests(self) -> JobRequests:
+        """What the requests of all jobs have in common."""
+        return JobRequests(self._places, self.around)
 
     def process(self) -> Step:
         """Refuse data that breaks its contract, copy what keeps it."""
@@ -110,25 +100,25 @@ class _Steps:
         arguments: Step = {
             "TrainingJobName": places.job_prefix,
             "AlgorithmSpecification": {
-                "TrainingImage": self.image,
+                "TrainingImage": self.requests.image,
                 "TrainingInputMode": "File",
                 "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metrics.items()],
                 "EnableSageMakerMetricsTimeSeries": False,
             },
-            "RoleArn": self._role(Duty.TRAIN),
+            "RoleArn": self.requests.role(Duty.TRAIN),
             "HyperParameters": {"label": self.model.label}
             | {name: str(value) for name, value in training.hyperparameters.model_dump().items()},
             "InputDataConfig": [
                 channel(name, output("Process", name), CONTENT_TYPES[self.model.data.format]) for name in CHANNELS
             ],
             "OutputDataConfig": {"S3OutputPath": places.uri(places.jobs), "KmsKeyId": self.around.key_arn},
-            "ResourceConfig": self._hosts(training.instance_type, training.instance_count, training.volume_gib),
+            "ResourceConfig": self.requests.hosts(training.instance_type, training.instance_count, training.volume_gib),
             "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_seconds},
-            "VpcConfig": self._network(),
+            "VpcConfig": self.requests.network,
             "EnableNetworkIsolation": True,
             "EnableInterContainerTrafficEncryption": True,
             "EnableManagedSpotTraining": training.spot,
-            "Tags": self._tags(),
+            "Tags": self.requests.tags,
         }
         if training.spot:
             arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] = training.max_wait_seconds
@@ -166,29 +156,10 @@ class _Steps:
         self, name: str, duty: Duty, arguments: list[str], inputs: Mapping[str, object], outputs: Mapping[str, object]
     ) -> Step:
         spec = self.model.processing
-        request: Step = {
-            "ProcessingJobName": self._places.job_prefix,
-            "ProcessingResources": {"ClusterConfig": self._hosts(spec.instance_type, 1, spec.volume_gib)},
-            "AppSpecification": {
-                "ImageUri": self.image,
-                "ContainerEntrypoint": ["python", "-m", "processing"],
-                "ContainerArguments": arguments,
-            },
-            "RoleArn": self._role(duty),
-            "ProcessingInputs": [job_input(each, uri) for each, uri in inputs.items()],
-            "ProcessingOutputConfig": {
-                "KmsKeyId": self.around.key_arn,
-                "Outputs": [job_output(each, uri) for each, uri in outputs.items()],
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": spec.max_runtime_seconds},
-            "NetworkConfig": {
-                "EnableInterContainerTrafficEncryption": True,
-                "EnableNetworkIsolation": True,
-                "VpcConfig": self._network(),
-            },
-            "Environment": {"DATA_VERSION": parameter("DataVersion")},
-            "Tags": self._tags(),
-        }
+        request = self.requests.processing(
+            self._places.job_prefix, spec, duty, arguments, inputs=inputs, outputs=outputs
+        )
+        request["Environment"] = {"DATA_VERSION": parameter("DataVersion")}
         return self._step(name, "Processing", request)
 
     def _step(self, name: str, kind: str, arguments: Step) -> Step:
@@ -203,26 +174,6 @@ class _Steps:
         learnt = ["--label", self.model.label, "--objective", self.model.training.hyperparameters.objective]
         return [*learnt, "--format", self.model.data.format]
 
-    def _hosts(self, instance_type: str, count: int, volume_gib: int) -> Step:
-        hosts: Step = {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}
-        return hosts | {"VolumeKmsKeyId": self.around.key_arn} if takes_volume_key(instance_type) else hosts
-
-    @property
-    def image(self) -> Step:
-        """The model's own repository, by a digest: what starts an execution chooses no other place."""
-        account = iam.Account.of(self.labels.environment)
-        return joined("@", f"{account.registry}/{self.labels.repository(self.model.name)}", parameter("ImageDigest"))
-
-    def _role(self, duty: Duty) -> str:
-        return iam.Account.of(self.labels.environment).role(self._places.role(duty))
-
     def _versioned(self, prefix: str, *below: str) -> Step:
         """A place that belongs to the version of the data."""
         return joined("/", self._places.uri(prefix), parameter("DataVersion"), *below)
-
-    def _network(self) -> Step:
-        return {"Subnets": list(self.around.subnets), "SecurityGroupIds": [self.around.security_group]}
-
-    def _tags(self) -> list[Step]:
-        """The required tags, which the provider gives to the pipeline and not to its jobs, and the model."""
-        return [{"Key": key, "Value": value} for key, value in {**self.labels.tags, "Model": self.model.name}.items()]

@@ -14,9 +14,9 @@ import pulumi_aws as aws
 
 from components.handles import NetworkHandle, PipelinesHandle, RegistryHandle, StoreHandle, TrainingHandle
 from components.model_places import Duty, ModelPlaces
-from components.pipeline_champion import PLACEHOLDER
-from components.pipeline_definition import Surroundings, pipeline_definition
-from components.pipeline_words import JSON
+from components.pipeline_definition import pipeline_definition
+from components.pipeline_jobs import Surroundings
+from components.placeholders import create_placeholder
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -81,13 +81,6 @@ class Pipelines(pulumi.ComponentResource):
     def _create_placeholder(self, model: ModelSpec) -> list[pulumi.Resource]:
         if model.gate.champion is None:
             return []
-        return [
-            aws.s3.BucketObjectv2(
-                f"{self._name}-{model.name}-{PLACEHOLDER}",
-                bucket=self._args.store.models_bucket,
-                key=f"{ModelPlaces(self._args.labels, model).champion}{PLACEHOLDER}",
-                content="{}",
-                content_type=JSON,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-        ]
+        champion = ModelPlaces(self._args.labels, model).champion
+        name, bucket = f"{self._name}-{model.name}", self._args.store.models_bucket
+        return [create_placeholder(name, bucket, champion, pulumi.ResourceOptions(parent=self))]

@@ -3,7 +3,7 @@
 Creates: a queue with its dead-letter queue; rules and schedules that put every reason into it: new objects of a model's
 data, alarms about drift, requests, the clock; a table of what was told and what was started; a function that decides,
 with a role that starts exactly the models' pipelines; a log group; alarms.
-Does not create: alarms about drift; who hears of alarms.
+Does not create: alarms about drift (`components.drift`); who hears of alarms.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from components.labels import fingerprint
 from components.resource_policies import queue_policy
 from components.retraining_clock import RETRIES, RETRY_SECONDS, ClockArgs, create_schedules
 from components.retraining_function import VISIBILITY_SECONDS, FunctionArgs, create_function
+from components.watches import alarm_prefix, create_alarms
 
 if TYPE_CHECKING:
     from components.alarm_handle import AlarmsHandle
@@ -201,22 +202,6 @@ class Retraining(pulumi.ComponentResource):
         ]
 
     def _create_alarms(self) -> None:
-        labels, spec, told = self._args.labels, self._args.spec, list(self._args.alarms.actions)
-        for watch in objects.watches(labels, spec.tick_minutes):
-            aws.cloudwatch.MetricAlarm(
-                f"{self._name}-{watch.name}",
-                name=f"{objects.alarm_prefix(labels)}{objects.THING}-{watch.name}",
-                alarm_description=watch.says,
-                namespace=watch.namespace,
-                metric_name=watch.metric,
-                dimensions=watch.dimensions,
-                statistic=watch.statistic,
-                comparison_operator=watch.comparison,
-                threshold=watch.threshold,
-                period=objects.PERIOD_SECONDS,
-                evaluation_periods=watch.periods,
-                treat_missing_data=watch.missing,
-                alarm_actions=told,
-                ok_actions=told,
-                opts=self._child,
-            )
+        labels, spec = self._args.labels, self._args.spec
+        prefix, watches = f"{alarm_prefix(labels)}{objects.THING}-", objects.watches(labels, spec.tick_minutes)
+        create_alarms(self._name, prefix, watches, self._args.alarms, self._child)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
-from components import grants, iam
 from components import retraining_objects as objects
+from components.clock_roles import ClockPolicies, create_clock_role
 from components.retraining_grants import tick
 
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ def create_schedules(
     name: str, args: ClockArgs, tick_minutes: int, models: Sequence[ModelSpec], child: pulumi.ResourceOptions
 ) -> None:
     """Create the tick, and the schedules of those models that have one."""
-    role, policies = _create_role(name, args, child)
+    role, policies = create_clock_role(
+        f"{name}-clock",
+        args.labels.role("retraining-clock"),
+        "Puts ticks and schedules into the queue of retraining",
+        ClockPolicies(labels=args.labels, key_arn=args.key_arn, abilities=tick(args.labels)),
+        child,
+    )
     opts = pulumi.ResourceOptions(parent=child.parent, depends_on=policies)
     for bell in _bells(tick_minutes, models):
         aws.scheduler.Schedule(
@@ -92,22 +98,3 @@ def _bells(tick_minutes: int, models: Sequence[ModelSpec]) -> list[_Bell]:
         if model.retraining is not None and model.retraining.schedule is not None
     )
     return [clock, *scheduled]
-
-
-def _create_role(
-    name: str, args: ClockArgs, child: pulumi.ResourceOptions
-) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-    account = iam.Account.of(args.labels.environment)
-    role = aws.iam.Role(
-        f"{name}-clock-role",
-        name=args.labels.role("retraining-clock"),
-        description="Puts ticks and schedules into the queue of retraining",
-        assume_role_policy=iam.service_trust(account, "scheduler.amazonaws.com"),
-        opts=child,
-    )
-    policies = grants.inline_policies(tick(args.labels))
-    policies["use-key"] = args.key_arn.apply(lambda arn: grants.use_key_through(account, arn, "scheduler"))
-    return role, [
-        aws.iam.RolePolicy(f"{name}-clock-{ability}", name=ability, role=role.name, policy=policy, opts=child)
-        for ability, policy in policies.items()
-    ]

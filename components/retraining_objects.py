@@ -6,9 +6,9 @@ Words of events are those of `functions/retraining/events.py`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from components.watches import PERIOD_SECONDS, Watch, alarm_prefix
 from components.labels import DATA, fitted
 from components.pipeline_definition import CHANNELS
 
@@ -36,7 +36,6 @@ EXECUTION: Final = "<aws.scheduler.execution-id>"
 NAMESPACE: Final = "Slipway"
 SERVICE: Final = {"service": THING}
 """Namespace and dimension of the function's own metrics."""
-PERIOD_SECONDS: Final = 300
 OLD_SECONDS: Final = 1800
 """Age of a message that should have been handled or be dead: five receipts take as many visibility timeouts at most."""
 
@@ -53,11 +52,6 @@ def function_name(labels: Labels) -> str:
 def table_name(labels: Labels) -> str:
     """Name of the table of the records."""
     return f"{labels.cluster}-{THING}"
-
-
-def alarm_prefix(labels: Labels) -> str:
-    """What the names of the environment's alarms begin with; the key's policy lets these tell topics."""
-    return f"{labels.cluster}-"
 
 
 def data_prefixes(model: ModelSpec) -> list[str]:
@@ -130,29 +124,6 @@ def tick_input() -> str:
 def schedule_input(model: ModelSpec) -> str:
     """What a model's schedule tells."""
     return _clocked(SCHEDULED, {"model": model.name})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """One alarm: a metric above a threshold for some periods of five minutes."""
-
-    name: str
-    says: str
-    namespace: str
-    metric: str
-    dimensions: Mapping[str, str]
-    statistic: str
-    threshold: float = 0
-    periods: int = 1
-    missing: str = "notBreaching"
-    """Without an event there is no datum, and nothing is wrong."""
-    less: bool = False
-    """Whether it is too little, not too much, that is wrong."""
-
-    @property
-    def comparison(self) -> str:
-        """As CloudWatch calls it."""
-        return "LessThanOrEqualToThreshold" if self.less else "GreaterThanThreshold"
 
 
 def watches(labels: Labels, tick_minutes: int) -> list[Watch]:

@@ -17,10 +17,13 @@ from components import iam, promotion_policies, resource_policies
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.handles import StoreHandle
 from components.labels import BALANCER_LOGS, DATA, LOGS, MODELS
+from components.model_places import ModelPlaces
 from components.repositories import create_repository
 from components.served_grants import tell_of_alarms
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from components.labels import Labels
     from settings.model import ModelSpec, NeighbourSpec, StoreSpec
 
@@ -129,12 +132,19 @@ class ArtifactStore(pulumi.ComponentResource):
             resource_policies.receive_load_balancer_logs(account, labels.bucket(LOGS), BALANCER_LOGS),
         )
         readers = (promotion_policies.read_artefacts(labels, self._args.models, self._reader),) if self._reader else ()
-        logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, deliveries, None)
+        logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, deliveries, None, expiring={})
         return (
-            self._create_bucket(DATA, self._key.arn, None, (), logs),
-            self._create_bucket(MODELS, self._key.arn, None, readers, logs),
+            self._create_bucket(DATA, self._key.arn, None, (), logs, expiring={}),
+            self._create_bucket(MODELS, self._key.arn, None, readers, logs, expiring=self._captured()),
             logs,
         )
+
+    def _captured(self) -> dict[str, int]:
+        """Prefix → days that captured requests, and what became of them, are kept."""
+        watched = [
+            (ModelPlaces(self._args.labels, model), model.drift.keep_days) for model in self._args.models if model.drift
+        ]
+        return {prefix: days for places, days in watched for prefix in (places.captures, places.truth)}
 
     def _create_bucket(
         self,
@@ -143,6 +153,8 @@ class ArtifactStore(pulumi.ComponentResource):
         expire_days: int | None,
         grants: tuple[iam.Statement, ...],
         log_to: PrivateBucket | None,
+        *,
+        expiring: Mapping[str, int],
     ) -> PrivateBucket:
         args = PrivateBucketArgs(
             labels=self._args.labels,
@@ -150,6 +162,7 @@ class ArtifactStore(pulumi.ComponentResource):
             spec=self._args.spec,
             key_arn=key_arn,
             expire_days=expire_days,
+            expiring=expiring,
             grants=grants,
             log_to=log_to,
             protect=self._args.protect,

@@ -14,10 +14,11 @@ import pulumi
 import pulumi_aws as aws
 
 from components import grants, iam
+from components.duty_roles import create_duty_role
 from components.firewall import HTTPS, Traffic, let_in, let_out
 from components.handles import EndpointsHandle, ModelRolesHandle, NetworkHandle, StoreHandle, TrainingHandle
 from components.model_places import Duty, ModelPlaces
-from components.training_grants import SAGEMAKER, duties
+from components.training_grants import duties
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -66,14 +67,7 @@ class Training(pulumi.ComponentResource):
         self, model: ModelSpec, duty: Duty, may: list[iam.Statement]
     ) -> tuple[aws.iam.Role, list[aws.iam.RolePolicy]]:
         labels = self._args.labels
-        account, name = iam.Account.of(labels.environment), f"{self._name}-{model.name}-{duty}"
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=ModelPlaces(labels, model).role(duty),
-            description=f"Pipeline of {model.name}: {duty}",
-            assume_role_policy=iam.service_trust(account, SAGEMAKER),
-            opts=self._child,
-        )
+        account = iam.Account.of(labels.environment)
 
         def use_key(key_arn: str) -> str:
             """The pipeline itself only reads reports; jobs write, and their volumes are encrypted too."""
@@ -82,11 +76,7 @@ class Training(pulumi.ComponentResource):
             return grants.use_key(key_arn)
 
         policies = {**grants.inline_policies({duty: may}), "use-key": self._args.store.key_arn.apply(use_key)}
-        attached = [
-            aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=self._child)
-            for ability, policy in policies.items()
-        ]
-        return role, attached
+        return create_duty_role(self._name, ModelPlaces(labels, model), duty, policies, self._child)
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
         name, labels, endpoints = self._name, self._args.labels, self._args.endpoints

@@ -12,6 +12,8 @@ from components.labels import DATA, MODELS
 from components.model_places import JOB_DUTIES, Duty, ModelPlaces
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from components.labels import Labels
     from settings.model import ModelSpec
 
@@ -36,17 +38,17 @@ def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
         Duty.PROCESS: [
             *data,
             *grants.write_objects(account, bucket, [places.data, places.reports]),
-            *_run(account, places, PROCESSING_LOGS),
+            *run_job(account, places, PROCESSING_LOGS),
         ],
         Duty.TRAIN: [
             *grants.read_objects(account, bucket, [places.data, places.checkpoints]),
             *grants.write_objects(account, bucket, [places.jobs, places.checkpoints]),
-            *_run(account, places, TRAINING_LOGS),
+            *run_job(account, places, TRAINING_LOGS),
         ],
         Duty.EVALUATE: [
             *grants.read_objects(account, bucket, [places.data, places.jobs, *_champion(places)]),
             *grants.write_objects(account, bucket, [places.reports]),
-            *_run(account, places, PROCESSING_LOGS),
+            *run_job(account, places, PROCESSING_LOGS),
         ],
     }
 
@@ -56,7 +58,7 @@ def _champion(places: ModelPlaces) -> list[str]:
     return [places.champion] if places.model.gate.champion else []
 
 
-def _run(account: iam.Account, places: ModelPlaces, logs: str) -> list[iam.Statement]:
+def run_job(account: iam.Account, places: ModelPlaces, logs: str) -> list[iam.Statement]:
     """What every job needs: its image, its log, its metrics, its network interface."""
     labels = places.labels
     return [
@@ -85,12 +87,7 @@ def _orchestrate(account: iam.Account, places: ModelPlaces) -> list[iam.Statemen
             ],
             "Resource": jobs,
         },
-        {
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": [account.role(places.role(duty)) for duty in JOB_DUTIES],
-            "Condition": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
-        },
+        hand_out(account, places, JOB_DUTIES),
         *_search(account, places),
         *grants.read_objects(account, places.labels.bucket(MODELS), [places.reports]),
         *_register(account, places),
@@ -136,19 +133,33 @@ def _create(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
         ("CreateProcessingJob", f"processing-job/{places.job_prefix}", model.processing.instance_type, {}),
         trainings,
     ]
-    return [
-        {
-            "Effect": "Allow",
-            "Action": f"sagemaker:{action}",
-            "Resource": account.arn("sagemaker", f"{job}-*"),
-            "Condition": {
-                "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
-                "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
-                **more,
-            },
-        }
-        for action, job, instance_type, more in kinds
-    ]
+    return [start_job(account, action, job, hosts, more) for action, job, hosts, more in kinds]
+
+
+def start_job(
+    account: iam.Account, action: str, job: str, instance_type: str, more: iam.Condition | None = None
+) -> iam.Statement:
+    """Start jobs of one kind whose names begin with `job`: isolated, encrypted between hosts, on one instance type."""
+    return {
+        "Effect": "Allow",
+        "Action": f"sagemaker:{action}",
+        "Resource": account.arn("sagemaker", f"{job}-*"),
+        "Condition": {
+            "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
+            "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
+            **(more or {}),
+        },
+    }
+
+
+def hand_out(account: iam.Account, places: ModelPlaces, to: Sequence[Duty]) -> iam.Statement:
+    """Give jobs of SageMaker the roles of these duties."""
+    return {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": [account.role(places.role(duty)) for duty in to],
+        "Condition": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
+    }
 
 
 def _register(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:

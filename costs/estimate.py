@@ -14,7 +14,7 @@ from costs.band import Band, total
 from costs.meters import METERS
 from costs.meters.base import Context, Gap, Use
 from costs.meters.free import why_free
-from costs.meters.machines import training
+from costs.meters.machines import training, watching
 from costs.meters.network import ENVIRONMENT, unplanned
 from costs.meters.serving import batches
 
@@ -147,7 +147,7 @@ def estimate(resources: Sequence[Planned], settings: Settings, usage: Usage, pri
 
     Args:
         resources: Its plan.
-        settings: Its settings: place, cost centre and training jobs.
+        settings: Its settings: place, cost centre and jobs.
         usage: What a month is assumed to bring.
         prices: The price table.
         on: The day that it is for; decides which support a Kubernetes version is in.
@@ -162,6 +162,7 @@ def estimate(resources: Sequence[Planned], settings: Settings, usage: Usage, pri
             for model in settings.models
             for item in training(model, context)
         ),
+        *(_Found("drift", model.name, payer, item) for model in settings.models for item in watching(model, context)),
         *(_Found("serving", model.name, payer, item) for model in settings.models for item in batches(model, context)),
         *(_Found("network", ENVIRONMENT, payer, item) for item in unplanned(context)),
     ]

@@ -140,6 +140,21 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
         yield Gap(what="warm hosts between two trainings", why="how often one follows another soon enough is not known")
 
 
+def watching(model: ModelSpec, context: Context) -> Iterator[Finding]:
+    """Hosts of the job that looks for drift of a model, where there is one."""
+    if model.drift is None:
+        return
+    job = model.drift.job
+    most = job.max_runtime_seconds / SECONDS_PER_HOUR
+    yield from context.assume(
+        Quantity.DRIFT_HOURS,
+        model.name,
+        meter="drift",
+        what=f"looking for drift on {job.instance_type}; a run takes {most:.1f} hours at most",
+        price=f"sagemaker.{job.instance_type}",
+    )
+
+
 def notebooks(resource: Planned, context: Context) -> Iterator[Finding]:
     """Notebooks of a Studio domain on its default host, and the disks of their spaces; home folders are not used.
 

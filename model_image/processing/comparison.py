@@ -38,7 +38,9 @@ class Limits:
     false_alarms: float
     """Chance per run and kind that captures like the training data are called drifted."""
     effect: float
-    """Least population stability index that matters."""
+    """Least population stability index of a feature that matters."""
+    answers_effect: float
+    """The same of the answers."""
     missing_gain: float
     """By how much the share of missing or unknown values of a feature may differ from training."""
     metric: str
@@ -116,7 +118,7 @@ class Comparison:
         if self.rows < self._limits.minimum_rows:
             return finding
         for name, bins in self._bins.items():
-            self._index(finding, name, bins, len(self._bins))
+            self._index(finding, name, bins, len(self._bins), self._limits.effect)
             trained = float(bins.expected[-1] / max(bins.expected.sum(), 1.0))
             gain = abs(bins.missing - trained)
             finding.take(
@@ -128,12 +130,12 @@ class Comparison:
         """What the answers say."""
         finding = Finding()
         if self._answers is not None and self.rows >= self._limits.minimum_rows:
-            self._index(finding, ANSWERS, self._answers, 1)
+            self._index(finding, ANSWERS, self._answers, 1, self._limits.answers_effect)
         return finding
 
-    def _index(self, finding: Finding, name: str, bins: Bins, tests: int) -> None:
+    def _index(self, finding: Finding, name: str, bins: Bins, tests: int, effect: float) -> None:
         """Take an index into account; the false alarms of a run are shared by its tests (Bonferroni)."""
-        limit = max(self._limits.effect, shifts.chance(bins.expected, bins.counts, self._limits.false_alarms / tests))
+        limit = max(effect, shifts.chance(bins.expected, bins.counts, self._limits.false_alarms / tests))
         finding.take(name, "baseline_drift_check", bins.index, limit, "population stability index")
 
     def quality(self) -> tuple[Finding, float | None]:

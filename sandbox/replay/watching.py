@@ -27,6 +27,7 @@ LIMITS: Final = {
     "minimum-labels": 2000,
     "false-alarms": 0.01,
     "effect": 0.2,
+    "answers-effect": 0.2,
     "missing-gain": 0.25,
     "drop": 0.05,
     "runs": 1,

@@ -34,6 +34,7 @@ from settings.model.card import CardSpec
 from settings.model.charts import ChartSpec, ChartsSpec
 from settings.model.cluster import AddonVersions, ClusterSpec, NodePoolSpec
 from settings.model.domains import CertificatesSpec, DomainsSpec, HostedZoneSpec, RecordsSpec
+from settings.model.drift import DataDriftSpec, DriftSpec, PredictionDriftSpec, QualityDriftSpec
 from settings.model.fargate import FargateProfileSpec, FargateSpec, SelectorSpec
 from settings.model.foundation import EnvironmentSpec, NatGateways, NetworkSpec, StoreSpec
 from settings.model.karpenter import (
@@ -55,13 +56,13 @@ from settings.model.models import (
     HyperparametersSpec,
     ModelSpec,
     PipelineSpec,
-    ProcessingSpec,
     TrainingSpec,
 )
 from settings.model.monitoring import AlertmanagerSpec, CloudWatchSpec, GrafanaSpec, MetricsAdapterSpec, MonitoringSpec
 from settings.model.packaging import PackagingSpec
 from settings.model.patterns import NAME, PATTERNS
 from settings.model.peering import PeeringSpec
+from settings.model.processing import ProcessingSpec
 from settings.model.registry import NeighbourSpec, OriginSpec, RegistrySpec
 from settings.model.retraining import ModelRetrainingSpec, NewDataSpec, RetrainingSpec, ScheduleSpec
 from settings.model.serving import ServingSpec, Target
@@ -145,8 +146,10 @@ __all__ = [
     "ContainerLimitsSpec",
     "ContainerSpec",
     "DataClassification",
+    "DataDriftSpec",
     "DataSpec",
     "DomainsSpec",
+    "DriftSpec",
     "EfaPoolSpec",
     "EfsSpec",
     "EksServingSpec",
@@ -190,7 +193,9 @@ __all__ = [
     "PipelineSpec",
     "PodRolloutSpec",
     "PoolRole",
+    "PredictionDriftSpec",
     "ProcessingSpec",
+    "QualityDriftSpec",
     "QuotaSpec",
     "RangeSpec",
     "RealTimeSpec",

@@ -6,7 +6,9 @@ from pydantic import ConfigDict, Field
 
 from settings.model.base import ImageDigest, ModelData, Name, Section
 from settings.model.card import CardSpec
+from settings.model.drift import DriftSpec
 from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
+from settings.model.processing import ProcessingSpec
 from settings.model.retraining import ModelRetrainingSpec
 from settings.model.serving import ServingSpec
 from settings.model.tuning import TuningSpec
@@ -99,17 +101,6 @@ class DataSpec(Section):
     """Rows of a file at least, as a share of the median of the other files; 0 lets any file be short."""
 
 
-class ProcessingSpec(Section):
-    """The processing jobs of a model's pipeline: one checks the data, one judges the model."""
-
-    instance_type: Annotated[str, Field(pattern=TRAINING_INSTANCE)]
-    """SageMaker instance type."""
-    volume_gib: Annotated[int, Field(ge=1, le=16384)]
-    """Encrypted storage volume, GiB."""
-    max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)]
-    """Each job is stopped after this time."""
-
-
 class PipelineSpec(Section):
     """How a model's pipeline runs, and what becomes of its result."""
 
@@ -174,7 +165,7 @@ class ModelSpec(Section):
     data: DataSpec
     """What its data has to keep to."""
     processing: ProcessingSpec
-    """What its data is checked on, and the trained model judged."""
+    """What its data is checked on, and the trained model judged: one job each."""
     training: TrainingSpec
     """How it is trained."""
     pipeline: PipelineSpec
@@ -183,6 +174,8 @@ class ModelSpec(Section):
     """What it has to reach."""
     retraining: ModelRetrainingSpec | None
     """What starts another training by itself; null for a model that only people train again."""
+    drift: DriftSpec | None
+    """How captured requests are held against what the model has learnt; null for a model that nobody watches."""
     serving: ServingSpec | None
     """Where the approved version answers; null for a model that is only trained."""
     approved: ApprovedSpec | None

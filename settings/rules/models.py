@@ -69,15 +69,19 @@ def training_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
 
 def processing_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
     """SageMaker refuses an unknown type when the first job starts, long after the stack is up."""
-    name = settings.models[index].processing.instance_type
-    if name not in PROCESSING_TYPES:
-        choices = near(name, PROCESSING_TYPES)
-        yield Finding(
-            path=("models", index, "processing", "instanceType"),
-            found=name,
-            allowed="a SageMaker processing type",
-            remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5 or ml.c5",
-        )
+    model = settings.models[index]
+    hosts: dict[tuple[str, ...], str] = {("processing",): model.processing.instance_type}
+    if model.drift is not None:
+        hosts["drift", "job"] = model.drift.job.instance_type
+    for path, name in hosts.items():
+        if name not in PROCESSING_TYPES:
+            choices = near(name, PROCESSING_TYPES)
+            yield Finding(
+                path=("models", index, *path, "instanceType"),
+                found=name,
+                allowed="a SageMaker processing type",
+                remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5 or ml.c5",
+            )
 
 
 def warm_hosts_are_not_spot(settings: Settings, index: int) -> Iterator[Finding]:

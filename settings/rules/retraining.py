@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import available_timezones
 
-from settings.model import ModelRetrainingSpec, Settings
+from settings.model import ModelRetrainingSpec, ScheduleSpec, Settings
 from settings.problems import Finding
 from settings.rules.models import ModelRule
 
@@ -63,12 +63,19 @@ def a_month_has_room_for_its_days(settings: Settings, index: int) -> Iterator[Fi
 def a_time_zone_is_known(settings: Settings, index: int) -> Iterator[Finding]:
     """EventBridge refuses a zone that the IANA database does not have."""
     for spec in _retraining(settings, index):
-        if spec.schedule is not None and spec.schedule.timezone not in available_timezones():
-            found = spec.schedule.timezone
-            remedy = "write UTC, or a name such as Europe/Berlin"
-            yield _finding(
-                index, "schedule", "timezone", found=found, allowed="a name of the IANA database", remedy=remedy
-            )
+        if spec.schedule is not None:
+            yield from unknown_zone(spec.schedule, ("models", index, "retraining"))
+
+
+def unknown_zone(schedule: ScheduleSpec, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """What is wrong with the time zone of a schedule that stands below a path."""
+    if schedule.timezone not in available_timezones():
+        yield Finding(
+            path=(*path, "schedule", "timezone"),
+            found=schedule.timezone,
+            allowed="a name of the IANA database",
+            remedy="write UTC, or a name such as Europe/Berlin",
+        )
 
 
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (

@@ -324,6 +324,8 @@ def test_neuron_nodes_take_only_pods_that_ask_for_a_device_and_get_the_neuron_im
         "karpenter.pools.0.instanceSizes": ["xlarge", "2xlarge"],
         # No node without an accelerator is left for its pods.
         "models.0.serving": None,
+        "models.0.drift": None,
+        "models.0.retraining.drift": False,
     }
     recorded = record_changed(edits)
     group = by_pool(recorded, GROUP, "cpu").inputs

@@ -9,7 +9,8 @@ import pytest
 
 from components import pipeline_champion as words
 from components.labels import Labels
-from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_definition import pipeline_definition
+from components.pipeline_jobs import Surroundings
 from processing.__main__ import parser
 from sandbox.loop.conditions import holds
 from sandbox.loop.references import Scope, resolve
@@ -157,4 +158,4 @@ def test_something_lies_where_the_champion_will_before_the_first_pipeline_runs(s
     recorded = record_program(stack)
     placeholder = recorded.one("aws:s3/bucketObjectv2:BucketObjectv2", "pipelines-flight-delay-none.json")
     assert placeholder.inputs["key"] == f"flight-delay/champion/{words.PLACEHOLDER}"
-    assert recorded.depends_path(recorded.one("aws:sagemaker/pipeline:Pipeline"), placeholder)
+    assert recorded.depends_path(recorded.one("aws:sagemaker/pipeline:Pipeline", "pipelines-flight-delay"), placeholder)

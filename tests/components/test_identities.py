@@ -31,7 +31,7 @@ CLOSED = {
 OTHER_HOST = {**CLOSED, "sagemaker:InstanceTypes": "ml.p5.48xlarge"}
 WAITING = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
 
-DUTIES = ("pipeline", "process", "train", "evaluate")
+DUTIES = ("pipeline", "process", "train", "evaluate", "drift", "drift-pipeline")
 MODEL = "slipway-prod-flight-delay"
 
 NODE_POLICIES = {
@@ -132,7 +132,8 @@ the role that Elastic Load Balancing itself takes."""
 
 PASSES = {
     "slipway-prod-karpenter": (["slipway-prod-karpenter-node"], "ec2.amazonaws.com"),
-    f"{MODEL}-pipeline": ([f"{MODEL}-{duty}" for duty in DUTIES[1:]], "sagemaker.amazonaws.com"),
+    f"{MODEL}-pipeline": ([f"{MODEL}-{duty}" for duty in DUTIES[1:4]], "sagemaker.amazonaws.com"),
+    f"{MODEL}-drift-pipeline": ([f"{MODEL}-drift"], "sagemaker.amazonaws.com"),
 }
 """Role → the roles that it may hand out, and the service that gets them."""
 
@@ -247,6 +248,21 @@ def test_no_role_can_raise_its_own_rights() -> None:
         ("flight-delay-pipeline", "s3:GetObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", True),
         ("flight-delay-pipeline", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
         ("flight-delay-pipeline", "s3:PutObject", f"{BUCKET}models/flight-delay/reports/j/evaluation.json", False),
+        ("flight-delay-drift", "s3:GetObject", f"{BUCKET}models/flight-delay/captures/e/v/2026/01/01/00/a.jsonl", True),
+        ("flight-delay-drift", "s3:GetObject", f"{BUCKET}models/flight-delay/truth/2026/01/01/00/a.jsonl", True),
+        ("flight-delay-drift", "s3:GetObject", f"{BUCKET}models/flight-delay/data/v/train/2013-01.csv", False),
+        ("flight-delay-drift", "s3:GetObject", f"{BUCKET}data/flight-delay/train/2013-01.csv", False),
+        ("flight-delay-drift", "s3:PutObject", f"{BUCKET}models/flight-delay/drift/reports/1/drift.json", True),
+        ("flight-delay-drift", "s3:PutObject", f"{BUCKET}models/flight-delay/drift/memory/7/memory.json", True),
+        (
+            "flight-delay-drift",
+            "s3:PutObject",
+            f"{BUCKET}models/flight-delay/captures/e/v/2026/01/01/00/a.jsonl",
+            False,
+        ),
+        ("flight-delay-drift", "s3:DeleteObject", f"{BUCKET}models/flight-delay/drift/memory/7/memory.json", False),
+        ("flight-delay-drift-pipeline", "sagemaker:StopProcessingJob", f"{JOBS}processing-job/{PREFIX}-abc-1", False),
+        ("flight-delay-drift-pipeline", "sagemaker:DescribeTrainingJob", f"{JOBS}training-job/{PREFIX}-abc-1", False),
         ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
         ("model", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
         ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
@@ -324,7 +340,7 @@ def test_a_pipeline_hands_out_the_roles_of_its_own_jobs_to_sagemaker(role: str, 
 
 def test_the_key_is_used_by_its_own_arn() -> None:
     key = record_program("prod").exports["keyArn"]
-    for role in (*(f"{MODEL}-{duty}" for duty in DUTIES), "slipway-prod-model"):
+    for role in (*(f"{MODEL}-{duty}" for duty in DUTIES[:-1]), "slipway-prod-model"):
         resources = {r for s in statements(role) for r in listed(s["Resource"]) if ":kms:" in r}
         assert resources == {key}, role
 

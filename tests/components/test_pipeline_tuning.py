@@ -13,7 +13,8 @@ from botocore.validate import ParamValidator
 
 from components.labels import Labels
 from components.model_places import MAX_TUNING_PREFIX, Duty
-from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_definition import pipeline_definition
+from components.pipeline_jobs import Surroundings
 from components.training_grants import duties
 from costs.estimate import estimate
 from costs.prices import price_table

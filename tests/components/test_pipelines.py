@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from components import pipeline_words as words
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, Duty, ModelPlaces
-from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_definition import pipeline_definition
+from components.pipeline_jobs import Surroundings
 from components.pipeline_metrics import GROUPS, metric_definitions
 from lifecycle import training_log
 from sandbox.loop.references import Scope, resolve, steps_named
@@ -26,7 +27,7 @@ from tests.support.recorded import STACKS, record_program, stack_section
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PIPELINE = "aws:sagemaker/pipeline:Pipeline"
+PIPELINE = ("aws:sagemaker/pipeline:Pipeline", "pipelines-flight-delay")
 AROUND = Surroundings(key_arn="arn:aws:kms:us-east-1:777788889999:key/1", subnets=["subnet-1"], security_group="sg-1")
 DIGEST = "sha256:" + "ab" * 32
 REQUESTS = {
@@ -46,7 +47,7 @@ def stack(request: pytest.FixtureRequest) -> str:
 
 
 def definition_of(stack: str, *, overrides: str = "{}") -> dict[str, Any]:
-    return json.loads(record_program(stack, overrides=overrides).one(PIPELINE).inputs["pipelineDefinition"])
+    return json.loads(record_program(stack, overrides=overrides).one(*PIPELINE).inputs["pipelineDefinition"])
 
 
 def defined(**changes: Any) -> dict[str, Any]:
@@ -142,12 +143,12 @@ def test_each_job_runs_as_the_role_of_its_duty_and_the_pipeline_as_its_own() -> 
     roles = {name: step(definition, name)["Arguments"]["RoleArn"] for name in ("Process", "Train", "Evaluate")}
     arn = "arn:aws:iam::777788889999:role/slipway-prod-flight-delay-"
     assert roles == {"Process": f"{arn}process", "Train": f"{arn}train", "Evaluate": f"{arn}evaluate"}
-    assert record_program("prod").one(PIPELINE).inputs["roleArn"] == f"{arn}pipeline"
+    assert record_program("prod").one(*PIPELINE).inputs["roleArn"] == f"{arn}pipeline"
 
 
 def test_a_pipeline_comes_after_the_rights_of_its_roles_and_its_package_group(stack: str) -> None:
     recorded = record_program(stack)
-    pipeline = recorded.one(PIPELINE)
+    pipeline = recorded.one(*PIPELINE)
     before = [
         item
         for item in recorded.resources
@@ -216,7 +217,7 @@ def test_a_changed_setting_changes_its_own_place_in_the_definition_and_no_other(
 
 
 def test_the_definition_is_the_same_in_every_process() -> None:
-    texts = {record_program("prod", hash_seed=seed).one(PIPELINE).inputs["pipelineDefinition"] for seed in ("0", "1")}
+    texts = {record_program("prod", hash_seed=seed).one(*PIPELINE).inputs["pipelineDefinition"] for seed in ("0", "1")}
     assert len(texts) == 1
     assert len(texts.pop()) < 1_048_576, "SageMaker API reference, CreatePipeline"
 

@@ -10,7 +10,8 @@ from components.labels import DATA, MODELS, Labels
 from components.model_places import Duty, ModelPlaces
 from components.packaging_objects import variables
 from components.pipeline_champion import PLACEHOLDER
-from components.pipeline_definition import Surroundings, pipeline_definition
+from components.pipeline_definition import pipeline_definition
+from components.pipeline_jobs import Surroundings
 from sandbox.loop.spec import DeclaredPipeline, LoopSpec
 from settings.model import DataClassification, EnvironmentSpec, PackagingSpec, Partition
 from tests.settings.stacks import decoded

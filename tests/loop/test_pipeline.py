@@ -24,6 +24,7 @@ from sandbox.loop.spec import TROUBLE_PATH, LoopError, LoopPaths, LoopSpec
 from sandbox.loop.versions import versions
 from tests.loop.specs import loop_spec
 from tests.loop.test_end_to_end import local_model
+from tests.loop.watched import RECORD_ROWS, Watched
 from tests.support.model_cards import CARD_SCHEMA
 
 if TYPE_CHECKING:
@@ -129,6 +130,24 @@ def test_the_evaluation_of_the_pipeline_is_that_of_the_trainer(january: LoopRepo
     trained = json.loads(unpacked.read_text())["binary_classification_metrics"]
 
     assert written["auc"]["value"] == pytest.approx(trained["auc"]["value"], abs=1e-6)
+
+
+def test_the_pipeline_that_looks_for_drift_says_nothing_of_nothing_and_raises_what_moved(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    watched = Watched(spec, clients, steps.describe_package(clients.sagemaker, january.places["model package"]))
+    silent = watched.run()
+    rows = watched.capture(january.endpoint_url)
+    moved = watched.run()
+
+    assert (silent.report["rows"], silent.report["scores"]) == (0, {"data": None, "prediction": None, "quality": None})
+    assert silent.metrics["data-raised"] == 0
+    assert moved.report["rows"] == moved.report["labels"] == rows
+    assert moved.report["records"] == {"read": -(-rows // RECORD_ROWS)}
+    assert moved.violated >= {("data", "distance")}
+    assert moved.metrics["data-raised"] == 1
+    assert moved.metrics["data-score"] > 1 > moved.metrics["quality-score"]
+    assert moved.memory["data"]["raised"] is True
 
 
 class Poisoning(NamedTuple):

@@ -161,6 +161,7 @@ class Place:
             "minimum-labels": "500",
             "false-alarms": "0.01",
             "effect": "0.1",
+            "answers-effect": "0.1",
             "missing-gain": "0.2",
             "metric": "auc",
             "drop": "0.1",

@@ -57,6 +57,7 @@ UNKNOWN_DOCUMENTS = {
     "karpenter-controller-encrypt-node-volumes",
     "karpenter-controller-role",
     "load-balancing-controller-role",
+    "drift-flight-delay-drift-use-key",
     "packaging-flight-delay-use-key",
     "pod-network-cni-role",
     "registry-model-use-key",

@@ -104,6 +104,8 @@ def test_settings_survive_being_written_and_read_again(
         "nodePools.2.maxSize": max(high, 10),
         "models.0.training.hyperparameters.eta": eta,
         "models.0.serving": None,
+        "models.0.drift": None,
+        "models.0.retraining.drift": False,
         "teams.0.namespaces": [{**TRAINING, "name": f"x{name}"} for name in (*names, "")],
     }
     first = parse(encoded(changed(edits)), file=FILE)

@@ -106,12 +106,20 @@ def trained() -> dict[str, Any]:
     return model
 
 
+def _watched(where: dict[str, Any]) -> dict[str, Any]:
+    """What watches a model whose requests are captured, as in prod; the others have nothing of it."""
+    if where["target"] == "real-time" and where["realTime"]["capturePercent"]:
+        return {}
+    return {"drift": None, "retraining": {**trained()["retraining"], "drift": False}}
+
+
 def model_of(name: str, where: dict[str, Any], version: int = 3) -> dict[str, Any]:
     return {
         **trained(),
         "name": name,
         "datasetPrefix": f"{name}/",
         "approved": approved(version),
+        **_watched(where),
         "serving": where,
     }
 
