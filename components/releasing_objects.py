@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from settings.model import EksServingSpec, ModelSpec
 
 PROGRAM: Final = (
-    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "progress", "prometheus", "record")),
-    *(f"release/{name}.py" for name in ("registry", "step")),
-    *(f"rollout/{name}.py" for name in ("__init__", "judgement", "plan", "rates", "sequential", "shift", "verdicts")),
+    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "progress", "prometheus", "recall")),
+    *(f"release/{name}.py" for name in ("record", "registry", "step")),
+    *(f"rollout/{name}.py" for name in ("__init__", "judgement", "plan", "rates", "recall", "sequential", "shift")),
+    "rollout/verdicts.py",
 )
 """Files of a release step, below `functions`."""
 SOURCES: Final = "_release/"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from components import iam
 from components.labels import Labels
 from release.__main__ import main as release
 from settings.check import load_file
@@ -54,10 +55,12 @@ def words(settings: Settings, name: str) -> list[str]:
     if found is None:
         known = ", ".join(pods) or "none"
         raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")
-    cluster, region = Labels(settings.environment).cluster, settings.environment.region
+    labels, region = Labels(settings.environment), settings.environment.region
+    cluster, group = labels.cluster, labels.package_group(name)
     return [
         *("roll-back", "--region", region, "--cluster", cluster),
         *("--namespace", found.namespace, "--model", name),
+        *("--packages", f"{iam.Account.of(settings.environment).arn('sagemaker', 'model-package')}/{group}/"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`python -m release roll-out|roll-back`: what CodeBuild runs, and what a person runs."""
+"""`python -m release roll-out|roll-back|recall`: what CodeBuild runs, and what a person runs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import base64
 import ssl
 import sys
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
 
 import botocore.session
 
 from release.api import ModelWorkload, Server, eks_token
 from release.prometheus import Metrics, Prometheus, judge_release
+from release.recall import Registry, looks, recall
 from release.record import OutdatedError, ReleaseError, Version
-from release.registry import report
+from release.registry import report, report_return
 from release.step import Release
 from rollout.judgement import Judgement, Limits
 from rollout.plan import WHOLE, Phase, Plan
+from rollout.recall import Limits as RecallLimits
 from rollout.verdicts import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
     from release.record import Record
 
+HOUR_SECONDS: Final = 3600
 UNJUDGED = Judgement((Finding("readiness", Verdict.GOOD, "pods are ready; nothing else was to be judged"),))
 
 
@@ -34,7 +39,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m release", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("roll-out", "roll-back"):
+    for verb in ("roll-out", "roll-back", "recall"):
         one = verbs.add_parser(verb)
         one.add_argument("--region", required=True)
         one.add_argument("--cluster", required=True, help="name of the EKS cluster")
@@ -43,7 +48,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         one.add_argument("--container", default="server")
         one.add_argument("--ready-seconds", type=float, default=1200, help="until all pods have to be new")
         one.add_argument("--back-seconds", type=float, default=1200, help="until all have to be old again")
-    out = verbs.choices["roll-out"]
+    back, recalled, out = (verbs.choices[verb] for verb in ("roll-back", "recall", "roll-out"))
+    packages = "ARN of the model's versions up to their number, with the slash"
+    back.add_argument("--packages", help=f"{packages}; without it, the registry hears nothing")
+    recalled.add_argument("--packages", required=True, help=packages)
+    recalled.add_argument("--reports", required=True, help="s3://<bucket>/<prefix> of the drift job's reports")
+    recalled.add_argument("--minimum-labels", type=int, default=2000, help="below, a report says nothing")
+    recalled.add_argument("--looks", type=int, default=2, help="reports in a row that find the version worse")
+    recalled.add_argument("--trial-hours", type=float, default=168, help="after its promotion, for how long it may go")
+    recalled.add_argument("--window-hours", type=float, default=168, help="time in which one version goes at most")
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
     out.add_argument("--version", required=True, help="number of the model package")
     out.add_argument("--package-arn", help="model package that is told how it went")
@@ -79,8 +92,7 @@ def tell(line: str) -> None:
 
 def release_of(options: argparse.Namespace, given: Server) -> Release:
     """How a release goes that a command line describes."""
-    back = options.verb == "roll-back"
-    watched = not back and options.prometheus is not None
+    watched = options.verb == "roll-out" and options.prometheus is not None
     plan = Plan(
         weights=(WHOLE,),
         step_seconds=options.watch_seconds if watched else 0,
@@ -117,20 +129,30 @@ def _judge(options: argparse.Namespace) -> Callable[[Record], Judgement | None]:
     return judge_release(metrics, limits, time.time, tell)
 
 
-def run(options: argparse.Namespace, given: Server) -> Record:
-    """Do what a command line says on a cluster.
+def run(options: argparse.Namespace, given: Server) -> Record | None:
+    """Do what a command line says on a cluster; None where a recall finds nothing to do.
 
     Raises:
         ReleaseError: It cannot be done.
     """
     release = release_of(options, given)
+    if options.verb == "recall":
+        place = urlsplit(cast("str", options.reports))
+        found = looks(cast("S3Client", _client(options, "s3")), place.netloc, place.path.lstrip("/"))
+        limits = RecallLimits(
+            minimum_labels=options.minimum_labels,
+            looks=options.looks,
+            trial_seconds=options.trial_hours * HOUR_SECONDS,
+            window_seconds=options.window_hours * HOUR_SECONDS,
+        )
+        return recall(release, Registry.at(_sagemaker(options), options.packages, options.cluster), found, limits)
     if options.verb == "roll-back":
         return release.roll_back()
     return release.roll_out(Version(image=options.image, name=options.version), newer_only=options.newer_only)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Release or take back; 0 when what was asked for serves, 1 otherwise."""
+    """Release, take back, or see whether to; 0 when what was asked for serves, 1 otherwise."""
     options = parse(arguments)
     try:
         ended = run(options, server(options.region, options.cluster))
@@ -140,12 +162,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReleaseError as error:
         tell(str(error))
         return 1
-    if options.verb == "roll-back":
-        return 0
-    if options.package_arn:
-        client = botocore.session.get_session().create_client("sagemaker", region_name=options.region)
-        report(cast("SageMakerClient", client), options.package_arn, options.cluster, ended)
-    return 0 if ended.state.phase is Phase.PROMOTED else 1
+    if options.verb == "roll-out":
+        if ended is not None and options.package_arn:
+            report(_sagemaker(options), options.package_arn, options.cluster, ended)
+        return 0 if ended is not None and ended.state.phase is Phase.PROMOTED else 1
+    if ended is not None and options.packages:
+        report_return(_sagemaker(options), options.packages, options.cluster, ended)
+    return 0
+
+
+def _client(options: argparse.Namespace, service: str) -> object:
+    return botocore.session.get_session().create_client(service, region_name=options.region)
+
+
+def _sagemaker(options: argparse.Namespace) -> SageMakerClient:
+    return cast("SageMakerClient", _client(options, "sagemaker"))
 
 
 if __name__ == "__main__":

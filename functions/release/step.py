@@ -71,8 +71,11 @@ class Release:
             raise OutdatedError(f"nothing to do: a newer version than {wanted.name} runs")
         return self._finish(self._begun(wanted))
 
-    def roll_back(self) -> Record:
+    def roll_back(self, reason: str = "asked for") -> Record:
         """Bring back what served before the last release.
+
+        Args:
+            reason: Why, for the record.
 
         Raises:
             ReleaseError: Nothing is known to have served before, or it does not come back in time.
@@ -81,7 +84,7 @@ class Release:
         if found is None or found.previous is None:
             raise ReleaseError("no version is known to have served before: roll out the one you want")
         if found.state.phase is not Phase.ROLLED_BACK:
-            state = State(Phase.ROLLED_BACK, found.state.step, self.clock(), "asked for")
+            state = State(Phase.ROLLED_BACK, found.state.step, self.clock(), reason)
             found = self._write(replace(found, state=state))
         return self._finish(found)
 
