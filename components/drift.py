@@ -17,13 +17,13 @@ import pulumi_aws as aws
 
 from components import drift_grants, grants
 from components import drift_objects as objects
-from components.watches import Watch, alarm_prefix, create_alarms
 from components.clock_roles import ClockPolicies, create_clock_role
 from components.duty_roles import create_duty_role
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_champion import PLACEHOLDER
 from components.pipeline_jobs import Surroundings
 from components.placeholders import LINES, create_placeholder
+from components.watches import Watch, alarm_prefix, create_alarms
 
 if TYPE_CHECKING:
     from components.alarm_handle import AlarmsHandle

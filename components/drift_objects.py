@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from components.watches import Watch
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_definition import VERSION
 from components.pipeline_jobs import JobRequests
 from components.pipeline_words import Step, joined, parameter, retries
+from components.watches import Watch
 from settings.model import Target
 
 if TYPE_CHECKING:

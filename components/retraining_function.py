@@ -10,9 +10,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components import grants, iam, retraining_archive
-from components.watches import alarm_prefix
 from components.retraining_grants import decide
 from components.retraining_objects import THING, function_name, table_name
+from components.watches import alarm_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from components.watches import PERIOD_SECONDS, Watch, alarm_prefix
 from components.labels import DATA, fitted
 from components.pipeline_definition import CHANNELS
+from components.watches import PERIOD_SECONDS, Watch, alarm_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -54,8 +54,8 @@ class DriftSpec(Section):
     minimum_rows: Annotated[int, Field(ge=50, le=1_000_000_000)]
     """Captured rows of the window; with fewer, nothing is said of data and predictions."""
     ignored: Annotated[tuple[Annotated[str, Field(pattern=COLUMN, max_length=64)], ...], Field(strict=False)]
-    """Features that are not compared, because they move by themselves; may be empty. Those that pods do not keep are not
-    compared either."""
+    """Features that are not compared, because they move by themselves; may be empty. Those that pods do not keep are
+    left out, too."""
     false_alarms: Annotated[float, Field(gt=0, le=0.2)]
     """Chance, per run and kind, that captures like the training data are called drifted."""
     data: DataDriftSpec

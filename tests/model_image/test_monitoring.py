@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)
 ROWS, RUNS, FALSE_ALARMS = 1_500, 400, 0.05
+roomy = partial(Capture, percent=100, max_queued_bytes=10**9, max_file_bytes=10**6, max_disk_bytes=10**9, max_file_s=60)
 
 
 def weather(draw: np.random.Generator, count: int, month: int) -> NDArray[np.float32]:
@@ -121,14 +123,7 @@ class Place:
 
     def capture(self, rows: list[list[str]], version: str = "1", at: datetime = NOW, name: str = "caller") -> None:
         """Ask about rows, one a request, as `name-<place>`."""
-        capture = Capture(
-            self.base / "input/captures/eks/main",
-            percent=100,
-            max_queued_bytes=10**9,
-            max_file_bytes=10**6,
-            max_file_s=60,
-            clock=at.timestamp,
-        )
+        capture = roomy(self.base / "input/captures/eks/main", clock=at.timestamp)
         for place, row in enumerate(rows):
             line = io.StringIO()
             csv.writer(line, lineterminator="").writerow(row)
@@ -310,7 +305,7 @@ def test_json_is_read_as_the_server_reads_it_and_what_does_not_fit_is_counted(
     tmp_path: Path, body: bytes, answer: bytes, answers: list[Any] | None
 ) -> None:
     schema = Schema("y", (Feature("x"), Feature("carrier", Kind.CATEGORICAL, ("AA", "BB")), Feature("hour")))
-    capture = Capture(tmp_path, percent=100, max_queued_bytes=10**6, max_file_bytes=10**6, max_file_s=60)
+    capture = roomy(tmp_path)
     request = Request(b"POST", b"/invocations", b"application/json", b"", body, 0.0)
     capture.offer(request, Response(200, answer), "1", schema.names)
     capture.close()
@@ -323,7 +318,7 @@ def test_json_is_read_as_the_server_reads_it_and_what_does_not_fit_is_counted(
 
 def test_binary_bodies_are_counted_and_break_no_schema(tmp_path: Path) -> None:
     schema = Schema("y", (Feature("x"),))
-    capture = Capture(tmp_path, percent=100, max_queued_bytes=10**6, max_file_bytes=10**6, max_file_s=60)
+    capture = roomy(tmp_path)
     request = Request(b"POST", b"/invocations", b"application/x-npy", b"", b"\x93NUMPY", 0.0)
     capture.offer(request, Response(200, b"\x93NUMPY", b"application/x-npy"), "1", schema.names)
     capture.close()
