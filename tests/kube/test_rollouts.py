@@ -182,6 +182,11 @@ class Rolled:
         self.cluster.until(lambda: self.progress().done, "the previous version is the one that is wanted", SECONDS)
 
 
+def _ready(pod: Object) -> bool:
+    conditions: list[Object] = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def controller_config(cluster: Cluster, folder: Path) -> Path:
     """A kubeconfig of the controller's own service account, with no other right than the program gives it."""
     api = cluster.api
@@ -289,17 +294,17 @@ def test_back_to_rolling_the_deployment_serves_before_the_rollout_goes(rolled: R
     cluster.until(
         lambda: rolled.held("Deployment", DEPLOYMENT)["status"].get("availableReplicas") == PODS, "it has pods", SECONDS
     )
-    fewest = [2 * PODS]
+    fewest: list[int] = []
 
     def serving() -> int:
         """Pods behind the Service; the fewest ever are kept."""
-        slices = api.list("discovery.k8s.io/v1", "EndpointSlice", SPACE, labels=f"kubernetes.io/service-name={MODEL}")
-        ready = [end for each in slices for end in each.get("endpoints") or () if end["conditions"]["ready"]]
-        fewest.append(len(ready))
-        return len(ready)
+        selector = api.get("v1", "Service", MODEL, SPACE)["spec"]["selector"]
+        found = api.list("v1", "Pod", SPACE, labels=",".join(f"{key}={value}" for key, value in selector.items()))
+        fewest.append(sum("deletionTimestamp" not in each["metadata"] and _ready(each) for each in found))
+        return fewest[-1]
 
     api.merge(rolled.held("Service", "v1"), {"spec": {"selector": {HASH_LABEL: None}}})
-    cluster.until(lambda: serving() == 2 * PODS, "both have their pods behind the Service", SECONDS)
+    cluster.until(lambda: serving() == sum(rolled.versions().values()) > PODS, "it leads to the pods of both", SECONDS)
     api.apply(declared, manager=PROGRAM, force=False)
     api.delete(rolled.held("Rollout", ROLLOUT))
     cluster.until(lambda: serving() == PODS == sum(rolled.versions().values()), "the Deployment's are left", SECONDS)
