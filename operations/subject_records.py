@@ -8,9 +8,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from operations import subject_parquet
+
 ATTRIBUTE: Final = "subject="
 """Begins the custom attribute by which a caller says whom a request is about."""
-READABLE: Final = (".csv", ".jsonl")
+PARQUET: Final = ".parquet"
+READABLE: Final = (".csv", ".jsonl", PARQUET)
 """Ends of the names of objects that can be searched."""
 
 
@@ -35,10 +38,14 @@ class Split:
     taken: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     header: bool = False
     """Whether the first kept line is a header."""
+    file: bytes | None = None
+    """What is left of a file that has no lines."""
 
     @property
     def content(self) -> bytes:
         """What is left; empty when no record is."""
+        if self.file is not None:
+            return self.file
         return "".join(self.kept).encode() if len(self.kept) > self.header else b""
 
 
@@ -53,6 +60,9 @@ def split(name: str, content: bytes, subject: Subject) -> Split:
     Raises:
         ValueError: The object is not what its name says.
     """
+    if name.endswith(PARQUET):
+        taken, left = subject_parquet.split(content, subject.column, subject.key)
+        return Split(taken=taken, file=content if left is None else left)
     return _rows(content, subject) if name.endswith(".csv") else _lines(content, subject)
 
 
