@@ -72,9 +72,9 @@ promote: ## Register an approved version of one environment in the next; needs M
 	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)'))
 
 rollback: export ROLLBACK_MODEL = $(MODEL)
-rollback: ## Give a model's pods the version that served before; needs MODEL, STACK, credentials
+rollback: ## Give a model's pods the version that served before; needs MODEL, STACK, credentials; JUDGED=1 only if truth says so
 	$(need_stack)$(if $(MODEL),,$(error Write for example: make rollback MODEL=flight-delay STACK=prod))$(call \
-	timed,rollback of $(MODEL),$(LOCAL) operations.rollback --model "$$ROLLBACK_MODEL" --stack $(STACK))
+	timed,rollback of $(MODEL),$(LOCAL) operations.rollback --model "$$ROLLBACK_MODEL" --stack $(STACK)$(if $(JUDGED), --judged))
 
 subject: export SUBJECT_KEY = $(SUBJECT)
 subject: export SUBJECT_COLUMN = $(COLUMN)

@@ -1,5 +1,7 @@
 """Takes the newest version of a model back: `python -m operations.rollback --model flight-delay --stack prod`.
 
+With `--judged` only if the drift job's reports say that it has to go; that may be called as often as one likes.
+
 What the release step needs to know stands in the stack file. The caller's own credentials have to be those of a role
 under `access.release` of the namespace's team.
 """
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components import iam
-from components.labels import Labels
+from components.labels import MODELS, Labels
+from components.model_places import ModelPlaces
 from release.__main__ import main as release
 from settings.check import load_file
 from settings.problems import SettingsError
@@ -36,30 +39,40 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.rollback", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--stack", required=True, help="environment")
+    parser.add_argument("--judged", action="store_true", help="only if truth has found it worse (docs/rollouts.md)")
     options = parser.parse_args(arguments)
     try:
-        return release(words(load_file(ROOT / f"Pulumi.{options.stack}.yaml"), options.model))
+        settings = load_file(ROOT / f"Pulumi.{options.stack}.yaml")
+        return release(words(settings, options.model, judged=options.judged))
     except (SettingsError, RefusedError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def words(settings: Settings, name: str) -> list[str]:
+def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:
     """The release step's command line.
+
+    Args:
+        settings: Of the environment.
+        name: Of the model.
+        judged: Whether only truth may take the version back.
 
     Raises:
         RefusedError: The environment serves no model of that name by pods.
     """
-    pods = {model.name: model.serving.eks for model in settings.models if model.serving and model.serving.eks}
-    found = pods.get(name)
-    if found is None:
+    pods = {model.name: (model, model.serving.eks) for model in settings.models if model.serving and model.serving.eks}
+    if name not in pods:
         known = ", ".join(pods) or "none"
         raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")
     labels, region = Labels(settings.environment), settings.environment.region
     cluster, group = labels.cluster, labels.package_group(name)
+    model, spec = pods[name]
+    reports = f"s3://{labels.bucket(MODELS)}/{ModelPlaces(labels, model).drift_reports}"
     return [
-        *("roll-back", "--region", region, "--cluster", cluster),
-        *("--namespace", found.namespace, "--model", name),
+        "recall" if judged else "roll-back",
+        *("--region", region, "--cluster", cluster),
+        *("--namespace", spec.namespace, "--model", name),
+        *(("--reports", reports) if judged else ()),
         *("--packages", f"{iam.Account.of(settings.environment).arn('sagemaker', 'model-package')}/{group}/"),
     ]
 

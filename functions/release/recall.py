@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REPORT: Final = "/drift.json"
 """Ends of the keys of reports (`model_image/processing/monitoring.py`)."""
+NEWEST: Final = 200
+"""Reports that are read at most, those that were written last."""
 VERSIONS: Final = 50
 """Newest versions among which one that was taken back is looked for."""
 
@@ -69,10 +71,11 @@ class Registry:
 
 
 def looks(s3: S3Client, bucket: str, prefix: str) -> list[Look]:
-    """What the drift job has found, from its reports below a prefix; what is no report says nothing."""
+    """What the drift job has found, from its newest reports below a prefix; what is no report says nothing."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = [item.get("Key", "") for page in pages for item in page.get("Contents", [])]
-    found = (_look(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys if f"/{key}".endswith(REPORT))
+    items = [item for page in pages for item in page.get("Contents", []) if item.get("Key", "").endswith(REPORT)]
+    newest = sorted(items, key=lambda item: str(item.get("LastModified")))[-NEWEST:]
+    found = (_look(s3.get_object(Bucket=bucket, Key=item.get("Key", ""))["Body"].read()) for item in newest)
     return [look for look in found if look is not None]
 
 

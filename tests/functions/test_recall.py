@@ -177,7 +177,7 @@ class Bucket:
         return self
 
     def paginate(self, **_request: object) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key} for key in self.objects]}]
+        return [{"Contents": [{"Key": key, "LastModified": key} for key in self.objects]}]
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - as the API spells it
         assert Bucket == "models"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from components.labels import Labels
 from operations.rollback import main, words
 from release.__main__ import parse
+from release.recall import Registry
 from settings.check import load_file
 from tests.settings.stacks import stack_file
 
@@ -18,6 +21,15 @@ def test_the_release_step_is_told_where_the_pods_are(stack: str) -> None:
     assert (options.verb, options.model) == ("roll-back", "flight-delay")
     assert (options.cluster, options.region) == (Labels(settings.environment).cluster, settings.environment.region)
     assert options.namespace in {space.name for team in settings.teams for space in team.namespaces}
+
+
+def test_what_truth_says_is_read_where_the_drift_job_leaves_it() -> None:
+    options = parse(words(load_file(stack_file("prod")), "flight-delay", judged=True))
+    assert options.verb == "recall"
+    assert options.reports == "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/drift/reports/"
+    group = Registry.at(cast("Any", None), options.packages, options.cluster).group
+    assert options.packages.endswith(f":model-package/{group}/")
+    assert group == Labels(load_file(stack_file("prod")).environment).package_group("flight-delay")
 
 
 def test_a_model_without_pods_is_refused_with_those_that_have_some(capsys: pytest.CaptureFixture[str]) -> None:
