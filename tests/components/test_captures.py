@@ -110,7 +110,8 @@ def test_a_models_pods_reach_aws_and_those_of_others_by_their_own_policy_alone()
 
 
 def test_without_captures_there_is_nothing_of_them() -> None:
-    recorded = record_changed({**ROLLING, "models.0.serving.eks.capture": None})
+    watching = {"models.0.drift": None, "models.0.retraining.drift": False}
+    recorded = record_changed({**ROLLING, **watching, "models.0.serving.eks.capture": None})
     ours = of_serving(recorded)
     assert not [item.type for item in ours if item.type.startswith("aws:") or item.type == NETWORK_POLICY]
     text = json.dumps([item.inputs for item in ours])
