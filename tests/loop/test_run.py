@@ -62,6 +62,7 @@ MODEL = {
     },
     "gate": {"metric": "auc", "minimum": 0.7, "champion": None},
     "retraining": None,
+    "drift": None,
     "serving": None,
     "approved": None,
 }

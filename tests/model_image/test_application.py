@@ -164,4 +164,4 @@ def test_metrics_are_valid_exposition_with_cumulative_buckets() -> None:
     assert samples['slipway_request_duration_seconds_bucket{le="0.005"}'] == 3
     assert samples['slipway_requests_total{route="/invocations",code="200"}'] == 3
     families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
-    assert len(families) == len(set(families)) == 8
+    assert len(families) == len(set(families)) == 7
