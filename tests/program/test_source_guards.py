@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "__main__.py"
 COMPONENTS = sorted((ROOT / "components").glob("*.py"))
 PROGRAM = [MAIN, *COMPONENTS, *sorted((ROOT / "settings").rglob("*.py"))]
-MAIN_LINES, COMPONENT_LINES, FUNCTION_LINES = 440, 250, 40
+MAIN_LINES, COMPONENT_LINES, FUNCTION_LINES = 460, 250, 40
 
 
 def tree(path: Path) -> ast.Module:

@@ -35,6 +35,8 @@ ROLLING: Final[dict[str, object]] = {
     "models.0.serving.eks.autoscaling.requests": None,
 }
 """Everything on, and the model of prod's file updated pod by pod and scaled by processor time alone."""
+UNWATCHED: Final[dict[str, object]] = {"models.0.drift": None, "models.0.retraining.drift": False}
+"""Nothing looks for drift of it, which needs captures."""
 
 
 def one_model() -> Recorded:
