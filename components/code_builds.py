@@ -120,17 +120,17 @@ class Target:
         name: str,
         rule: aws.cloudwatch.EventRule,
         opts: pulumi.ResourceOptions,
-        told: aws.cloudwatch.EventTargetInputTransformerArgs | None = None,
+        told: aws.cloudwatch.EventTargetInputTransformerArgs | str = "{}",
     ) -> aws.cloudwatch.EventTarget:
-        """Create the target of a rule."""
+        """Create the target of a rule, which tells the build always the same or what it takes from the event."""
         return aws.cloudwatch.EventTarget(
             name,
             rule=rule.name,
             event_bus_name=self.bus,
             arn=self.project,
             role_arn=self.role,
-            input=None if told else json.dumps({}),
-            input_transformer=told,
+            input=told if isinstance(told, str) else None,
+            input_transformer=None if isinstance(told, str) else told,
             retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
                 maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
             ),

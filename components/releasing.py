@@ -2,8 +2,9 @@
 
 Creates, where the settings ask for it and pods serve a model: for each such model a CodeBuild project with a role of
 its own, the access entry by which EKS knows that role, a Role in the namespace of the pods for the one Deployment, a
-rule on the platform's bus that starts it, and an alarm on its failure; a queue for events that started nothing, with an
-alarm; the program of the step in the models bucket; a log group; a security group with its way to the API server.
+rule on the platform's bus that starts it, a rule that lets it look back after each look for drift, and an alarm on its
+failure; a queue for events that started nothing, with an alarm; the program of the step in the models bucket; a log
+group; a security group with its way to the API server.
 Does not create: the Deployment; who hears of alarms.
 """
 
@@ -86,19 +87,20 @@ class Releasing(pulumi.ComponentResource):
         served = [(model, spec) for model, spec in pods if spec is not None]
         projects: dict[str, pulumi.Output[str]] = {}
         if args.spec.releases is not None and served:
-            around = self._create_surroundings(args.spec.releases, [model.name for model, _ in served])
+            around = self._create_surroundings(args.spec.releases, [model for model, _ in served])
             projects = {model.name: self._create_release(model, spec, around) for model, spec in served}
         self.register_outputs({"projects": projects})
 
-    def _create_surroundings(self, spec: ReleasesSpec, models: list[str]) -> _Around:
+    def _create_surroundings(self, spec: ReleasesSpec, models: list[ModelSpec]) -> _Around:
         labels, yard, files = self._args.labels, self._yard, read_program(objects.PROGRAM)
         program = sources(objects.SOURCES, files)
         group = yard.create_security_group("Release steps", "AWS services and the API server")
         call = Traffic(description="Release steps to the API server", port=HTTPS, group=group.id)
         api = let_in(f"{self._name}-api", self._args.cluster.control_plane_security_group, call, self._child)
         rules = [f"{labels.event_bus}/{self._rule(model)}" for model in models]
-        dead, allowed = yard.create_dead_queue(rules)
-        builds = [objects.project_name(labels, model) for model in models]
+        looks = [labels.rule(f"{model.name}-recall") for model in models if model.drift is not None]
+        dead, allowed = yard.create_dead_queue([*rules, *looks])
+        builds = [objects.project_name(labels, model.name) for model in models]
         starter, policies = yard.create_starter("start-releases", builds)
         self._create_alarm("dead-letters", objects.dead_letters(labels))
         return _Around(
@@ -113,8 +115,8 @@ class Releasing(pulumi.ComponentResource):
             allowed=[*allowed, *policies],
         )
 
-    def _rule(self, model: str) -> str:
-        return self._args.labels.rule(f"{model}-release")
+    def _rule(self, model: ModelSpec) -> str:
+        return self._args.labels.rule(f"{model.name}-release")
 
     def _create_release(self, model: ModelSpec, spec: EksServingSpec, around: _Around) -> pulumi.Output[str]:
         labels, name = self._args.labels, f"{self._name}-{model.name}"
@@ -126,7 +128,7 @@ class Releasing(pulumi.ComponentResource):
             role=role.arn,
             program=around.program,
             specification=objects.SPECIFICATION,
-            variables=objects.variables(labels, model.name, spec),
+            variables=objects.variables(labels, model, spec),
             compute_type=around.spec.compute_type,
             timeout_minutes=release_minutes(spec),
             log_group=around.log_group,
@@ -135,7 +137,7 @@ class Releasing(pulumi.ComponentResource):
         bus = self._args.packaging.event_bus
         rule = aws.cloudwatch.EventRule(
             name,
-            name=self._rule(model.name),
+            name=self._rule(model),
             description=f"An image of {model.name} is ready",
             event_bus_name=bus,
             event_pattern=objects.announcement_pattern(model.name),
@@ -146,14 +148,30 @@ class Releasing(pulumi.ComponentResource):
         )
         target = Target(project=project.arn, role=around.starter, dead=around.dead, bus=bus)
         target.start(name, rule, self._after(*around.allowed), told)
+        if model.drift is not None:
+            self._look_back(model, project, around)
         self._create_alarm(model.name, objects.failures(labels, model.name))
         return project.name
+
+    def _look_back(self, model: ModelSpec, project: aws.codebuild.Project, around: _Around) -> None:
+        """Let the release step see, after each look for drift, whether the version in service has to go."""
+        name = f"{self._name}-{model.name}-recall"
+        rule = aws.cloudwatch.EventRule(
+            name,
+            name=self._args.labels.rule(f"{model.name}-recall"),
+            description=f"Drift of {model.name} was looked for",
+            event_pattern=objects.look_pattern(self._args.labels, model),
+            opts=self._child,
+        )
+        target = Target(project=project.arn, role=around.starter, dead=around.dead)
+        target.start(name, rule, self._after(*around.allowed), objects.look_input())
 
     def _create_role(self, model: ModelSpec, around: _Around) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         """The role of a model's release step, and what it may do in AWS."""
         labels, store = self._args.labels, self._args.store
         needed = run_grants(labels, program=around.program, log_group=labels.log_group(self._name))
-        may = {**objects.report(labels, model), **needed}
+        judged = objects.recall(labels, model) if model.drift is not None else {}
+        may = {**objects.report(labels, model), **judged, **needed}
         role, policies = self._yard.create_role(f"{model.name}-release", "codebuild.amazonaws.com", may)
         key = aws.iam.RolePolicy(
             f"{self._name}-{model.name}-use-key",

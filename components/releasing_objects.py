@@ -1,7 +1,8 @@
 """What a release step is told and made of, what starts it, and what it may do.
 
 Sources: EKS user guide, "Grant IAM users access to Kubernetes with EKS access entries"; service authorization reference
-for SageMaker; Kubernetes documentation, "Using RBAC Authorization", section "Referring to resources".
+for SageMaker; Kubernetes documentation, "Using RBAC Authorization", section "Referring to resources"; SageMaker
+developer guide, "Events that SageMaker AI sends to Amazon EventBridge", section "Pipeline execution state change".
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi_kubernetes as kubernetes
 
-from components import iam
+from components import drift_objects, grants, iam
 from components.code_builds import override
-from components.labels import PROJECT
+from components.labels import MODELS, PROJECT
+from components.model_places import ModelPlaces
 from components.packaging_grants import IMAGE_READY, SOURCE
-from components.promotion_policies import package_arns
+from components.promotion_policies import READ_PACKAGES, package_arns
 from settings.release_times import pods_minutes, rollout_minutes
 
 if TYPE_CHECKING:
@@ -49,12 +51,16 @@ def group(model: str) -> str:
     return f"{PROJECT}:model:{model}:release"
 
 
-def variables(labels: Labels, model: str, spec: EksServingSpec) -> dict[str, str]:
-    """What a release step is told; the version comes with the event."""
+def variables(labels: Labels, model: ModelSpec, spec: EksServingSpec) -> dict[str, str]:
+    """What a release step is told; the version comes with the event, as does that it is to look back."""
+    packages = f"model-package/{labels.package_group(model.name)}/"
     return {
+        "VERB": "roll-out",
         "CLUSTER": labels.cluster,
         "NAMESPACE": spec.namespace,
-        "MODEL": model,
+        "MODEL": model.name,
+        "PACKAGES": iam.Account.of(labels.environment).arn("sagemaker", packages),
+        "REPORTS": f"s3://{labels.bucket(MODELS)}/{ModelPlaces(labels, model).drift_reports}",
         "READY_SECONDS": str(rollout_minutes(spec) * 60),
         "BACK_SECONDS": str(pods_minutes() * 60),
         "IMAGE": "",
@@ -75,6 +81,38 @@ def announcement_pattern(model: str) -> str:
 def announcement_input() -> str:
     """What an announcement tells a release step."""
     return override({"IMAGE": "<image>", "VERSION": "<version>", "MODEL_PACKAGE_ARN": "<package>"})
+
+
+def look_pattern(labels: Labels, model: ModelSpec) -> str:
+    """Looks for drift of one model that have ended well: each leaves a report."""
+    pipeline = f"pipeline/{drift_objects.pipeline_name(labels, model)}"
+    return json.dumps(
+        {
+            "source": ["aws.sagemaker"],
+            "detail-type": ["SageMaker Model Building Pipeline Execution Status Change"],
+            "detail": {
+                "currentPipelineExecutionStatus": ["Succeeded"],
+                "pipelineArn": [iam.Account.of(labels.environment).arn("sagemaker", pipeline)],
+            },
+        }
+    )
+
+
+def look_input() -> str:
+    """What a look for drift tells a release step."""
+    return override({"VERB": "recall"})
+
+
+def recall(labels: Labels, model: ModelSpec) -> dict[str, list[iam.Statement]]:
+    """Read what was found about the version in service, and who is approved."""
+    read: iam.Statement = {
+        "Effect": "Allow",
+        "Action": list(READ_PACKAGES),
+        "Resource": package_arns(labels, [model]),
+    }
+    reports = ModelPlaces(labels, model).drift_reports
+    found = grants.read_objects(iam.Account.of(labels.environment), labels.bucket(MODELS), [reports])
+    return {"read-packages": [read], "read-reports": found}
 
 
 def report(labels: Labels, model: ModelSpec) -> dict[str, list[iam.Statement]]:

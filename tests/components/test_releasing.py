@@ -46,6 +46,10 @@ CALLS: list[tuple[str, str, str, dict[str, str], bool]] = [
     (ROLE, "eks:DescribeCluster", f"{EKS}prod", {}, True),
     (ROLE, "eks:DescribeCluster", f"{EKS}dev", {}, False),
     (ROLE, "eks:CreateAccessEntry", f"{EKS}prod", {}, False),
+    (ROLE, "s3:GetObject", f"{MODELS}flight-delay/drift/reports/r/drift.json", {}, True),
+    (ROLE, "s3:GetObject", f"{MODELS}flight-delay/drift/memory/m", {}, False),
+    (ROLE, "sagemaker:DescribeModelPackage", VERSION, {}, True),
+    (ROLE, "sagemaker:DescribeModelPackage", VERSION.replace("flight-delay", "churn"), {}, False),
     (ROLE, "sagemaker:UpdateModelPackage", VERSION, {}, True),
     (ROLE, "sagemaker:UpdateModelPackage", VERSION, {STATUS: "Rejected"}, True),
     (ROLE, "sagemaker:UpdateModelPackage", VERSION, {STATUS: "Approved"}, False),
@@ -57,6 +61,7 @@ CALLS: list[tuple[str, str, str, dict[str, str], bool]] = [
 ACTIONS = {
     *("s3:GetObject", "s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation", "kms:Decrypt"),
     *("eks:DescribeCluster", "sagemaker:UpdateModelPackage"),
+    *("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"),
     *("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
     *("ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface"),
     *("ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces"),
@@ -129,6 +134,33 @@ def test_the_command_of_a_build_is_one_that_the_release_step_reads(stack: str) -
     assert options.newer_only, "events come late, and in any order"
     assert options.cluster == record_program(stack).exports["clusterName"]
     assert told(stack).keys() <= variables(stack).keys()
+
+
+def test_each_look_for_drift_that_ends_well_lets_the_release_step_look_back(stack: str) -> None:
+    recorded = record_program(stack)
+    pattern = json.loads(recorded.one(RULE, f"{STEP}-recall").inputs["eventPattern"])
+    (watched,) = pattern["detail"]["pipelineArn"]
+    pipeline = recorded.one("aws:sagemaker/pipeline:Pipeline", "drift-flight-delay")
+    assert watched.partition(":pipeline/")[2] == pipeline.inputs["pipelineName"]
+    assert pattern["detail"]["currentPipelineExecutionStatus"] == ["Succeeded"]
+    target = recorded.one(TARGET, f"{STEP}-recall").inputs
+    said = {each["name"]: each["value"] for each in json.loads(target["input"])["environmentVariablesOverride"]}
+    options = parse(command(stack, said))
+    assert (options.verb, options.model) == ("recall", "flight-delay")
+    assert options.packages.endswith(f":model-package/slipway-{stack}-flight-delay/")
+    assert options.reports.endswith("-models/flight-delay/drift/reports/")
+    policy = recorded.one("aws:sqs/queuePolicy:QueuePolicy", "releasing-dead").inputs["policy"]
+    assert f":rule/{target['rule']}" in policy
+
+
+def test_where_nobody_looks_for_drift_nothing_looks_back() -> None:
+    models = [
+        {**model, "drift": None, "retraining": {**model["retraining"], "drift": False}}
+        for model in stack_section("prod", "models")
+    ]
+    recorded = record_program("prod", overrides=json.dumps({"models": models}))
+    assert [item.name for item in recorded.resources if item.name.endswith("-recall")] == []
+    assert not may(recorded, ROLE, "sagemaker:DescribeModelPackage", VERSION, {})
 
 
 def test_what_an_event_says_is_one_word_of_the_command_whatever_is_in_it() -> None:
