@@ -16,7 +16,7 @@ from components.model_places import ModelPlaces
 
 if TYPE_CHECKING:
     from components.labels import Labels
-    from settings.model import CaptureSpec, ModelSpec
+    from settings.model import CaptureSpec, EksServingSpec, ModelSpec
 
 CONTAINER: Final = "shipper"
 VOLUME: Final = "captures"
@@ -73,9 +73,11 @@ def use_key(labels: Labels, key_arn: str) -> str:
     )
 
 
-def account_annotations(labels: Labels, model: str) -> dict[str, str]:
-    """Annotations of the service account."""
-    return {ROLE_ANNOTATION: iam.Account.of(labels.environment).role(role_name(labels, model))}
+def account_annotations(labels: Labels, model: ModelSpec, spec: EksServingSpec) -> dict[str, str] | None:
+    """What tells EKS which role the account has; the role is there when pods are."""
+    if spec.capture is None or model.approved is None:
+        return None
+    return {ROLE_ANNOTATION: iam.Account.of(labels.environment).role(role_name(labels, model.name))}
 
 
 def pod_annotations(server: str) -> Object:

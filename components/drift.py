@@ -64,26 +64,27 @@ class Drift(pulumi.ComponentResource):
         super().__init__("slipway:drift:Drift", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._dead = aws.sqs.Queue(
-            f"{name}-dead",
-            name=args.labels.queue(objects.DEAD),
+        watched = [(model, model.drift) for model in args.models if model.drift is not None]
+        pipelines = {model.name: self._create_pipeline(model, spec) for model, spec in watched}
+        for model, _ in watched:
+            self._alarm("", *objects.watches(args.labels, model))
+        looks = [(model, spec, model.approved) for model, spec in watched if model.approved is not None]
+        if looks:
+            dead = self._create_dead_queue()
+            for model, spec, approved in looks:
+                self._create_schedule(model, spec, approved, pipelines[model.name], dead)
+        self.register_outputs({"pipelines": {model: each.pipeline_name for model, each in pipelines.items()}})
+
+    def _create_dead_queue(self) -> aws.sqs.Queue:
+        """Create the queue of runs that did not start, and the alarm about it."""
+        self._alarm(f"{objects.THING}-", objects.not_started(self._args.labels))
+        return aws.sqs.Queue(
+            f"{self._name}-dead",
+            name=self._args.labels.queue(objects.DEAD),
             message_retention_seconds=RETENTION_SECONDS,
             sqs_managed_sse_enabled=True,
             opts=self._child,
         )
-        self._alarm(f"{objects.THING}-", objects.not_started(args.labels))
-        pipelines = {model.name: self._watch(model, model.drift) for model in args.models if model.drift is not None}
-        self.register_outputs({"pipelines": pipelines})
-
-    def _watch(self, model: ModelSpec, spec: DriftSpec) -> pulumi.Output[str]:
-        labels = self._args.labels
-        pipeline = self._create_pipeline(model, spec)
-        self._alarm("", *objects.watches(labels, model))
-        if model.approved is not None:
-            self._create_schedule(model, spec, model.approved, pipeline)
-            if spec.silence_hours is not None:
-                self._alarm(f"{objects.THING}-", objects.silence(labels, model, spec.silence_hours))
-        return pipeline.pipeline_name
 
     def _alarm(self, part: str, *watches: Watch) -> None:
         """Create alarms whose names have a part between the environment and their own."""
@@ -133,8 +134,16 @@ class Drift(pulumi.ComponentResource):
         return create_placeholder(name, bucket, prefix, self._child, file)
 
     def _create_schedule(
-        self, model: ModelSpec, spec: DriftSpec, approved: ApprovedSpec, pipeline: aws.sagemaker.Pipeline
+        self,
+        model: ModelSpec,
+        spec: DriftSpec,
+        approved: ApprovedSpec,
+        pipeline: aws.sagemaker.Pipeline,
+        dead: aws.sqs.Queue,
     ) -> None:
+        """Create what starts the looks at one approved version, and the alarm about their silence."""
+        if spec.silence_hours is not None:
+            self._alarm(f"{objects.THING}-", objects.silence(self._args.labels, model, spec.silence_hours))
         args, places = self._args, ModelPlaces(self._args.labels, model)
         name = f"{self._name}-{model.name}"
         may = ClockPolicies(
@@ -164,7 +173,7 @@ class Drift(pulumi.ComponentResource):
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
                     maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
                 ),
-                dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=self._dead.arn),
+                dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=dead.arn),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*policies, memory]),
         )

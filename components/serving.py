@@ -102,7 +102,7 @@ class Serving(pulumi.ComponentResource):
 
     def _create_account(self, model: ModelSpec, spec: EksServingSpec) -> pulumi.Resource:
         """An account of its own: what one model is granted, no other model has."""
-        notes = capture_objects.account_annotations(self._args.labels, model.name) if spec.capture else None
+        notes = capture_objects.account_annotations(self._args.labels, model, spec)
         metadata = kubernetes.meta.v1.ObjectMetaArgs(
             name=account(model.name), namespace=spec.namespace, annotations=notes
         )

@@ -111,11 +111,15 @@ RES_04 = ResourceRule(
 )
 
 
+def _only_failures(holder: Resource) -> bool:
+    """Whether queues that the property depends on get failures: what a schedule starts may be one, too."""
+    return holder.token != _SCHEDULE or bool(holder.get("target.sagemakerPipelineParameters").items())
+
+
 def _dead_letter_urns(stack: Stack) -> tuple[frozenset[str], frozenset[str]]:
     """URNs and ARNs of what other resources send their failures to."""
     holders = [(each, *_FAILURES[each.token]) for each in stack.of(*_FAILURES)]
-    # A schedule's target also depends on what it starts, so its edges say nothing about failures.
-    urns = {urn for each, name, _ in holders if name != "target" for urn in each.dependencies.get(name, ())}
+    urns = {urn for each, name, _ in holders if _only_failures(each) for urn in each.dependencies.get(name, ())}
     arns = {text for each, name, path in holders if (text := each.get(name).json().get(path).text()) is not None}
     return frozenset(urns), frozenset(arns)
 
