@@ -57,6 +57,16 @@ class DriftArgs:
     """Who hears of alarms."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """An approved version that is looked at."""
+
+    model: ModelSpec
+    spec: DriftSpec
+    approved: ApprovedSpec
+    pipeline: aws.sagemaker.Pipeline
+
+
 class Drift(pulumi.ComponentResource):
     """What watches the models; see the module for what is created."""
 
@@ -68,23 +78,30 @@ class Drift(pulumi.ComponentResource):
         pipelines = {model.name: self._create_pipeline(model, spec) for model, spec in watched}
         for model, _ in watched:
             self._alarm("", *objects.watches(args.labels, model))
-        looks = [(model, spec, model.approved) for model, spec in watched if model.approved is not None]
+        looks = [
+            _Look(model=model, spec=spec, approved=model.approved, pipeline=pipelines[model.name])
+            for model, spec in watched
+            if model.approved is not None
+        ]
         if looks:
-            dead = self._create_dead_queue()
-            for model, spec, approved in looks:
-                self._create_schedule(model, spec, approved, pipelines[model.name], dead)
+            self._look_regularly(looks)
         self.register_outputs({"pipelines": {model: each.pipeline_name for model, each in pipelines.items()}})
 
-    def _create_dead_queue(self) -> aws.sqs.Queue:
-        """Create the queue of runs that did not start, and the alarm about it."""
-        self._alarm(f"{objects.THING}-", objects.not_started(self._args.labels))
-        return aws.sqs.Queue(
+    def _look_regularly(self, looks: list[_Look]) -> None:
+        """Create the schedules, the queue of runs that did not start, and the alarms about those and about silence."""
+        labels = self._args.labels
+        dead = aws.sqs.Queue(
             f"{self._name}-dead",
-            name=self._args.labels.queue(objects.DEAD),
+            name=labels.queue(objects.DEAD),
             message_retention_seconds=RETENTION_SECONDS,
             sqs_managed_sse_enabled=True,
             opts=self._child,
         )
+        self._alarm(f"{objects.THING}-", objects.not_started(labels))
+        for look in looks:
+            self._create_schedule(look, dead)
+            if look.spec.silence_hours is not None:
+                self._alarm(f"{objects.THING}-", objects.silence(labels, look.model, look.spec.silence_hours))
 
     def _alarm(self, part: str, *watches: Watch) -> None:
         """Create alarms whose names have a part between the environment and their own."""
@@ -133,17 +150,9 @@ class Drift(pulumi.ComponentResource):
         name, bucket = f"{self._name}-{model.name}-{what}", self._args.store.models_bucket
         return create_placeholder(name, bucket, prefix, self._child, file)
 
-    def _create_schedule(
-        self,
-        model: ModelSpec,
-        spec: DriftSpec,
-        approved: ApprovedSpec,
-        pipeline: aws.sagemaker.Pipeline,
-        dead: aws.sqs.Queue,
-    ) -> None:
-        """Create what starts the looks at one approved version, and the alarm about their silence."""
-        if spec.silence_hours is not None:
-            self._alarm(f"{objects.THING}-", objects.silence(self._args.labels, model, spec.silence_hours))
+    def _create_schedule(self, look: _Look, dead: aws.sqs.Queue) -> None:
+        """Create what starts the looks at one approved version."""
+        model, spec, approved = look.model, look.spec, look.approved
         args, places = self._args, ModelPlaces(self._args.labels, model)
         name = f"{self._name}-{model.name}"
         may = ClockPolicies(
@@ -163,7 +172,7 @@ class Drift(pulumi.ComponentResource):
             flexible_time_window=_window(spec.flexible_minutes),
             kms_key_arn=args.store.key_arn,
             target=aws.scheduler.ScheduleTargetArgs(
-                arn=pipeline.arn,
+                arn=look.pipeline.arn,
                 role_arn=role.arn,
                 sagemaker_pipeline_parameters=_Parameters(
                     pipeline_parameters=[
