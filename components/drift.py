@@ -159,7 +159,7 @@ class Drift(pulumi.ComponentResource):
             labels=args.labels, key_arn=args.store.key_arn, abilities=drift_grants.start(args.labels, model)
         )
         said = f"Starts the pipeline that looks for drift of {model.name}"
-        role_name = args.labels.role(f"{model.name}-drift-clock")
+        role_name = objects.clock_role(args.labels, model)
         role, policies = create_clock_role(f"{name}-clock", role_name, said, may, self._child)
         memory = self._hold(
             model, f"memory-{approved.version}", f"{places.drift_memory}{approved.version}/", PLACEHOLDER

@@ -41,6 +41,11 @@ def pipeline_name(labels: Labels, model: ModelSpec) -> str:
     return labels.pipeline(f"{model.name}-{THING}")
 
 
+def clock_role(labels: Labels, model: ModelSpec) -> str:
+    """Name of the role of the schedule, short enough for the longest names of environment and model."""
+    return labels.role(f"{model.name}-{THING}-tick")
+
+
 def drift_definition(labels: Labels, model: ModelSpec, spec: DriftSpec, around: Surroundings) -> str:
     """The definition as JSON: one processing job, which compares captures and truth with the approved version.
 

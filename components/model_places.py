@@ -38,7 +38,7 @@ class Duty(StrEnum):
     """Judges what was trained."""
     DRIFT = "drift"
     """Compares captured requests with what was trained on."""
-    DRIFT_PIPELINE = "drift-pipeline"
+    DRIFT_PIPELINE = "drift-run"
     """Starts that job."""
 
 

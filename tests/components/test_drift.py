@@ -146,10 +146,10 @@ def test_nothing_runs_before_a_version_is_approved(stack: str) -> None:
 @pytest.mark.parametrize(
     ("role", "action", "resource", "allowed"),
     [
-        (f"{ROLE}-clock", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{ROLE}", True),
-        (f"{ROLE}-clock", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/slipway-prod-flight-delay", False),
-        (f"{ROLE}-clock", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-drift-dead", True),
-        (f"{ROLE}-clock", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-retraining", False),
+        (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{ROLE}", True),
+        (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/slipway-prod-flight-delay", False),
+        (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-drift-dead", True),
+        (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-retraining", False),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/7/model.tar.gz", True),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/8/model.tar.gz", False),
         (ROLE, "sagemaker:CreateProcessingJob", f"{JOBS}processing-job/{ROLE}-1", False),
@@ -181,7 +181,7 @@ def test_the_pipeline_starts_isolated_jobs_on_the_hosts_of_the_settings(
     places = ModelPlaces(Labels(settings.environment), settings.models[0])
     assert len(places.drift_job_prefix) <= MAX_JOB_PREFIX
     job = f"{JOBS}processing-job/{places.drift_job_prefix}-abc-0"
-    found = may(record_program("prod"), f"{ROLE}-pipeline", "sagemaker:CreateProcessingJob", job, context | changes)
+    found = may(record_program("prod"), f"{ROLE}-run", "sagemaker:CreateProcessingJob", job, context | changes)
     assert found is allowed
 
 

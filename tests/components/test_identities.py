@@ -31,7 +31,7 @@ CLOSED = {
 OTHER_HOST = {**CLOSED, "sagemaker:InstanceTypes": "ml.p5.48xlarge"}
 WAITING = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
 
-DUTIES = ("pipeline", "process", "train", "evaluate", "drift", "drift-pipeline")
+DUTIES = ("pipeline", "process", "train", "evaluate", "drift", "drift-run")
 MODEL = "slipway-prod-flight-delay"
 
 NODE_POLICIES = {
@@ -133,7 +133,7 @@ the role that Elastic Load Balancing itself takes."""
 PASSES = {
     "slipway-prod-karpenter": (["slipway-prod-karpenter-node"], "ec2.amazonaws.com"),
     f"{MODEL}-pipeline": ([f"{MODEL}-{duty}" for duty in DUTIES[1:4]], "sagemaker.amazonaws.com"),
-    f"{MODEL}-drift-pipeline": ([f"{MODEL}-drift"], "sagemaker.amazonaws.com"),
+    f"{MODEL}-drift-run": ([f"{MODEL}-drift"], "sagemaker.amazonaws.com"),
 }
 """Role → the roles that it may hand out, and the service that gets them."""
 
@@ -261,8 +261,8 @@ def test_no_role_can_raise_its_own_rights() -> None:
             False,
         ),
         ("flight-delay-drift", "s3:DeleteObject", f"{BUCKET}models/flight-delay/drift/memory/7/memory.json", False),
-        ("flight-delay-drift-pipeline", "sagemaker:StopProcessingJob", f"{JOBS}processing-job/{PREFIX}-abc-1", False),
-        ("flight-delay-drift-pipeline", "sagemaker:DescribeTrainingJob", f"{JOBS}training-job/{PREFIX}-abc-1", False),
+        ("flight-delay-drift-run", "sagemaker:StopProcessingJob", f"{JOBS}processing-job/{PREFIX}-abc-1", False),
+        ("flight-delay-drift-run", "sagemaker:DescribeTrainingJob", f"{JOBS}training-job/{PREFIX}-abc-1", False),
         ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", True),
         ("model", "s3:PutObject", f"{BUCKET}models/flight-delay/job/model.tar.gz", False),
         ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),

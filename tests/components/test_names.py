@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import endpoint_objects
-from components.labels import Labels
+from components import drift_objects, endpoint_objects
+from components.labels import MAX_ROLE_NAME, Labels
 from components.model_places import Duty, ModelPlaces
 from lifecycle import pipelines
 from lifecycle.transforms import Plan, transform_request
@@ -83,7 +83,8 @@ def built(environment: str, model: str) -> dict[str, set[str]]:
     places = places_of(environment, model)
     labels = places.labels
     return {
-        "roles": {places.role(duty) for duty in Duty} | {labels.role(f"{model}-batch")},
+        "roles": {places.role(duty) for duty in Duty}
+        | {labels.role(f"{model}-batch"), drift_objects.clock_role(labels, places.model)},
         "package groups": {labels.package_group(model)},
         "pipelines": {labels.pipeline(model)},
         "repositories": {labels.repository(model)},
@@ -104,6 +105,10 @@ def test_no_two_models_of_any_environments_share_a_name(pairs: list[tuple[str, s
         assert len(names) == len(set(names)), kind
     prefixes = [f"{each['jobs'].copy().pop()}-" for each in every]
     assert not [(a, b) for a in prefixes for b in prefixes if a is not b and a.startswith(b)]
+
+
+def test_the_longest_names_of_environment_and_model_leave_room_for_every_role() -> None:
+    assert max(len(name) for name in built(*LONGEST)["roles"]) <= MAX_ROLE_NAME
 
 
 @given(st.lists(st.tuples(st.sampled_from(["v1", "v2"]), st.integers(1, 20)), min_size=2, unique=True))
