@@ -73,6 +73,12 @@ def counted(api: Api, quota: Object) -> bool:
     return held.get("status", {}).get("hard", {}).keys() == quota["spec"]["hard"].keys()
 
 
+def pods_counted(api: Api, quota: Object) -> int:
+    """Pods that take from a quota, as far as its controller has seen."""
+    metadata = quota["metadata"]
+    return int(api.get("v1", "ResourceQuota", metadata["name"], metadata["namespace"])["status"]["used"]["pods"])
+
+
 def limits_of(admitted: Admitted, namespace: str) -> list[Object]:
     """LimitRanges of a namespace."""
     return [item for item in [LIMITS, *admitted.of_kind("LimitRange")] if item["metadata"]["namespace"] == namespace]
@@ -97,6 +103,7 @@ def test_every_entry_of_the_own_quota_is_broken_by_an_object_but_the_count(bound
     with pytest.raises(Refused, match=r"exceeded quota: own-resourcequota.*pods=1, used: pods=1, limited: pods=1"):
         bounded.api.create(pod(NAMESPACE, name="second"), dry_run=True)
     bounded.api.delete(pod(NAMESPACE, name="first"))
+    bounded.cluster.until(lambda: not pods_counted(bounded.api, QUOTA), "what the pod took is given back")
 
 
 def test_what_fits_is_admitted(bounded: Admitted) -> None:
