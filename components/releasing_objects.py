@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi_kubernetes as kubernetes
 
-from components import drift_objects, grants, iam
+from components import drift_definition, grants, iam
 from components.code_builds import override
 from components.labels import MODELS, PROJECT
 from components.model_places import ModelPlaces
 from components.packaging_grants import IMAGE_READY, SOURCE
-from components.promotion_policies import READ_PACKAGES, package_arns
+from components.promotion_policies import package_arns
 from settings.release_times import pods_minutes, rollout_minutes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from settings.model import EksServingSpec, ModelSpec
 
 PROGRAM: Final = (
-    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "progress", "prometheus", "recall")),
+    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "patience", "progress", "prometheus", "recall")),
     *(f"release/{name}.py" for name in ("record", "registry", "step")),
     *(f"rollout/{name}.py" for name in ("__init__", "judgement", "plan", "rates", "recall", "sequential", "shift")),
     "rollout/verdicts.py",
@@ -66,6 +66,7 @@ def variables(labels: Labels, model: ModelSpec, spec: EksServingSpec) -> dict[st
         "IMAGE": "",
         "VERSION": "",
         "MODEL_PACKAGE_ARN": "",
+        "AGAIN": "",
     }
 
 
@@ -85,7 +86,7 @@ def announcement_input() -> str:
 
 def look_pattern(labels: Labels, model: ModelSpec) -> str:
     """Looks for drift of one model that have ended well: each leaves a report."""
-    pipeline = f"pipeline/{drift_objects.pipeline_name(labels, model)}"
+    pipeline = f"pipeline/{drift_definition.pipeline_name(labels, model)}"
     return json.dumps(
         {
             "source": ["aws.sagemaker"],
@@ -104,15 +105,15 @@ def look_input() -> str:
 
 
 def recall(labels: Labels, model: ModelSpec) -> dict[str, list[iam.Statement]]:
-    """Read what was found about the version in service, and who is approved."""
+    """Read what was found about the version in service, and which versions there are."""
     read: iam.Statement = {
         "Effect": "Allow",
-        "Action": list(READ_PACKAGES),
+        "Action": "sagemaker:ListModelPackages",
         "Resource": package_arns(labels, [model]),
     }
     reports = ModelPlaces(labels, model).drift_reports
     found = grants.read_objects(iam.Account.of(labels.environment), labels.bucket(MODELS), [reports])
-    return {"read-packages": [read], "read-reports": found}
+    return {"list-packages": [read], "read-reports": found}
 
 
 def report(labels: Labels, model: ModelSpec) -> dict[str, list[iam.Statement]]:
@@ -131,6 +132,7 @@ def report(labels: Labels, model: ModelSpec) -> dict[str, list[iam.Statement]]:
                 "Resource": account.arn("eks", f"cluster/{labels.cluster}"),
             }
         ],
+        "see-approval": [{**mark, "Action": "sagemaker:DescribeModelPackage"}],
         "report": [
             {**mark, "Condition": {"Null": {"sagemaker:ModelApprovalStatus": "true"}}},
             {**mark, "Condition": {"StringEquals": {"sagemaker:ModelApprovalStatus": "Rejected"}}},
@@ -167,8 +169,12 @@ def dead_letters(labels: Labels) -> dict[str, Any]:
 
 
 def role_rules(model: str) -> list[kubernetes.rbac.v1.PolicyRuleArgs]:
-    """See and change one Deployment, and see the Rollout that runs its pods: what `functions/release/api.py` calls."""
+    """See and change one Deployment, see the Rollout that runs its pods, and have it skip its steps on the way back.
+
+    What `functions/release/api.py` calls. Of a status, the API server guards the whole and no single field.
+    """
     return [
         _Rule(api_groups=["apps"], resources=["deployments"], verbs=["get", "patch"], resource_names=[model]),
         _Rule(api_groups=["argoproj.io"], resources=["rollouts"], verbs=["get"], resource_names=[model]),
+        _Rule(api_groups=["argoproj.io"], resources=["rollouts/status"], verbs=["patch"], resource_names=[model]),
     ]

@@ -21,6 +21,7 @@ from components.model_places import ModelPlaces
 from release.__main__ import main as release
 from settings.check import load_file
 from settings.problems import SettingsError
+from settings.release_times import pods_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,7 @@ def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:
         "recall" if judged else "roll-back",
         *("--region", region, "--cluster", cluster),
         *("--namespace", spec.namespace, "--model", name),
+        *("--back-seconds", str(pods_minutes() * 60)),
         *(("--reports", reports) if judged else ()),
         *("--packages", f"{iam.Account.of(settings.environment).arn('sagemaker', 'model-package')}/{group}/"),
     ]

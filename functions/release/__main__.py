@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from release.api import ModelWorkload, Server, eks_token
+from release.patience import UnreachableError
 from release.prometheus import Metrics, Prometheus, judge_release
 from release.recall import Registry, looks, recall
-from release.record import OutdatedError, ReleaseError, Version
-from release.registry import report, report_return
+from release.record import NotBackError, OutdatedError, ReleaseError, Version
+from release.registry import report, report_return, require_approval
 from release.step import Release
 from rollout.judgement import Judgement, Limits
 from rollout.plan import WHOLE, Phase, Plan
@@ -26,12 +29,15 @@ from rollout.verdicts import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from botocore.session import Session
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
     from release.record import Record
 
 HOUR_SECONDS: Final = 3600
+CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 8})
+"""Calls of AWS are repeated by botocore, after growing waits of at most 20 s."""
 UNJUDGED = Judgement((Finding("readiness", Verdict.GOOD, "pods are ready; nothing else was to be judged"),))
 
 
@@ -60,7 +66,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
     out.add_argument("--version", required=True, help="number of the model package")
     out.add_argument("--package-arn", help="model package that is told how it went")
-    out.add_argument("--newer-only", action="store_true", help="leave a newer version alone")
+    whether = out.add_mutually_exclusive_group()
+    whether.add_argument("--newer-only", action="store_true", help="leave a newer version alone")
+    whether.add_argument("--again", action="store_true", help="once more if it was taken back, and approved since")
     out.add_argument("--prometheus", help="address of Prometheus; without it, readiness alone decides")
     out.add_argument("--watch-seconds", type=float, default=300, help="shortest time of the judgement")
     out.add_argument("--patience-seconds", type=float, default=1800, help="longest time without a judgement")
@@ -73,7 +81,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def server(region: str, cluster: str) -> Server:
     """The API server of an EKS cluster, asked as whoever runs this."""
-    session = botocore.session.get_session()
+    session = _session()
     eks = cast("Any", session.create_client("eks", region_name=region))
     found = eks.describe_cluster(name=cluster)["cluster"]
     authority = base64.b64decode(found["certificateAuthority"]["data"]).decode()
@@ -148,31 +156,56 @@ def run(options: argparse.Namespace, given: Server) -> Record | None:
         return recall(release, Registry.at(_sagemaker(options), options.packages, options.cluster), found, limits)
     if options.verb == "roll-back":
         return release.roll_back()
-    return release.roll_out(Version(image=options.image, name=options.version), newer_only=options.newer_only)
+    wanted = Version(image=options.image, name=options.version)
+    if options.again and options.package_arn:
+        require_approval(_sagemaker(options), options.package_arn)
+    return release.roll_out(wanted, newer_only=options.newer_only, again=options.again)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Release, take back, or see whether to; 0 when what was asked for serves, 1 otherwise."""
     options = parse(arguments)
     try:
-        ended = run(options, server(options.region, options.cluster))
+        return _carry_out(options)
     except OutdatedError as error:
         tell(str(error))
         return 0
+    except (UnreachableError, BotoCoreError, ClientError) as error:
+        tell(f"{error}; what stands on the Deployment stays: start this again, and it goes on from there")
     except ReleaseError as error:
         tell(str(error))
-        return 1
-    if options.verb == "roll-out":
-        if ended is not None and options.package_arn:
-            report(_sagemaker(options), options.package_arn, options.cluster, ended)
-        return 0 if ended is not None and ended.state.phase is Phase.PROMOTED else 1
-    if ended is not None and options.packages:
-        report_return(_sagemaker(options), options.packages, options.cluster, ended)
-    return 0
+    return 1
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    not_back = ""
+    try:
+        ended = run(options, server(options.region, options.cluster))
+    except NotBackError as error:
+        ended, not_back = error.record, str(error)
+        tell(not_back)
+    if ended is None:
+        return 0
+    try:
+        if options.verb != "roll-out" and options.packages:
+            report_return(_sagemaker(options), options.packages, options.cluster, ended, not_back)
+        elif options.verb == "roll-out" and options.package_arn:
+            report(_sagemaker(options), options.package_arn, options.cluster, ended, not_back)
+    except (BotoCoreError, ClientError) as error:
+        what = f"{ended.wanted.name} is {ended.state.phase}, and the registry has not heard of it"
+        raise ReleaseError(f"{what}: {error}; start this again, which tells it") from error
+    well = options.verb != "roll-out" or ended.state.phase is Phase.PROMOTED
+    return 0 if well and not not_back else 1
 
 
 def _client(options: argparse.Namespace, service: str) -> object:
-    return botocore.session.get_session().create_client(service, region_name=options.region)
+    return _session().create_client(service, region_name=options.region)
+
+
+def _session() -> Session:
+    session = botocore.session.get_session()
+    session.set_default_client_config(CONFIG)
+    return session
 
 
 def _sagemaker(options: argparse.Namespace) -> SageMakerClient:

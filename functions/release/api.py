@@ -11,7 +11,7 @@ import base64
 import contextlib
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -19,7 +19,8 @@ from botocore.signers import RequestSigner
 
 from release import progress
 from release import record as records
-from release.record import MissingError, ReleaseError
+from release.patience import BusyError, Patience
+from release.record import MissingError, OvertakenError, ReleaseError
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +36,9 @@ TOKEN_SECONDS: Final = 60
 """What the authenticator accepts at most in the presigned request; the token itself lasts 15 minutes."""
 CLUSTER_HEADER: Final = "x-k8s-aws-id"
 DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+ERRORS: Final = {http.client.NOT_FOUND: MissingError, http.client.CONFLICT: OvertakenError}
+BUSY: Final = frozenset({401, 429, 500, 502, 503, 504})
+"""Answers that may be others a moment later; 401 because the authenticator asks STS, which may not answer it."""
 ROLLOUTS: Final = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{name}"
 
 
@@ -64,17 +68,22 @@ class Server:
     tls: ssl.SSLContext
     token: Callable[[], str]
     """Called for every request: tokens of EKS expire."""
+    patience: Patience = field(default_factory=Patience)
 
     def call(
         self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None
     ) -> Object:
-        """One request.
+        """One request, made again while the server does not answer: reads, and server-side applies, bear it.
 
         Raises:
             MissingError: There is nothing of that name, or nothing of that kind.
+            OvertakenError: It is not any more what the body says that it is.
             ReleaseError: The server refuses it.
-            OSError: It does not answer.
+            UnreachableError: It does not answer.
         """
+        return self.patience.ask(lambda: self._call(method, path, body, query))
+
+    def _call(self, method: str, path: str, body: Object | None, query: Mapping[str, str] | None) -> Object:
         parts = urlsplit(self.url)
         connection = http.client.HTTPSConnection(parts.netloc, timeout=SECONDS, context=self.tls)
         kind = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
@@ -84,9 +93,12 @@ class Server:
             connection.request(method, target, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read().decode()
+        said = f"{method} {path}: {answer.status} {text[:500]}"
+        if answer.status in BUSY:
+            after = answer.getheader("Retry-After", "")
+            raise BusyError(said, float(after) if after.isdecimal() else 0.0)
         if answer.status >= http.client.BAD_REQUEST:
-            kind_of_error = MissingError if answer.status == http.client.NOT_FOUND else ReleaseError
-            raise kind_of_error(f"{method} {path}: {answer.status} {text[:500]}")
+            raise ERRORS.get(answer.status, ReleaseError)(said)
         return json.loads(text)
 
 
@@ -105,19 +117,40 @@ class ModelWorkload:
 
     def progress(self) -> Progress:
         """How far whatever runs the pods is."""
-        deployment = self.read()
-        try:
-            rollout = self.server.call("GET", self._path(ROLLOUTS))
-        except MissingError:
-            return progress.of_deployment(deployment)
-        return progress.of_rollout(rollout, deployment)
+        deployment, rollout = self.read(), self._rollout()
+        return progress.of_deployment(deployment) if rollout is None else progress.of_rollout(rollout, deployment)
 
-    def apply(self, record: Record) -> None:
+    def skip_steps(self, record: Record) -> None:
+        """Let the Rollout promote what a release brings back: no step, no judgement, first all pods, then all requests.
+
+        What `kubectl argo rollouts promote --full` does. A Rollout that has given up does it, too; one that is at
+        another release, or was told before, is left alone, and a Deployment takes no steps.
+
+        Raises:
+            OvertakenError: The Rollout has changed since it was looked at.
+        """
+        deployment, rollout = self.read(), self._rollout()
+        if rollout is None or records.read(deployment) != record or not progress.takes_steps(rollout, deployment):
+            return
+        document = {
+            **{name: rollout[name] for name in ("apiVersion", "kind")},
+            "metadata": {name: rollout["metadata"][name] for name in ("name", "namespace", "resourceVersion")},
+            "status": {"promoteFull": True},
+        }
+        query = {"fieldManager": records.MANAGER, "force": "true"}
+        self.server.call("PATCH", f"{self._path(ROLLOUTS)}/status", document, query)
+
+    def apply(self, record: Record, seen: Mapping[str, Any]) -> None:
         """Server-side apply of what the release step owns, taking it over from whoever made the Deployment."""
-        beside = records.followers(self.read(), record.serving.image)
-        document = records.document(record, self.namespace, self.name, self.container, beside)
+        document = records.document(record, seen, self.container)
         query = {"fieldManager": records.MANAGER, "force": "true", "fieldValidation": "Strict"}
         self.server.call("PATCH", self._path(DEPLOYMENTS), document, query)
+
+    def _rollout(self) -> Object | None:
+        try:
+            return self.server.call("GET", self._path(ROLLOUTS))
+        except MissingError:
+            return None
 
     def _path(self, pattern: str) -> str:
         return pattern.format(namespace=quote(self.namespace), name=quote(self.name))

@@ -41,10 +41,23 @@ def of_rollout(rollout: Mapping[str, Any], deployment: Mapping[str, Any]) -> Pro
     Source: Argo Rollouts 1.9, `utils/rollout/rolloututil.go`, and its specification of `status`.
     """
     status = rollout.get("status", {})
-    seen = (status.get("observedGeneration"), status.get("workloadObservedGeneration"))
-    if seen != (str(rollout["metadata"]["generation"]), str(deployment["metadata"]["generation"])):
+    if not _seen(rollout, deployment):
         return Progress(done=False)
     if status.get("abort") or status.get("phase") == "Degraded":
         return Progress(done=False, failure=status.get("message") or "the rollout was aborted")
     promoted = status.get("stableRS") == status.get("currentPodHash")
     return Progress(done=promoted and status.get("phase") == "Healthy")
+
+
+def takes_steps(rollout: Mapping[str, Any], deployment: Mapping[str, Any]) -> bool:
+    """Whether a Rollout goes, or has given up to go, step by step to what the Deployment says."""
+    status = rollout.get("status", {})
+    away = status.get("stableRS") != status.get("currentPodHash")
+    return _seen(rollout, deployment) and away and not status.get("promoteFull")
+
+
+def _seen(rollout: Mapping[str, Any], deployment: Mapping[str, Any]) -> bool:
+    """Whether the status is about what both say now."""
+    status = rollout.get("status", {})
+    seen = (status.get("observedGeneration"), status.get("workloadObservedGeneration"))
+    return seen == (str(rollout["metadata"]["generation"]), str(deployment["metadata"]["generation"]))

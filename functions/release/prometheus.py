@@ -40,8 +40,9 @@ class Prometheus:
         """Result of an instant query.
 
         Raises:
-            ReleaseError: It refuses the query.
+            ReleaseError: It refuses the query, or answers with something else than a result.
             OSError: It does not answer.
+            http.client.HTTPException: It does not speak HTTP, or not to the end.
         """
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -53,7 +54,10 @@ class Prometheus:
             body = answer.read()
         if answer.status != http.client.OK:
             raise ReleaseError(f"{self.url}: {answer.status} {body[:300].decode('utf-8', 'replace')}")
-        return json.loads(body)["data"]["result"]
+        try:
+            return json.loads(body)["data"]["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(f"{self.url} answers with no result: {body[:300].decode('utf-8', 'replace')}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +110,7 @@ def judge_release(
         try:
             challenger, bounds = metrics.observed(record.wanted, now - length, now)
             champion, _ = metrics.observed(record.previous, record.begun - LONGEST_SECONDS, record.begun)
-        except (OSError, ReleaseError) as error:
+        except (OSError, http.client.HTTPException, ReleaseError) as error:
             tell(f"no metrics: {error}")
             return None
         return judge(challenger, champion, limits, bounds)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from release import record as records
-from release.registry import PROPERTY, TAKEN_BACK
+from release.registry import PROPERTY, TAKEN_BACK, approval, summary
 from rollout.plan import Phase
 from rollout.recall import Look, Service, decide
 
@@ -51,8 +51,11 @@ class Registry:
 
     def approved(self, version: str) -> bool:
         """Whether a version is approved."""
-        found = self.sagemaker.describe_model_package(ModelPackageName=self.packages + version)
-        return found["ModelApprovalStatus"] == "Approved"
+        return approval(self.sagemaker, self.packages + version) == "Approved"
+
+    def told(self, record: Record) -> bool:
+        """Whether it says of a version how this release ended."""
+        return self._said(self.packages + record.wanted.name) == summary(record)
 
     def last_recall(self) -> float | None:
         """When a version was last taken back here, in seconds since the epoch."""
@@ -64,10 +67,12 @@ class Registry:
 
     def taken_back(self, arn: str) -> float | None:
         """When one version was taken back here, if it ever was."""
-        found = self.sagemaker.describe_model_package(ModelPackageName=arn)
-        said = found.get("CustomerMetadataProperties", {}).get(PROPERTY.format(where=self.where), "")
-        match = TAKEN_BACK.match(said)
+        match = TAKEN_BACK.match(self._said(arn))
         return None if match is None else datetime.fromisoformat(match[1]).timestamp()
+
+    def _said(self, arn: str) -> str:
+        found = self.sagemaker.describe_model_package(ModelPackageName=arn)
+        return found.get("CustomerMetadataProperties", {}).get(PROPERTY.format(where=self.where), "")
 
 
 def looks(s3: S3Client, bucket: str, prefix: str) -> list[Look]:
@@ -103,12 +108,13 @@ def recall(release: Release, registry: Registry, found: list[Look], limits: Limi
     """
     served = records.read(release.workload.read())
     if served is not None and served.state.phase is Phase.ROLLED_BACK:
-        untold = registry.taken_back(registry.packages + served.wanted.name) is None
-        return release.roll_back() if untold else None
+        return None if registry.told(served) else release.roll_back()
     if served is None or served.state.phase is not Phase.PROMOTED:
         release.tell("it stays: no release has ended here")
         return None
-    previous = served.previous.name if served.previous else ""
+    # The same version on another base is no worse and no better by what became of its answers.
+    other = served.previous is not None and served.previous.name != served.wanted.name
+    previous = served.previous.name if served.previous is not None and other else ""
     service = Service(
         version=served.wanted.name,
         since=served.state.since,

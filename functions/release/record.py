@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rollout.plan import Phase, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 MANAGER: Final = "slipway-release"
 """Field manager: owner of the image, of the version's label and of one annotation, and of nothing else."""
@@ -33,6 +33,10 @@ class ReleaseError(Exception):
 
 class OutdatedError(ReleaseError):
     """A newer version runs already; there is nothing to do."""
+
+
+class OvertakenError(ReleaseError):
+    """The Deployment has changed since it was read; it has to be looked at again."""
 
 
 class MissingError(ReleaseError):
@@ -76,6 +80,15 @@ class Record:
         return json.dumps(asdict(self), sort_keys=True)
 
 
+class NotBackError(ReleaseError):
+    """A way back has begun and not ended: what was to go may still serve."""
+
+    def __init__(self, record: Record, why: str) -> None:
+        """Of a release, and why."""
+        super().__init__(f"{record.serving.name} is not back: {why}")
+        self.record = record
+
+
 def read(deployment: Mapping[str, Any]) -> Record | None:
     """The record of the last release; None where there is none, or one that nobody can read."""
     try:
@@ -113,6 +126,18 @@ def running(deployment: Mapping[str, Any], container: str) -> Version | None:
     return Version(image=images[0], name=template["metadata"].get("labels", {}).get(VERSION, ""))
 
 
+def settled(found: Record | None, serving: Version | None) -> Version | None:
+    """What a new release goes back to: never a version whose own release is under way or has ended badly.
+
+    Args:
+        found: The record of the last release.
+        serving: What the Deployment runs.
+    """
+    if found is None or serving is None or found.state.phase is Phase.PROMOTED:
+        return serving
+    return found.previous if serving.image == found.wanted.image else serving
+
+
 def followers(deployment: Mapping[str, Any], image: str) -> list[str]:
     """Sidecars that run the model's image in some version: they change with it, so that a pod has one image."""
     repository = image.partition("@")[0]
@@ -120,25 +145,25 @@ def followers(deployment: Mapping[str, Any], image: str) -> list[str]:
     return [each["name"] for each in found if each["image"].partition("@")[0] == repository]
 
 
-def document(record: Record, namespace: str, deployment: str, container: str, followers: Sequence[str] = ()) -> Object:
-    """What is applied: the fields that the release step owns, and no other.
+def document(record: Record, seen: Mapping[str, Any], container: str) -> Object:
+    """What is applied: the fields that the release step owns, and no other, to the Deployment as it was seen.
+
+    With its resource version the API server refuses it once the Deployment is another one (Kubernetes API conventions,
+    "Concurrency Control and Consistency").
 
     Args:
         record: The release.
-        namespace: Of the Deployment.
-        deployment: Its name.
+        seen: The Deployment.
         container: The server.
-        followers: Sidecars that get the image too.
     """
-    serving = record.serving
+    serving, metadata = record.serving, seen["metadata"]
     label = {VERSION: serving.name}
-    beside = [{"name": name, "image": serving.image} for name in followers]
+    beside = [{"name": name, "image": serving.image} for name in followers(seen, serving.image)]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": deployment,
-            "namespace": namespace,
+            **{name: metadata[name] for name in ("name", "namespace", "resourceVersion")},
             "labels": label,
             "annotations": {RECORD: record.text()},
         },

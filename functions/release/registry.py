@@ -5,26 +5,61 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from release.record import ReleaseError
 from rollout.plan import Phase
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-    from release.record import Record
+    from release.record import Record, Version
 
 PROPERTY: Final = "release-{where}"
 """Customer metadata of the version, one for each place that it is released to."""
 MOST: Final = 256
 """Longest value (SageMaker API reference, `UpdateModelPackage`, `CustomerMetadataProperties`)."""
+NOT_BACK: Final = "not-back"
+"""Begins the value of a version that was to be taken back while the one before it is not known to serve."""
 TAKEN_BACK: Final = re.compile(rf"{Phase.ROLLED_BACK} \S+ at (\S+)")
 """Begins the value of a version that was taken back; the group says when."""
 _STRANGE: Final = re.compile(r"[^\w\s.:/=+\-@]")
 """What a value may not hold, by the same reference."""
 
 
-def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Record) -> None:
+def require_approval(sagemaker: SageMakerClient, package_arn: str) -> None:
+    """Refuse a version that nobody has approved since it was taken back.
+
+    Raises:
+        ReleaseError: It is not approved.
+    """
+    status = approval(sagemaker, package_arn)
+    if status != "Approved":
+        how = f"aws sagemaker update-model-package --model-approval-status Approved --model-package-arn {package_arn}"
+        raise ReleaseError(f"{package_arn} is {status}. Whoever may approve it does so first: {how}")
+
+
+def approval(sagemaker: SageMakerClient, package_arn: str) -> str:
+    """Approval status of a version."""
+    return sagemaker.describe_model_package(ModelPackageName=package_arn)["ModelApprovalStatus"]
+
+
+def summary(record: Record, not_back: str = "") -> str:
+    """What is said with a version of how its release ended.
+
+    A version whose image on another base was taken back serves on with the one before, and says that.
+
+    Args:
+        record: How the release ended.
+        not_back: Why what served before does not serve again, where that is so.
+    """
+    if not_back:
+        return _text(NOT_BACK, record, not_back)
+    told = _again(record, f"{_digest(record.wanted)[:19]}: {record.state.reason}") if _keeps(record) else record
+    return _text(told.state.phase, told, told.state.reason)
+
+
+def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Record, not_back: str = "") -> None:
     """Say how a release ended; a version that was taken back is no longer approved, so that nothing releases it again.
 
     Args:
@@ -32,20 +67,19 @@ def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Rec
         package_arn: The version.
         where: The place it was released to, such as a cluster's name.
         record: How the release ended.
+        not_back: As for `summary`.
     """
-    digest = record.wanted.image.rpartition("@")[2]
-    at = datetime.fromtimestamp(record.state.since, UTC).isoformat(timespec="seconds")
-    text = _STRANGE.sub(" ", f"{record.state.phase} {digest} at {at} {record.state.reason}").strip()[:MOST]
+    text = summary(record, not_back)
+    rejected: dict[str, Any] = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": text}
+    gone = record.state.phase is Phase.ROLLED_BACK and not _keeps(record)
     sagemaker.update_model_package(
-        ModelPackageArn=package_arn, CustomerMetadataProperties={PROPERTY.format(where=where): text}
+        ModelPackageArn=package_arn,
+        CustomerMetadataProperties={PROPERTY.format(where=where): text},
+        **(rejected if gone else {}),
     )
-    if record.state.phase is Phase.ROLLED_BACK:
-        sagemaker.update_model_package(
-            ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=text
-        )
 
 
-def report_return(sagemaker: SageMakerClient, packages: str, where: str, record: Record) -> None:
+def report_return(sagemaker: SageMakerClient, packages: str, where: str, record: Record, not_back: str = "") -> None:
     """Say of a way back which version has gone, and which one serves again.
 
     Args:
@@ -53,9 +87,30 @@ def report_return(sagemaker: SageMakerClient, packages: str, where: str, record:
         packages: ARN of the model's versions up to their number, with the slash.
         where: The place, as for `report`.
         record: The release that was taken back.
+        not_back: As for `summary`.
     """
-    report(sagemaker, f"{packages}{record.wanted.name}", where, record)
-    if record.previous is not None:
-        state = replace(record.state, phase=Phase.PROMOTED, reason=f"again in place of {record.wanted.name}")
-        again = replace(record, wanted=record.previous, previous=None, state=state)
-        report(sagemaker, f"{packages}{record.previous.name}", where, again)
+    if record.previous is not None and not not_back and not _keeps(record):
+        report(sagemaker, f"{packages}{record.previous.name}", where, _again(record, record.wanted.name))
+    # Last: whoever reads that the version has gone may take it that all has been said.
+    report(sagemaker, f"{packages}{record.wanted.name}", where, record, not_back)
+
+
+def _keeps(record: Record) -> bool:
+    """Whether the version serves on, with another image of its own, though this release was taken back."""
+    back = record.state.phase is Phase.ROLLED_BACK
+    return back and record.previous is not None and record.previous.name == record.wanted.name
+
+
+def _again(record: Record, instead: str) -> Record:
+    """As the version before sees a way back."""
+    state = replace(record.state, phase=Phase.PROMOTED, reason=f"again in place of {instead}")
+    return replace(record, wanted=record.serving, previous=None, state=state)
+
+
+def _text(end: str, record: Record, reason: str) -> str:
+    at = datetime.fromtimestamp(record.state.since, UTC).isoformat(timespec="seconds")
+    return _STRANGE.sub(" ", f"{end} {_digest(record.wanted)} at {at} {reason}").strip()[:MOST]
+
+
+def _digest(version: Version) -> str:
+    return version.image.rpartition("@")[2]

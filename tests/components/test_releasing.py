@@ -160,7 +160,14 @@ def test_where_nobody_looks_for_drift_nothing_looks_back() -> None:
     ]
     recorded = record_program("prod", overrides=json.dumps({"models": models}))
     assert [item.name for item in recorded.resources if item.name.endswith("-recall")] == []
-    assert not may(recorded, ROLE, "sagemaker:DescribeModelPackage", VERSION, {})
+    assert not may(recorded, ROLE, "s3:GetObject", f"{MODELS}flight-delay/drift/reports/r/drift.json", {})
+
+
+def test_a_person_releases_once_more_what_was_taken_back_by_one_variable_more(stack: str) -> None:
+    options = parse(command(stack, {**told(stack), "AGAIN": "1"}))
+    assert (options.again, options.newer_only) == (True, False)
+    assert "AGAIN" in variables(stack)
+    assert "AGAIN" not in told(stack), "no event does"
 
 
 def test_what_an_event_says_is_one_word_of_the_command_whatever_is_in_it() -> None:
@@ -201,6 +208,7 @@ def test_eks_knows_the_release_as_one_who_changes_one_deployment(stack: str) -> 
     assert [(each["verbs"], each["resources"], each["resourceNames"]) for each in role.inputs["rules"]] == [
         (["get", "patch"], ["deployments"], ["flight-delay"]),
         (["get"], ["rollouts"], ["flight-delay"]),
+        (["patch"], ["rollouts/status"], ["flight-delay"]),
     ]
     assert role.inputs["metadata"]["namespace"] == bound.inputs["metadata"]["namespace"] == "ml-inference"
     project = recorded.one(PROJECT, STEP)

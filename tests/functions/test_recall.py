@@ -14,6 +14,7 @@ from release import registry as told
 from release.recall import Registry, looks, recall
 from release.record import Version
 from rollout.recall import Limits, Look, Service, decide
+from rollout.verdicts import Verdict
 from tests.functions.test_release_step import Cluster, version
 
 if TYPE_CHECKING:
@@ -165,6 +166,42 @@ def test_a_version_that_truth_finds_worse_goes_and_the_registry_says_which_one_s
     assert recall(cluster.release(), known, found, LIMITS) is None
     assert known.last_recall() == int(back.state.since)
     assert cluster.release().roll_out(Version(image=version(2).image, name="2")) == back, "it does not come back"
+
+
+REFRESHED = Version(image=version(12).image, name="2")
+"""Version 2 on a newer base."""
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_version_whose_newer_base_is_taken_back_serves_on_and_stays_approved(*, by_hand: bool) -> None:
+    cluster, sagemaker = Cluster(), SageMaker()
+    client: Any = sagemaker
+    known = Registry.at(client, PACKAGES, "here")
+    told.report(client, PACKAGES + "2", "here", cluster.release().roll_out(version(2)))
+    back = cluster.release(Verdict.GOOD if by_hand else Verdict.BAD).roll_out(REFRESHED)
+    if by_hand:
+        back = cluster.release().roll_back()
+        told.report_return(client, PACKAGES, "here", back)
+    else:
+        told.report(client, PACKAGES + "2", "here", back)
+
+    assert (cluster.image(), back.previous) == (version(2).image, version(2))
+    assert sagemaker.packages[PACKAGES + "2"]["ModelApprovalStatus"] == "Approved"
+    assert sagemaker.said("2").startswith(f"promoted sha256:{2:064x} at ")
+    assert "again in place of sha256:000000000000: " in sagemaker.said("2")
+    assert known.last_recall() is None
+    assert recall(cluster.release(), known, [look(0), look(1)], LIMITS) is None
+    assert cluster.image() == version(2).image
+
+
+def test_a_version_on_a_newer_base_does_not_go_back_to_itself_for_what_became_of_its_answers() -> None:
+    cluster, client = Cluster(), SageMaker()
+    cluster.release().roll_out(version(2))
+    cluster.release().roll_out(REFRESHED)
+    found = [look(cluster.now + 1), look(cluster.now + 2)]
+    known = Registry.at(client, PACKAGES, "here")  # pyright: ignore[reportArgumentType] - the calls that are made
+    assert recall(cluster.release(), known, found, LIMITS) is None
+    assert cluster.image() == REFRESHED.image
 
 
 class Bucket:

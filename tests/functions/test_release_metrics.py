@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import threading
@@ -81,9 +82,10 @@ def test_every_query_names_the_namespace_and_the_version_or_its_image() -> None:
         assert re.search(r'slipway_dev_version="[12]"', query) or OLD.image in query or NEW.image in query
 
 
-def test_no_metrics_are_no_judgement() -> None:
+@pytest.mark.parametrize("error", [OSError("refused"), http.client.BadStatusLine("refused")])
+def test_no_metrics_are_no_judgement(error: Exception) -> None:
     def silent(_query: str, _when: float) -> list[dict[str, Any]]:
-        raise OSError("refused")
+        raise error
 
     told: list[str] = []
     metrics = Metrics(ask=silent, namespace="ns", model="m")

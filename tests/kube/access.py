@@ -1,4 +1,4 @@
-"""The table of who may do what, and the questions that it puts to the API server."""
+"""The table of who may do what, the questions that it puts to the API server, and tokens of those with given rights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import yaml
 from tests.kube.api import Action, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pulumi_kubernetes as kubernetes
 
     from tests.kube.api import Api, Object
+    from tests.kube.control_plane import Cluster
 
 TABLE = Path(__file__).with_name("access.yaml")
 
@@ -88,3 +91,25 @@ def action(what: str, namespace: str = "") -> Action:
     """`create pods/exec` in a namespace."""
     verb, _, resource = what.partition(" ")
     return Action(verb=verb, resource=resource, namespace=namespace)
+
+
+def token_of(cluster: Cluster, namespace: str, name: str, allowed: Sequence[kubernetes.rbac.v1.PolicyRuleArgs]) -> str:
+    """A token of somebody who has these rights in the namespace, and no other."""
+    api, inside = cluster.api, {"name": name, "namespace": namespace}
+    keys = {"apiGroups": "api_groups", "resources": "resources", "verbs": "verbs", "resourceNames": "resource_names"}
+    rules = [{key: given for key, field in keys.items() if (given := getattr(rule, field))} for rule in allowed]
+    rbac = "rbac.authorization.k8s.io"
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": inside})
+    api.create({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": inside, "rules": rules})
+    api.create(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": inside,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", **inside}],
+        }
+    )
+    path = api.path("v1", "ServiceAccount", namespace, name)
+    request: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    return api.call("POST", f"{path}/token", request)["status"]["token"]

@@ -14,19 +14,18 @@ from components import releasing_objects
 from components.tenancy_objects import RELEASE, role_rules
 from release import record as records
 from release.api import ModelWorkload, Server
-from release.record import ReleaseError, Version
+from release.record import OvertakenError, ReleaseError, Version
 from release.step import Release
 from rollout.judgement import Judgement
-from rollout.plan import Phase, Plan
+from rollout.plan import Phase, Plan, begin
 from rollout.verdicts import Finding, Verdict
+from tests.kube.access import token_of
 from tests.kube.api import Refused
 from tests.kube.pods import pod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
-
-    import pulumi_kubernetes as kubernetes
 
     from tests.kube.api import Api, Object
     from tests.kube.control_plane import Cluster
@@ -98,32 +97,10 @@ def kubelets(cluster: Cluster) -> Generator[Kubelets]:
     thread.join()
 
 
-def admitted(cluster: Cluster, name: str, allowed: Sequence[kubernetes.rbac.v1.PolicyRuleArgs]) -> str:
-    """A token of somebody who has these rights in the namespace, and no other."""
-    api, inside = cluster.api, {"name": name, "namespace": NAMESPACE}
-    keys = {"apiGroups": "api_groups", "resources": "resources", "verbs": "verbs", "resourceNames": "resource_names"}
-    rules = [{key: given for key, field in keys.items() if (given := getattr(rule, field))} for rule in allowed]
-    rbac = "rbac.authorization.k8s.io"
-    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": inside})
-    api.create({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": inside, "rules": rules})
-    api.create(
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": inside,
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", **inside}],
-        }
-    )
-    path = api.path("v1", "ServiceAccount", NAMESPACE, name)
-    request: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return api.call("POST", f"{path}/token", request)["status"]["token"]
-
-
 @pytest.fixture(scope="module")
 def token(cluster: Cluster) -> str:
     """Of somebody who has the duty `release`."""
-    return admitted(cluster, "releaser", role_rules(RELEASE))
+    return token_of(cluster, NAMESPACE, "releaser", role_rules(RELEASE))
 
 
 class Model:
@@ -238,6 +215,30 @@ def test_the_way_back_is_one_call(model: Model) -> None:
     model.cluster.until(lambda: model.images() == {version(1).image}, "only the first version is there")
 
 
+def test_a_change_of_what_others_have_changed_since_it_was_read_is_refused(model: Model) -> None:
+    seen = model.workload.read()
+    model.api.merge(dict(seen), {"metadata": {"annotations": {"touched": "meanwhile"}}})
+    record = records.Record(wanted=version(2), previous=version(1), begun=0.0, state=begin(0.0))
+
+    with pytest.raises(OvertakenError, match="modified"):
+        model.workload.apply(record, seen)
+    assert records.running(model.workload.read(), CONTAINER) == version(1)
+    model.workload.apply(record, model.workload.read())
+    assert records.read(model.workload.read()) == record
+
+
+def test_a_release_that_overtakes_one_that_never_ends_goes_back_to_what_served_before_both(model: Model) -> None:
+    def die(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.release(sleep=die).roll_out(BROKEN)
+    ended = model.release(BAD).roll_out(version(3))
+
+    assert (ended.state.phase, ended.serving) == (Phase.ROLLED_BACK, version(1))
+    model.cluster.until(lambda: model.images() == {version(1).image}, "only the first version is there")
+
+
 def test_program_and_release_step_do_not_fight_over_fields(model: Model) -> None:
     model.release().roll_out(version(2))
     stale = model.manifest(version(1))
@@ -275,7 +276,7 @@ def test_the_rights_of_a_models_own_release_are_enough_for_it_and_for_no_other_m
     model: Model, cluster: Cluster, token: str
 ) -> None:
     other = Model(cluster, token)
-    own = admitted(cluster, f"only-{model.name}", releasing_objects.role_rules(model.name))
+    own = token_of(cluster, NAMESPACE, f"only-{model.name}", releasing_objects.role_rules(model.name))
     model.workload, other.workload = model.asked_as(own), other.asked_as(own)
 
     assert model.release().roll_out(version(2)).state.phase is Phase.PROMOTED

@@ -11,6 +11,7 @@ from operations.rollback import main, words
 from release.__main__ import parse
 from release.recall import Registry
 from settings.check import load_file
+from settings.release_times import pods_minutes
 from tests.settings.stacks import stack_file
 
 
@@ -20,6 +21,7 @@ def test_the_release_step_is_told_where_the_pods_are(stack: str) -> None:
     options = parse(words(settings, "flight-delay"))
     assert (options.verb, options.model) == ("roll-back", "flight-delay")
     assert (options.cluster, options.region) == (Labels(settings.environment).cluster, settings.environment.region)
+    assert options.back_seconds == pods_minutes() * 60, "as long as the build of a release waits"
     assert options.namespace in {space.name for team in settings.teams for space in team.namespaces}
 
 

@@ -21,7 +21,9 @@ from sandbox.rollout.driver import Driver
 from sandbox.rollout.faults import UNREADY
 from sandbox.rollout.fleet import Fleet, Version
 from sandbox.rollout.proxy import Proxy
+from scoring import artifact
 from scoring.metrics import LATENCY_BUCKETS
+from scoring.predictor import Predictor
 from tests.reliability.figures import Count, Run, measure
 from tests.support.servers import ROOT, write_model
 
@@ -185,7 +187,15 @@ class Stage:
 
 def roll_out(case: Case, run: Run) -> Count:
     """Measure one kind of rollout."""
-    stage = Stage(run, [post("/invocations", "text/csv", f"{a},{b}".encode()) for a, b in ROWS])
+
+    def check(place: int, version: str, body: bytes) -> str:
+        """Every version has the same model, and only a wrong one may answer anything else."""
+        wrong = stage.fleets[int(version.removeprefix("v"))].version.fault == "wrong"
+        return "" if wrong or float(body) == expected[place] else "another answer"
+
+    stage = Stage(run, [post("/invocations", "text/csv", f"{a},{b}".encode()) for a, b in ROWS], check)
+    found = artifact.read(run.folder / "model")
+    expected = [float(str(answer)) for answer in Predictor(found.model, found.schema).predict(ROWS)]
     tally = stage.during(lambda: stage.roll_out(case, run.size))
     failures = +(tally.failures + stage.failures)
     ends = [line for line in stage.told if line.startswith((f"{Phase.PROMOTED} ", f"{Phase.ROLLED_BACK} "))]
