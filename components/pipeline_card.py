@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from components import iam
 from components.model_places import ModelPlaces
+from components.pipeline_algorithm import training_image
 from components.pipeline_metrics import GROUPS
 from components.pipeline_tuning import Trained
 from components.pipeline_words import Part, Step, found, output, parameter, result, text_of
@@ -35,7 +37,7 @@ def model_card(labels: Labels, model: ModelSpec, image: Step) -> Step:
             "risk_rating": told.risk.capitalize(),
             "explanations_for_risk_rating": told.risk_reason,
         },
-        "training_details": _training(model, trained, image),
+        "training_details": _training(iam.Account.of(environment), model, trained, image),
         "evaluation_details": [_evaluation(model)],
         "additional_information": {
             "custom_details": {
@@ -44,13 +46,15 @@ def model_card(labels: Labels, model: ModelSpec, image: Step) -> Step:
                 "data-classification": environment.data_classification.value,
                 "data-version": Part(parameter("DataVersion")),
                 "model-sha256": Part(found("lineage.model_sha256")),
+                "code-version": _of_the_image("code_version"),
             }
         },
     }
     return {"ModelCardContent": text_of(content), "ModelCardStatus": STATUS[model.pipeline.approval]}
 
 
-def _training(model: ModelSpec, trained: Trained, image: Step) -> Step:
+def _training(account: iam.Account, model: ModelSpec, trained: Trained, image: Step) -> Step:
+    trains = training_image(account, model)
     objective = model.training.hyperparameters.objective
     return {
         "objective_function": {"function": {"function": "Minimize", "facet": "Loss"}, "notes": objective},
@@ -58,7 +62,7 @@ def _training(model: ModelSpec, trained: Trained, image: Step) -> Step:
         "training_job_details": {
             "training_arn": Part(trained.arn),
             "training_datasets": [Part(output("Process", "train"))],
-            "training_environment": {"container_image": [Part(image)]},
+            "training_environment": {"container_image": [Part(image) if trains is None else trains[0]]},
             "training_metrics": _of_the_image("training_metrics"),
             "hyper_parameters": _of_the_image("hyper_parameters"),
         },
@@ -71,7 +75,7 @@ def _evaluation(model: ModelSpec) -> Step:
         "name": "pipeline",
         "evaluation_observation": f"Passed the gate: {gate.metric} exceeds {gate.minimum}",
         "evaluation_job_arn": Part(result("Evaluate", "ProcessingJobArn")),
-        "datasets": [Part(output("Process", "validation"))],
+        "datasets": [Part(output("Process", "test"))],
         "metric_groups": [
             {
                 "name": GROUPS[model.training.hyperparameters.objective],

@@ -35,6 +35,7 @@ def arguments(gate: GateSpec) -> list[str]:
         "significance": spec.significance,
         "slice-rows": spec.slice_rows,
         "slice-loss": spec.slice_loss,
+        "collapse": spec.collapse,
     }
     words = [word for name, value in terms.items() for word in (f"--{name}", str(value))]
     return [*words, *(word for name in spec.slices for word in ("--slice", name))]

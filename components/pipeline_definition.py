@@ -14,23 +14,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from components import iam
 from components import pipeline_champion as champion
 from components.labels import DATA
 from components.model_places import Duty, ModelPlaces
+from components.pipeline_algorithm import CHANNELS, algorithm_request, numbers
 from components.pipeline_gate import gate_steps
 from components.pipeline_jobs import JobRequests, Surroundings
-from components.pipeline_metrics import metric_definitions
-from components.pipeline_tuning import TRAIN, TUNE, Trained, tuning_request
-from components.pipeline_words import (
-    CONTENT_TYPES,
-    EVALUATION,
-    Step,
-    channel,
-    joined,
-    output,
-    parameter,
-    retries,
-)
+from components.pipeline_tuning import ADOPT, ADOPTED, TRAIN, TUNE, Trained, tuning_request
+from components.pipeline_words import EVALUATION, Step, joined, output, parameter, result, retries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,18 +32,20 @@ if TYPE_CHECKING:
 
 VERSION: Final = "2020-12-01"
 """Version of the definition's schema; there is no other."""
-CHANNELS: Final = ("train", "validation")
-"""Folders below a model's data prefix; each is a channel of the training job."""
+JUDGING: Final = "test"
+"""What a model is judged by; no training job reads it."""
 
 
 def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) -> str:
     """The definition as JSON; the same arguments give the same text."""
     steps = _Steps(labels, model, around)
+    adopt = [] if model.training.algorithm is None else [steps.adopt()]
+    end = gate_steps(labels, model, steps.requests.image)
     definition: Step = {
         "Version": VERSION,
         "Metadata": {},
         "Parameters": [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")],
-        "Steps": [steps.process(), steps.train(), steps.evaluate(), *gate_steps(labels, model, steps.requests.image)],
+        "Steps": [steps.process(), steps.train(), *adopt, steps.evaluate(), *end],
     }
     return json.dumps(definition)
 
@@ -72,17 +66,26 @@ class _Steps:
         return JobRequests(self._places, self.around)
 
     def process(self) -> Step:
-        """Refuse data that breaks its contract, copy what keeps it."""
+        """Refuse data that breaks its contract, deal out what keeps it."""
         data, contract = f"s3://{self.labels.bucket(DATA)}/{self.model.dataset_prefix}", self.model.data
         arguments = ["check", *self._learnt()]
         arguments += ["--minimum-rows", str(contract.minimum_rows), "--missing-gain", str(contract.missing_gain)]
-        arguments += ["--smallest-part", str(contract.smallest_part)]
-        copies = {name: self._versioned(self._places.data, name) for name in CHANNELS}
+        arguments += ["--smallest-part", str(contract.smallest_part), "--label-shift", str(contract.label_shift)]
+        arguments += ["--column-shift", str(contract.column_shift), "--repeat-gain", str(contract.repeat_gain)]
+        arguments += ["--column-auc", str(contract.column_auc), *(f"--moving={name}" for name in contract.moving)]
+        arguments += ["--test-share", str(contract.test_share)]
+        if contract.validation_share is not None:
+            arguments += ["--validation-share", str(contract.validation_share)]
+        arguments += [word for name in contract.split_by for word in ("--split-by", name)]
+        copies = {name: self._versioned(self._places.data, name) for name in (*CHANNELS, JUDGING)}
+        if self.model.training.algorithm is not None:
+            arguments += ["--numbers", "--num-class", str(self.model.training.hyperparameters.num_class)]
+            copies |= {numbers(name): self._versioned(self._places.data, numbers(name)) for name in CHANNELS}
         return self._processing(
             "Process",
             Duty.PROCESS,
             arguments,
-            inputs={name: f"{data}{name}/" for name in CHANNELS},
+            inputs={name: f"{data}{name}/" for name in contract.delivered},
             outputs={**copies, "report": self._versioned(self._places.reports, "data")},
         )
 
@@ -96,21 +99,13 @@ class _Steps:
     def _training(self) -> Step:
         """The request of a training, on spot hosts with checkpoints where the settings say so."""
         training, places = self.model.training, self._places
-        metrics = metric_definitions(training.hyperparameters.objective)
+        algorithm = algorithm_request(iam.Account.of(self.labels.environment), places, self.requests.image)
         arguments: Step = {
             "TrainingJobName": places.job_prefix,
-            "AlgorithmSpecification": {
-                "TrainingImage": self.requests.image,
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metrics.items()],
-                "EnableSageMakerMetricsTimeSeries": False,
-            },
+            "AlgorithmSpecification": algorithm.specification,
             "RoleArn": self.requests.role(Duty.TRAIN),
-            "HyperParameters": {"label": self.model.label}
-            | {name: str(value) for name, value in training.hyperparameters.model_dump().items()},
-            "InputDataConfig": [
-                channel(name, output("Process", name), CONTENT_TYPES[self.model.data.format]) for name in CHANNELS
-            ],
+            "HyperParameters": algorithm.hyperparameters,
+            "InputDataConfig": algorithm.channels,
             "OutputDataConfig": {"S3OutputPath": places.uri(places.jobs), "KmsKeyId": self.around.key_arn},
             "ResourceConfig": self.requests.hosts(training.instance_type, training.instance_count, training.volume_gib),
             "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_seconds},
@@ -122,19 +117,37 @@ class _Steps:
         }
         if training.spot:
             arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] = training.max_wait_seconds
-            arguments["CheckpointConfig"] = {"S3Uri": self._versioned(places.checkpoints)}
+            # The model image keeps those of different hyperparameters apart; another algorithm would go on from them.
+            apart = [] if training.algorithm is None else [algorithm.fingerprint]
+            arguments["CheckpointConfig"] = {"S3Uri": self._versioned(places.checkpoints, *apart)}
         if training.keep_alive_seconds is not None:
             arguments["ResourceConfig"]["KeepAlivePeriodInSeconds"] = training.keep_alive_seconds
         return arguments
 
+    def adopt(self) -> Step:
+        """Make a model of ours of the trees that another algorithm left, which all later steps go on with."""
+        settings, algorithm = self.model.training.hyperparameters, self.model.training.algorithm
+        also = {} if algorithm is None else algorithm.chosen.hyperparameters
+        told = [f"--hyperparameter={name}={value}" for name, value in settings.model_dump().items()]
+        told += [f"--also={name}={value}" for name, value in also.items()]
+        inputs: Step = {"model": result(TRAIN, "ModelArtifacts.S3ModelArtifacts")}
+        below = [result(TRAIN, "TrainingJobName"), ADOPTED]
+        return self._processing(
+            ADOPT,
+            Duty.ADOPT,
+            ["adopt", *self._learnt(), *told],
+            inputs=inputs | {name: output("Process", name) for name in CHANNELS},
+            outputs={"model": joined("/", self._places.uri(self._places.jobs), *below)},
+        )
+
     def evaluate(self) -> Step:
-        """Unpack the model as a server would, and ask it about rows that it has not learnt from.
+        """Unpack the model as a server would, and ask it about rows that no training has seen.
 
         With a champion, which changes while its address stays, the step is never taken from an earlier run.
         """
         settings, trained = self.model.training.hyperparameters, Trained.of(self._places)
         arguments = ["evaluate", *self._learnt(), "--num-class", str(settings.num_class), "--seed", str(settings.seed)]
-        inputs: Step = {"model": trained.artefact, "validation": output("Process", "validation")}
+        inputs: Step = {"model": trained.artefact, JUDGING: output("Process", JUDGING)}
         if self.model.gate.champion is not None:
             inputs["champion"] = f"{self._places.uri(self._places.champion)}/"
         step = self._processing(
@@ -164,7 +177,7 @@ class _Steps:
 
     def _step(self, name: str, kind: str, arguments: Step) -> Step:
         spec = self.model.pipeline
-        step: Step = {"Name": name, "Type": kind, "Arguments": arguments, "RetryPolicies": retries(spec.attempts)}
+        step: Step = {"Name": name, "Type": kind, "Arguments": arguments, **retries(spec.attempts)}
         if spec.cache_days is not None:
             step["CacheConfig"] = {"Enabled": True, "ExpireAfter": f"P{spec.cache_days}D"}
         return step

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components import iam
 from components import pipeline_champion as champion
 from components.model_places import ModelPlaces
+from components.pipeline_algorithm import training_image
 from components.pipeline_card import model_card
 from components.pipeline_metrics import GROUPS
 from components.pipeline_tuning import Trained
@@ -50,8 +52,8 @@ def _condition(name: str, conditions: list[Step], then: list[Step], otherwise: l
 
 def _refuse(model: ModelSpec) -> Step:
     gate = model.gate
-    said = [f"the gate refused the model: {gate.metric} has to exceed {gate.minimum}; it is"]
-    said += [found(f"lineage.{gate.metric}")]
+    figure = found(f"lineage.{gate.metric}")
+    said = [f"the gate refused the model: {gate.metric} is", figure, f"and has to exceed {gate.minimum}"]
     if gate.champion is not None:
         said += ["· beside the model in service:", champion.reason()]
     return {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": joined(" ", *said)}}
@@ -61,10 +63,13 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
     """Add a version that tells where it comes from: data, code, job, digest and metrics."""
     reports, trained = output("Evaluate", "report"), Trained.of(ModelPlaces(labels, model))
     host = [model.training.instance_type]
+    other = training_image(iam.Account.of(labels.environment), model)
     lineage: Step = {
+        **({} if other is None else {"training-image": other[0]}),
         "data-version": parameter("DataVersion"),
         "image-digest": parameter("ImageDigest"),
         "training-job": trained.name,
+        "code-version": found("lineage.code_version"),
         "model-sha256": found("lineage.model_sha256"),
         f"evaluation/{model.gate.metric}": found(f"lineage.{model.gate.metric}"),
         **(champion.lineage() if model.gate.champion else {}),
@@ -86,7 +91,7 @@ def _register(labels: Labels, model: ModelSpec, image: Step) -> Step:
         },
         "ModelApprovalStatus": APPROVAL[model.pipeline.approval],
         "CustomerMetadataProperties": lineage,
-        "MetadataProperties": {"GeneratedBy": trained.arn},
+        "MetadataProperties": {"GeneratedBy": trained.arn, "CommitId": found("lineage.code_version")},
         "SkipModelValidation": "None",
     }
     return {"Name": "Register", "Type": "RegisterModel", "Arguments": arguments}

@@ -10,11 +10,12 @@ from typing import Final
 
 _NUMBER: Final = r"(-?\d+\.\d+(?:e[-+]\d+)?)"
 
-_PROGRESS: Final = {
+PROGRESS: Final = {
     "binary:logistic": ("auc", "logloss"),
     "multi:softprob": ("merror", "mlogloss"),
     "reg:squarederror": ("mae", "rmse"),
 }
+"""Objective → XGBoost's metrics after each round; the last one stops a training early."""
 _FINAL: Final = {
     "binary:logistic": ("auc", "log_loss", "accuracy"),
     "multi:softprob": ("accuracy", "log_loss", "macro_f1", "weighted_f1"),
@@ -31,7 +32,7 @@ GROUPS: Final = {
 def metric_definitions(objective: str) -> dict[str, str]:
     """SageMaker's metric definitions for a training: name, and the expression whose first group is the number."""
     found = {"train:round": r"^\[(\d+)\] "}
-    found |= {f"validation:{name}": rf"\bvalidation-{name}={_NUMBER}" for name in _PROGRESS[objective]}
+    found |= {f"validation:{name}": rf"\bvalidation-{name}={_NUMBER}" for name in PROGRESS[objective]}
     return found | {f"final:{name}": rf"\bfinal-{name}={_NUMBER}" for name in _FINAL[objective]}
 
 

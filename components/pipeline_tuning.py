@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from components.pipeline_metrics import objective_metric
-from components.pipeline_words import Step, joined, result
+from components.pipeline_words import Step, joined, output, result
 from settings.model import HyperparametersSpec
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 TRAIN: Final = "Train"
 TUNE: Final = "Tune"
+ADOPT: Final = "Adopt"
+"""Step that makes a model of ours of what another algorithm left."""
+ADOPTED: Final = "adopted"
+"""Folder of its artefact, beside what the training job itself wrote."""
 _SCALING: Final = {
     "auto": "Auto",
     "linear": "Linear",
@@ -40,12 +44,14 @@ class Trained:
 
     @classmethod
     def of(cls, places: ModelPlaces) -> Trained:
-        """The one training, or the best one of the search."""
+        """The one training, or the best one of the search; of another algorithm, with what was made of its model."""
         if places.model.training.tuning is None:
+            own = places.model.training.algorithm is None
+            adopted = joined("/", output(ADOPT, "model"), "model.tar.gz")
             return cls(
                 name=result(TRAIN, "TrainingJobName"),
                 arn=result(TRAIN, "TrainingJobArn"),
-                artefact=result(TRAIN, "ModelArtifacts.S3ModelArtifacts"),
+                artefact=result(TRAIN, "ModelArtifacts.S3ModelArtifacts") if own else adopted,
             )
         name = result(TUNE, "BestTrainingJob.TrainingJobName")
         return cls(

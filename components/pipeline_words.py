@@ -77,22 +77,23 @@ def found(path: str) -> Step:
     return {"Std:JsonGet": {"PropertyFile": {"Get": f"Steps.Evaluate.PropertyFiles.{EVALUATION}"}, "Path": path}}
 
 
-def retries(attempts: int) -> list[Step]:
-    """What AWS itself failed is tried again, ever more slowly; a quota or missing capacity takes longer to come back.
+def retries(attempts: int) -> Step:
+    """When a step is tried again: what AWS itself failed, ever more slowly; a quota or missing capacity takes longer.
 
     Source: SageMaker developer guide, "Retry Policy for Pipeline Steps".
     """
     if attempts == 1:
-        return []
+        return {}
     seconds = {
         ("Step.SERVICE_FAULT", "Step.THROTTLING"): 10,
         ("SageMaker.JOB_INTERNAL_ERROR",): 10,
         ("SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"): 300,
     }
-    return [
+    policies = [
         {"ExceptionType": list(names), "IntervalSeconds": interval, "BackoffRate": 2.0, "MaxAttempts": attempts}
         for names, interval in seconds.items()
     ]
+    return {"RetryPolicies": policies}
 
 
 def channel(name: str, uri: object, content_type: str) -> Step:

@@ -1,6 +1,7 @@
 """Pipelines: for each model the steps from data to a registered version, as SageMaker runs them.
 
-Creates: one SageMaker pipeline per model of the settings, and an object where its champion will lie.
+Creates: one SageMaker pipeline per model of the settings, an object where its champion will lie, and its script where
+one trains it.
 Does not create: executions; what starts them is told the pipeline's name and gives it data and image.
 """
 
@@ -17,6 +18,7 @@ from components.model_places import Duty, ModelPlaces
 from components.pipeline_definition import pipeline_definition
 from components.pipeline_jobs import Surroundings
 from components.placeholders import create_placeholder
+from components.script_source import ScriptSource
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -67,7 +69,8 @@ class Pipelines(pulumi.ComponentResource):
             subnets=pulumi.Output.all(*args.network.private_subnet_ids),
             security_group=args.training.security_group,
         )
-        ready = [*roles.ready, *args.registry.ready[model.name], *self._create_placeholder(model)]
+        ready = [*roles.ready, *args.registry.ready[model.name]]
+        ready += [*self._create_placeholder(model), *self._upload_script(model)]
         return aws.sagemaker.Pipeline(
             f"{self._name}-{model.name}",
             pipeline_name=pipeline_name,
@@ -84,3 +87,19 @@ class Pipelines(pulumi.ComponentResource):
         champion = ModelPlaces(self._args.labels, model).champion
         name, bucket = f"{self._name}-{model.name}", self._args.store.models_bucket
         return [create_placeholder(name, bucket, champion, pulumi.ResourceOptions(parent=self))]
+
+    def _upload_script(self, model: ModelSpec) -> list[pulumi.Resource]:
+        algorithm = model.training.algorithm
+        if algorithm is None or algorithm.script is None:
+            return []
+        source = ScriptSource.of(algorithm.script)
+        return [
+            aws.s3.BucketObjectv2(
+                f"{self._name}-{model.name}-script",
+                bucket=self._args.store.models_bucket,
+                key=ModelPlaces(self._args.labels, model).sources + source.key,
+                content_base64=source.content(),
+                content_type="application/gzip",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        ]

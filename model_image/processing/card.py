@@ -29,6 +29,7 @@ def parts(provenance: dict[str, object], found: Mapping[str, float]) -> dict[str
     return {
         "training_observations": _text(", ".join(rows)),
         "training_metrics": _text([{"name": name, "value": value} for name, value in sorted(trained.items())]),
+        "code_version": _text(told.values["code_version"] or "none"),
         "hyper_parameters": _text(
             [{"name": name, "value": str(value)} for name, value in sorted(chosen.items()) if value != ""]
         ),

@@ -17,13 +17,22 @@ FORMATS: Final = {"csv": Format.CSV, "parquet": Format.PARQUET}
 """Formats by their name on the command line."""
 
 
-def read(name: str, folder: Path, form: Format, label: str) -> Table:
-    """Read every part file below a folder, in the order of their paths.
+def channel(name: str, folder: Path, form: Format) -> Channel:
+    """Every part file below a folder, in the order of their paths.
 
     Raises:
-        UserError: there is none, or one is no table of the format.
+        UserError: there is none.
     """
     files = tuple(sorted(path for path in folder.rglob(f"*{form.suffix}") if path.is_file()))
     if not files:
         raise UserError(f"channel {name!r} holds no *{form.suffix} file")
-    return part_files.read(Channel(name, files, (), format=form), label)
+    return Channel(name, files, (), format=form)
+
+
+def read(name: str, folder: Path, form: Format, label: str) -> Table:
+    """Read every part file below a folder.
+
+    Raises:
+        UserError: there is none, or one is no table of the format.
+    """
+    return part_files.read(channel(name, folder, form), label)

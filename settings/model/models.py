@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from settings.model.algorithm import AlgorithmSpec
 from settings.model.base import ImageDigest, ModelData, Name, Section
 from settings.model.card import CardSpec
 from settings.model.drift import DriftSpec
@@ -86,19 +87,42 @@ class TrainingSpec(Section):
     """Algorithm settings."""
     tuning: TuningSpec | None
     """A search for better ones in each run of the pipeline; null trains once."""
+    algorithm: AlgorithmSpec | None
+    """What trains in place of the model image; null for the model image itself."""
 
 
 class DataSpec(Section):
     """What the data is, and what it has to keep to before anything is trained on it."""
 
     format: Literal["csv", "parquet"]
-    """What the files of `train` and `validation` are; their names end so."""
+    """What the files are; their names end so."""
     minimum_rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    """Rows of each of `train` and `validation` at least."""
+    """Rows to learn from, to choose by and to judge by at least: each of `train`, `validation` and `test`."""
     missing_gain: Annotated[float, Field(gt=0, le=1)]
     """By how much the share of empty cells of a column may differ at most between one file and the others together."""
     smallest_part: Annotated[float, Field(ge=0, lt=1)]
     """Rows of a file at least, as a share of the median of the other files; 0 lets any file be short."""
+    label_shift: Annotated[float, Field(gt=0, le=1)]
+    """How far the labels of a file may be from those of the others: 0 is alike, 1 is disjoint."""
+    column_shift: Annotated[float, Field(gt=0, le=1)]
+    """How far the values of each other column may be; 1 allows any."""
+    moving: Annotated[tuple[Annotated[str, Field(pattern=COLUMN, max_length=64)], ...], Field(strict=False)]
+    """Columns that are other ones in every file by nature, such as the month, which are not compared."""
+    repeat_gain: Annotated[float, Field(gt=0, le=1)]
+    """By how much the share of rows that a file holds more than once may exceed that of the others."""
+    column_auc: Annotated[float, Field(gt=0.5, le=1)]
+    """Area under the ROC curve that one column may reach alone, of two classes; more gives the answer away."""
+    validation_share: Annotated[float, Field(gt=0, lt=1)] | None
+    """Share of the rows below `train/` that are held out from training; null where `validation/` is delivered too."""
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the held-out rows that judge and nothing else; the others stop trainings and choose between them."""
+    split_by: Annotated[tuple[Annotated[str, Field(pattern=COLUMN, max_length=64)], ...], Field(strict=False)]
+    """Columns whose values decide where a row goes, so that equal ones stay together; empty takes all but the label."""
+
+    @property
+    def delivered(self) -> tuple[str, ...]:
+        """Folders below the data prefix."""
+        return ("train", "validation") if self.validation_share is None else ("train",)
 
 
 class PipelineSpec(Section):
@@ -108,15 +132,17 @@ class PipelineSpec(Section):
     """How often a step that AWS itself failed is started, the first time included."""
     cache_days: Annotated[int, Field(ge=1, le=365)] | None
     """For how long a step that was run with the same inputs is not run again; null runs every step every time."""
+    keep_days: Annotated[int, Field(ge=7, le=3650)]
+    """Days that copies of data, checkpoints, and answers of batch transforms and asynchronous endpoints are kept."""
     approval: Literal["automatic", "manual"]
     """Whether a version that passed the gate is approved at once, or waits for a person."""
 
 
 class ChampionSpec(Section):
-    """What a new model has to show beside the one in service, on rows that neither has learnt from."""
+    """What a new model has to show beside the one in service, on rows that have neither taught nor chosen one."""
 
     newest_files: Annotated[int, Field(ge=1, le=1000)]
-    """On how many files of `validation` both are compared: the last ones by name, which are the newest."""
+    """On how many files of `test` both are compared: the last ones by name, which are the newest."""
     minimum_gain: Annotated[float, Field(ge=0, lt=1)]
     """The gate's metric has to gain more than this."""
     significance: Annotated[float, Field(gt=0, le=0.2)]
@@ -127,6 +153,8 @@ class ChampionSpec(Section):
     """Rows from which a value is looked at; fewer tell nothing."""
     slice_loss: Annotated[float, Field(ge=0, lt=1)]
     """What a value may lose; more than that, and hardly by chance, refuses the model."""
+    collapse: Annotated[float, Field(gt=0, le=1)]
+    """How far the model in service may be below its metric on older files; more refuses: bad data, or another world."""
 
 
 class GateSpec(Section):

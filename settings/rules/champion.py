@@ -1,4 +1,4 @@
-"""The model in service in the gate: compared by a metric that can be tested, and sliced by columns that models read."""
+"""What judges a model: rows that columns of the data choose, and the model in service, by a metric that has a test."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -23,21 +23,25 @@ def a_challenge_is_by_a_metric_with_a_test(settings: Settings, index: int) -> It
         )
 
 
-def slices_are_features_once(settings: Settings, index: int) -> Iterator[Finding]:
-    """All rows of one label are a slice in which no ranking is right or wrong."""
+def listed_columns_are_features_once(settings: Settings, index: int) -> Iterator[Finding]:
+    """All rows of one label are a slice in which no ranking is right, and dealt out by it, each side has other ones."""
     model = settings.models[index]
-    if model.gate.champion is None:
-        return
-    slices = model.gate.champion.slices
-    wrong = {at: f"{name}, the label" for at, name in enumerate(slices) if name == model.label}
-    wrong |= {at: f"{slices[at]} again" for at in repeated(list(slices))}
-    for at, found in wrong.items():
-        yield Finding(
-            path=("models", index, "gate", "champion", "slices", at),
-            found=found,
-            allowed="another column of the data, once",
-            remedy="remove it",
-        )
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("data", "moving"): model.data.moving,
+        ("data", "splitBy"): model.data.split_by,
+    }
+    if model.gate.champion is not None:
+        lists["gate", "champion", "slices"] = model.gate.champion.slices
+    for path, names in lists.items():
+        wrong = {at: f"{name}, the label" for at, name in enumerate(names) if name == model.label}
+        wrong |= {at: f"{names[at]} again" for at in repeated(list(names))}
+        for at, found in wrong.items():
+            yield Finding(
+                path=("models", index, *path, at),
+                found=found,
+                allowed="another column of the data, once",
+                remedy="remove it",
+            )
 
 
-MODEL_RULES: Final[tuple[ModelRule, ...]] = (a_challenge_is_by_a_metric_with_a_test, slices_are_features_once)
+MODEL_RULES: Final[tuple[ModelRule, ...]] = (a_challenge_is_by_a_metric_with_a_test, listed_columns_are_features_once)

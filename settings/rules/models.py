@@ -10,6 +10,8 @@ from settings.rules.environment import Rule
 
 BINARY, MULTICLASS, REGRESSION = "binary:logistic", "multi:softprob", "reg:squarederror"
 
+LONGEST_RUN_DAYS: Final = 7
+"""A training takes five days at most; the jobs around it, and waits for capacity, are shorter."""
 GATE_METRICS: Final = {
     BINARY: ("auc", "accuracy"),
     MULTICLASS: ("accuracy", "macro_f1", "weighted_f1"),
@@ -114,6 +116,19 @@ def spot_training_has_time_to_wait(settings: Settings, index: int) -> Iterator[F
             found=str(wait),
             allowed="null while spot is false",
             remedy="write null, or set spot to true",
+        )
+
+
+def copies_outlive_the_cache(settings: Settings, index: int) -> Iterator[Finding]:
+    """A step that is taken from an earlier run leads to what that run wrote, for as long as the new run takes."""
+    spec = settings.models[index].pipeline
+    least = (spec.cache_days or 0) + LONGEST_RUN_DAYS
+    if spec.keep_days < least:
+        yield Finding(
+            path=("models", index, "pipeline", "keepDays"),
+            found=str(spec.keep_days),
+            allowed=f"at least {least}, a week more than cacheDays",
+            remedy=f"write {least}, or less for cacheDays",
         )
 
 
@@ -230,6 +245,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     processing_type_exists,
     warm_hosts_are_not_spot,
     spot_training_has_time_to_wait,
+    copies_outlive_the_cache,
     early_stopping_can_happen,
     gate_metric_is_of_the_objective,
     hyperparameters_fit_the_objective,

@@ -8,26 +8,15 @@ from typing import Any
 import pytest
 
 from components import pipeline_champion as words
-from components.labels import Labels
-from components.pipeline_definition import pipeline_definition
-from components.pipeline_jobs import Surroundings
 from processing.__main__ import parser
-from sandbox.loop.conditions import holds
-from sandbox.loop.references import Scope, resolve
 from scoring import challenge
-from tests.settings.stacks import Content, changed, decoded, settings_of
+from tests.settings.stacks import changed, decoded
+from tests.support.gated import FAILED, NOTHING, REGISTERED, behind, defined, names, step
 from tests.support.iam_evaluator import may
 from tests.support.recorded import STACKS, record_program
 
-AROUND = Surroundings(key_arn="arn:aws:kms:us-east-1:777788889999:key/1", subnets=["subnet-1"], security_group="sg-1")
 NINETY = {"metric": "accuracy", "minimum": 0.9}
-FAILED, REGISTERED, NOTHING = {"Refuse"}, {"Register"}, set[str]()
 MODELS = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-models"
-
-
-def defined(content: Content) -> dict[str, Any]:
-    settings = settings_of(content)
-    return json.loads(pipeline_definition(Labels(settings.environment), settings.models[0], AROUND))
 
 
 def with_gate(stack: str, **gate: object) -> dict[str, Any]:
@@ -36,30 +25,14 @@ def with_gate(stack: str, **gate: object) -> dict[str, Any]:
     return defined(content)
 
 
-def step(definition: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(each for each in definition["Steps"] if each["Name"] == name)
-
-
 def ended(definition: dict[str, Any], value: float, outcome: str, metric: str = "accuracy") -> list[dict[str, Any]]:
-    """The steps behind the conditions that an execution comes to after an evaluation."""
+    """What an execution comes to with one figure and one verdict."""
     document = {
         "binary_classification_metrics": {metric: {"value": value}},
         "challenge": {"outcome": outcome, "reason": "because"},
         "lineage": {metric: f"{value:.6f}"},
     }
-    scope = Scope(parameters={}, execution={}, steps={"Evaluate": {}}, property_file=lambda _step, _name: document)
-    conditions = [each["Arguments"] for each in definition["Steps"] if each["Type"] == "Condition"]
-    return [
-        {**inner, "said": resolve(inner["Arguments"].get("ErrorMessage", ""), scope)}
-        for arguments in conditions
-        for inner in arguments[
-            "IfSteps" if all(holds(each, scope) for each in arguments["Conditions"]) else "ElseSteps"
-        ]
-    ]
-
-
-def names(steps: list[dict[str, Any]]) -> set[str]:
-    return {each["Name"] for each in steps}
+    return behind(definition, document)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +91,7 @@ def test_no_job_of_prod_approves_a_version_itself() -> None:
 def test_a_refusal_says_the_figures_and_a_gate_without_a_champion_asks_for_the_minimum_only() -> None:
     (refused,) = ended(with_gate("staging", **NINETY), 0.5, words.WORSE)
     assert refused["said"] == (
-        "the gate refused the model: accuracy has to exceed 0.9; it is 0.500000 · beside the model in service: because"
+        "the gate refused the model: accuracy is 0.500000 and has to exceed 0.9 · beside the model in service: because"
     )
     alone = with_gate("staging", **NINETY, champion=None)
     assert names(ended(alone, 0.9001, "")) == REGISTERED
@@ -137,6 +110,7 @@ def test_the_words_of_the_definition_are_those_of_the_image() -> None:
     options = parser().parse_args(arguments)
     assert (options.metric, options.newest_files, options.minimum_gain, options.significance) == ("auc", 1, 0.002, 0.05)
     assert (options.slices, options.slice_rows, options.slice_loss) == (["carrier", "origin"], 300, 0.02)
+    assert options.collapse == 0.15
 
 
 def test_the_evaluation_looks_at_the_champion_as_it_is_now_and_may_read_nothing_else_for_it() -> None:

@@ -38,7 +38,9 @@ def content(stack: str = "prod", **edits: object) -> dict[str, Any]:
     """The card that a run registers, after changes of prod's settings by dotted path."""
     settings = settings_of(changed(edits) if edits else decoded(stack))
     told = model_card(Labels(settings.environment), settings.models[0], parameter("ImageDigest"))
-    outputs = [{"OutputName": name, "S3Output": {"S3Uri": f"s3://m/{name}"}} for name in ("train", "validation")]
+    outputs = [
+        {"OutputName": name, "S3Output": {"S3Uri": f"s3://m/{name}"}} for name in ("train", "validation", "test")
+    ]
     scope = Scope(
         parameters={"DataVersion": "0123", "ImageDigest": "sha256:ab"},
         execution={},

@@ -55,7 +55,9 @@ def steps(settings: Settings) -> dict[str, Any]:
 def request(settings: Settings) -> dict[str, Any]:
     """Arguments of the search, as SageMaker would get them."""
     report = {"OutputName": "report", "S3Output": {"S3Uri": "s3://models/report"}}
-    outputs = [{"OutputName": name, "S3Output": {"S3Uri": f"s3://models/{name}"}} for name in ("train", "validation")]
+    outputs = [
+        {"OutputName": name, "S3Output": {"S3Uri": f"s3://models/{name}"}} for name in ("train", "validation", "test")
+    ]
     scope = Scope(
         parameters={"DataVersion": "0123", "ImageDigest": "sha256:" + "ab" * 32},
         execution={},

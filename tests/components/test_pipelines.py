@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import pipeline_words as words
+from components.drift_definition import drift_definition
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, Duty, ModelPlaces
 from components.pipeline_definition import pipeline_definition
 from components.pipeline_jobs import Surroundings
 from components.pipeline_metrics import GROUPS, metric_definitions
 from lifecycle import training_log
-from sandbox.loop.references import Scope, resolve, steps_named
+from sandbox.loop.references import Scope, references, resolve, steps_named
 from settings.model import ModelSpec
 from tests.settings.stacks import changed, settings_of
+from tests.support.optional import SEARCH
 from tests.support.recorded import STACKS, record_program, stack_section
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 PIPELINE = ("aws:sagemaker/pipeline:Pipeline", "pipelines-flight-delay")
 AROUND = Surroundings(key_arn="arn:aws:kms:us-east-1:777788889999:key/1", subnets=["subnet-1"], security_group="sg-1")
 DIGEST = "sha256:" + "ab" * 32
+COMMIT = "c0ffee" * 6 + "c0de"
+OUTPUTS = ("train", "validation", "test", "report")
 REQUESTS = {
     "Processing": "CreateProcessingJob",
     "Training": "CreateTrainingJob",
@@ -38,7 +42,7 @@ REQUESTS = {
 
 
 SDK = Path(__file__).with_name("sdk_spelling.json")
-"""What the classes of sagemaker-core 2.27.0 and sagemaker-mlops 1.27.0 emit for the words of `pipeline_words`."""
+"""What SageMaker's own SDK emits for the words of `pipeline_words`; `make spelling` writes it."""
 
 
 @pytest.fixture(params=STACKS)
@@ -69,9 +73,7 @@ def step(definition: dict[str, Any], name: str) -> dict[str, Any]:
 
 def scope(definition: dict[str, Any]) -> Scope:
     """What the jobs of an execution would answer, as far as steps refer to it."""
-    outputs = [
-        {"OutputName": name, "S3Output": {"S3Uri": f"s3://models/{name}"}} for name in ("train", "validation", "report")
-    ]
+    outputs = [{"OutputName": name, "S3Output": {"S3Uri": f"s3://models/{name}"}} for name in OUTPUTS]
     processing = {"ProcessingOutputConfig": {"Outputs": outputs}}
     training = {
         "TrainingJobName": "job",
@@ -86,11 +88,11 @@ def scope(definition: dict[str, Any]) -> Scope:
         steps={"Process": processing, "Train": training, "Evaluate": processing | {"ProcessingJobArn": "arn:aws:job"}},
         property_file=lambda _step, _name: {
             "binary_classification_metrics": {"auc": {"value": 0.7}},
-            "lineage": {"auc": "0.70", "model_sha256": "cd" * 32, "champion_sha256": "ef" * 32}
+            "lineage": {"auc": "0.70", "model_sha256": "cd" * 32, "champion_sha256": "ef" * 32, "code_version": COMMIT}
             | {"outcome": "better", "difference": "0.010000", "p_value": "0.001000"},
             "challenge": {"outcome": "better", "reason": "auc gained 0.01"},
             "card": dict.fromkeys(("training_metrics", "hyper_parameters", "metric_data"), "[]")
-            | {"training_observations": '"1 row of train"'},
+            | {"training_observations": '"1 row of train"', "code_version": f'"{COMMIT}"'},
         },
     )
 
@@ -190,6 +192,42 @@ def test_a_host_with_local_disks_is_given_no_key_for_its_volume() -> None:
     assert "VolumeKmsKeyId" not in hosts
 
 
+def test_rows_that_judge_reach_no_training_and_nothing_else_judges(stack: str) -> None:
+    definition = definition_of(stack)
+    process, train, evaluate = (step(definition, name)["Arguments"] for name in ("Process", "Train", "Evaluate"))
+    read = {each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in train["InputDataConfig"]}
+    judging = {each["InputName"]: each["S3Input"]["S3Uri"] for each in evaluate["ProcessingInputs"]}
+    written = [each["OutputName"] for each in process["ProcessingOutputConfig"]["Outputs"]]
+
+    assert written == list(OUTPUTS)
+    assert read == {name: words.output("Process", name) for name in ("train", "validation")}
+    assert {name: uri for name, uri in judging.items() if name not in {"model", "champion"}} == {
+        "test": words.output("Process", "test")
+    }
+
+
+def test_data_come_as_two_folders_or_as_one_that_is_dealt_out_by_what_the_settings_say() -> None:
+    def told(**changes: Any) -> tuple[list[str], list[str]]:
+        arguments = step(defined(**changes), "Process")["Arguments"]
+        said = arguments["AppSpecification"]["ContainerArguments"]
+        return [each["InputName"] for each in arguments["ProcessingInputs"]], said[said.index("--test-share") :]
+
+    assert told() == (["train", "validation"], ["--test-share", "0.5"])
+    one = {"data.validationShare": 0.2, "data.testShare": 0.4, "data.splitBy": ["carrier", "origin"]}
+    shares = ["--test-share", "0.4", "--validation-share", "0.2", "--split-by", "carrier", "--split-by", "origin"]
+    assert told(**one) == (["train"], shares)
+
+
+def test_a_version_names_the_code_that_trained_it(stack: str) -> None:
+    definition = definition_of(stack)
+    registered = resolve(step(definition, "Register")["Arguments"], scope(definition))
+
+    assert registered["MetadataProperties"]["CommitId"] == COMMIT
+    assert registered["CustomerMetadataProperties"]["code-version"] == COMMIT
+    card = json.loads(registered["ModelCard"]["ModelCardContent"])
+    assert card["additional_information"]["custom_details"]["code-version"] == COMMIT
+
+
 def test_versions_wait_for_a_person_in_prod_and_nowhere_else() -> None:
     statuses = {stack: step(definition_of(stack), "Register")["Arguments"]["ModelApprovalStatus"] for stack in STACKS}
     assert statuses.pop("prod") == "PendingManualApproval"
@@ -202,7 +240,7 @@ def test_only_what_aws_itself_failed_is_tried_again() -> None:
         kinds = [kind for policy in job["RetryPolicies"] for kind in policy["ExceptionType"]]
         assert "SageMaker.CAPACITY_ERROR" in kinds
         assert {policy["MaxAttempts"] for policy in job["RetryPolicies"]} == {3}
-    assert all(not each["RetryPolicies"] for each in every_step(defined(**{"pipeline.attempts": 1})["Steps"][:3]))
+    assert all("RetryPolicies" not in each for each in every_step(defined(**{"pipeline.attempts": 1})["Steps"][:3]))
 
 
 def test_a_step_is_taken_from_the_cache_for_as_long_as_the_settings_say() -> None:
@@ -242,11 +280,8 @@ def test_the_model_of_a_stack_is_that_of_its_file(stack: str) -> None:
 
 
 def test_references_retries_and_conditions_are_spelt_as_sagemakers_own_sdk_spells_them() -> None:
-    sdk = json.loads(SDK.read_text())
+    sdk = json.loads(SDK.read_text(encoding="utf-8"))
     assert words.parameter("DataVersion") == sdk["parameter"]
-    assert sdk["parameter definition"] == {"Name": "DataVersion", "Type": "String"}
-    assert words.output("Process", "train") == sdk["processing output"]
-    assert words.result("Train", "ModelArtifacts.S3ModelArtifacts") == sdk["training artefact"]
     assert words.joined("/", "s3://b", words.parameter("DataVersion"), "x") == sdk["join"]
     assert words.found("binary_classification_metrics.auc.value") == sdk["json get"]
     document = {
@@ -254,14 +289,28 @@ def test_references_retries_and_conditions_are_spelt_as_sagemakers_own_sdk_spell
         "b": words.Part(words.found("card.metric_data"), quoted=False),
     }
     assert words.text_of(document) == sdk["text of parts"]
-    once, capacity, internal = sdk["retries"]
-    assert words.retries(3) == [once, internal, capacity]
-    definition = defined()
+    assert words.retries(3) == {"RetryPolicies": sdk["retries"]}
+    definition = defined(**{"gate.metric": "auc", "gate.minimum": 0.68, "pipeline.cacheDays": 30})
+    assert sdk["parameter definition"] in definition["Parameters"]
     assert step(definition, "Judge")["Arguments"]["Conditions"][:1] == [sdk["condition"]]
     assert step(definition, "Challenge")["Arguments"]["Conditions"][1] == sdk["in condition"]
     assert step(definition, "Evaluate")["PropertyFiles"] == [sdk["property file"]]
     assert step(definition, "Train")["CacheConfig"] == sdk["cache"]["CacheConfig"]
     assert step(definition, "Refuse").keys() == sdk["fail"].keys()
+
+
+@pytest.mark.parametrize(("what", "tuning"), [("one training", None), ("a search", SEARCH)])
+def test_the_sdk_makes_every_reference_to_a_step_and_no_other(what: str, tuning: dict[str, Any] | None) -> None:
+    sdk = json.loads(SDK.read_text(encoding="utf-8"))
+    assert sorted(set(references(defined(**{"training.tuning": tuning})))) == sdk["references"][what]
+
+
+def test_the_sdk_makes_every_reference_of_a_look_for_drift_and_no_other() -> None:
+    sdk, settings = json.loads(SDK.read_text(encoding="utf-8")), settings_of(changed({}))
+    (model,) = settings.models
+    assert model.drift is not None
+    definition = drift_definition(Labels(settings.environment), model, model.drift, AROUND)
+    assert sorted(set(references(json.loads(definition)))) == sdk["references"]["a look for drift"]
 
 
 def test_the_program_knows_the_metrics_of_an_objective_as_the_functions_do() -> None:

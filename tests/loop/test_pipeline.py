@@ -16,7 +16,7 @@ import pytest
 
 from lifecycle import pipelines, steps
 from sandbox.console import Console
-from sandbox.loop import cards, flights
+from sandbox.loop import cards, evaluate, flights
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, REPOSITORY, running, wait_until
 from sandbox.loop.run import bring_up, status, tear_down
@@ -103,7 +103,10 @@ def test_metrics_and_lineage_can_be_read_back_from_the_registry(
     assert package["MetadataProperties"]["GeneratedBy"] == job["TrainingJobArn"]
     assert package["InferenceSpecification"]["Containers"][0].get("Image", "").endswith(lineage["image-digest"])
     assert checked["data_version"] == lineage["data-version"]
-    assert checked["channels"]["train"]["rows"] == 21_415
+    rows = {name: found["rows"] for name, found in checked["channels"].items()}
+    assert rows["train"] == 21_415
+    assert rows["validation"] + rows["test"] == 4_983
+    assert lineage["code-version"] == package["MetadataProperties"]["CommitId"] != "none"
     assert float(lineage["evaluation/auc"]) == pytest.approx(january.metrics["auc"], abs=1e-6)
     assert january.metrics["auc"] > spec.model.gate.minimum
 
@@ -123,13 +126,47 @@ def test_the_model_card_of_a_version_is_valid_and_tells_what_the_run_did(january
     assert "num_round=" in cards.shown(clients.sagemaker, arn)["hyperparameters"]
 
 
-def test_the_evaluation_of_the_pipeline_is_that_of_the_trainer(january: LoopReport, clients: Clients) -> None:
+def test_a_version_is_judged_as_it_answers_on_rows_that_no_training_has_read(
+    january: LoopReport, clients: Clients, tmp_path: Path
+) -> None:
     package = steps.describe_package(clients.sagemaker, january.places["model package"])
-    written = json.loads(steps.fetch(clients.s3, package.evaluation_uri))["binary_classification_metrics"]
+    written = json.loads(steps.fetch(clients.s3, package.evaluation_uri))
     unpacked = next(Path(january.places["files"]).glob("models/*/*/evaluation.json"))
-    trained = json.loads(unpacked.read_text())["binary_classification_metrics"]
+    job = clients.sagemaker.describe_training_job(TrainingJobName=package.properties["training-job"])
+    channels: list[Any] = [*job["InputDataConfig"]]
+    read = {each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in channels}
+    version = read["train"].rpartition("/")[0]
+    months = {name: steps.fetch(clients.s3, f"{version}/{name}/2013-01.csv") for name in ("validation", "test")}
+    chosen, judged = (sorted(month.splitlines()[1:]) for month in months.values())
+    delivered = Path(january.places["files"]).glob("**/validation/2013-01.csv")
 
-    assert written["auc"]["value"] == pytest.approx(trained["auc"]["value"], abs=1e-6)
+    assert read.keys() == {"train", "validation"}
+    assert json.loads(unpacked.read_text())["evaluated_channel"] == "validation"
+    assert written["evaluated_channel"] == "test"
+    assert not {row.partition(b",")[2] for row in chosen} & {row.partition(b",")[2] for row in judged}
+    assert sorted([*chosen, *judged]) == sorted(next(delivered).read_bytes().splitlines()[1:])
+    month = tmp_path / "2013-01.csv"
+    month.write_bytes(months["test"])
+    labels, rows = evaluate.split_label(month)
+    answers = evaluate.ask(january.endpoint_url, rows, lambda _: None)
+    assert evaluate.auc(labels, answers) == pytest.approx(january.metrics["auc"], abs=1e-6)
+
+
+def test_the_registered_report_tells_of_slices_and_of_calibration(
+    spec: LoopSpec, january: LoopReport, clients: Clients
+) -> None:
+    package = steps.describe_package(clients.sagemaker, january.places["model package"])
+    written = json.loads(steps.fetch(clients.s3, package.evaluation_uri))
+    confusion = written["binary_classification_metrics"]["confusion_matrix"]
+    rows = sum(count for found in confusion.values() for count in found.values())
+    champion = spec.model.gate.champion
+
+    assert champion is not None
+    assert written["slices"].keys() == set(champion.slices)
+    assert {sum(each["rows"] for each in values) for values in written["slices"].values()} == {rows}
+    assert {each["value"] for each in written["slices"]["origin"]} == {"EWR", "JFK", "LGA"}
+    assert all(0.5 < each["auc"] < 1 for each in written["slices"]["origin"])
+    assert sum(each["rows"] for each in written["calibration"]["bins"]) == rows
 
 
 def test_the_pipeline_that_looks_for_drift_says_nothing_of_nothing_and_raises_what_moved(
@@ -161,7 +198,7 @@ class Poisoning(NamedTuple):
 
 BOTH = ("train", "validation")
 POISONINGS = {
-    "labels shuffled": Poisoning(shuffled, BOTH, "Refuse", "auc has to exceed 0.68; it is 0."),
+    "labels shuffled": Poisoning(shuffled, BOTH, "Refuse", " and has to exceed 0.68"),
     "schema broken": Poisoning(renamed, BOTH, "Process", "the header differs"),
     "half missing": Poisoning(halved, BOTH, "Process", "train/2013-02.csv: 9827 rows; half of the other files"),
     "column lost": Poisoning(emptied, BOTH, "Process", "train/2013-02.csv: 100% of 'distance' is empty, 0% elsewhere"),

@@ -101,7 +101,8 @@ def test_a_tiny_search_improves_on_the_baseline_and_registers_the_best_model(sea
     assert found.keys() == {BASELINE, BETTER}
     assert found[BETTER][0] > found[BASELINE][0]
     assert package["CustomerMetadataProperties"]["training-job"] == found[BETTER][1]
-    assert searched.metrics["auc"] == pytest.approx(found[BETTER][0], abs=1e-4)
+    # Of rows that neither trainings nor the choice between them have seen: there the best of several looks less good.
+    assert 0.65 < searched.metrics["auc"] < found[BETTER][0]
 
 
 def tuning_request(api: Api, name: str, **changes: Any) -> dict[str, Any]:
