@@ -217,6 +217,15 @@ TRACKED_SHARE: Final = 0.7
 """Share of an instance's measured capacity at which autoscaling keeps it: the rest is what arrives until the next
 instance answers."""
 
+SERVER_MIB: Final = 256
+"""Memory of a model server without requests, with its model, MiB."""
+MIB_PER_PAYLOAD_MB: Final = 90
+"""Memory that a model server takes at most for each MB of the requests that it works on, MiB: measured on 2026-11-23
+as 84 for rows of one digit, 10 for two columns of eight digits and 4 for twenty. Answers of several classes take
+more."""
+HOST_SHARE: Final = 0.85
+"""Of an instance's memory, what is there for the model server."""
+
 
 def fitting(payload_mb: float, seconds: float, *, immediate: bool, cold_starts: bool) -> list[str]:
     """Return the targets for requests of that size and time, in the order of `TARGETS`.
@@ -248,3 +257,8 @@ def shifting_seconds(step_percent: int | None, wait_seconds: int, termination_se
     """
     steps = 1 if step_percent is None else ceil(100 / step_percent) if linear else 2
     return steps * wait_seconds + termination_seconds
+
+
+def payload_mb_in(memory_mib: int, at_once: int = 1) -> int:
+    """Return the largest request, MB, of which a host can work on `at_once` without running out of memory."""
+    return max(int((memory_mib * HOST_SHARE - SERVER_MIB) / (MIB_PER_PAYLOAD_MB * at_once)), 0)

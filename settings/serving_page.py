@@ -5,11 +5,12 @@ Writes `docs/serving-targets.md`, or with `--check` compares it and ends with ex
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from settings.generated import write_or_check
-from settings.serving_limits import LIMITS, TARGETS
+from settings.serving_limits import LIMITS, MIB_PER_PAYLOAD_MB, TARGETS
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "serving-targets.md"
 
@@ -43,11 +44,70 @@ What follows from the table:
 - An endpoint that has instances cannot become serverless, and one with autoscaling cannot change its instance type.
   Each has a name of its own, so a switch creates the new endpoint before the old one goes; callers read the name from
   the output `endpointNames`.
-- Batch transform is no resource: `functions/lifecycle/transforms.py` asks for a job, with names and prefixes of the
-  output `batchTransforms`.
+- A model server is told the largest request of a model (`requests.largestMb`, for an asynchronous endpoint with its
+  `concurrency`), and SageMaker tells it the `payloadMb` of a batch; it then takes that much with any number of rows.
+  Without `requests` an endpoint takes 6 MB and 10,000 rows. A request can take {mib} times its size in memory, if its
+  rows are a digit each: what the instances of a batch or of an asynchronous endpoint cannot hold at once is refused,
+  with the nearest size and type that can.
+- Batch transform is no resource: jobs are asked for, with names and prefixes of the output `batchTransforms`
+  (`functions/lifecycle/transforms.py`), from here by `make transform`, below.
 - SageMaker Model Monitor takes no new customers (guide, “Data capture”): captured requests are kept for drift
   detection of our own.
+
+## How each is asked
+
+`ENDPOINT` is the model's name in the output `endpointNames`, `BUCKET` the output `modelsBucket`. The caller needs
+`sagemaker:InvokeEndpoint`, or `sagemaker:InvokeEndpointAsync` for a queue; `teams[].namespaces[].invokes` gives it to
+pods.
+
 """
+_BATCH: Final = """
+A batch is run by `make transform`. In an environment it waits for a job over objects below the model's own prefix and
+brings the answers here; the caller's credentials have to allow what the role `<environment>-<model>-batch` may do, and
+`kms:DescribeKey` on the environment's key. The same rows asked of the same version again find the job that ran. Without
+STACK the version that `make up` serves answers a file, or the held-out month.
+
+```console
+$ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answers
+$ make transform MODEL=flight-delay IN=rows.csv OUT=answers
+```
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One way to ask an endpoint."""
+
+    what: str
+    command: str
+    """Of the AWS CLI; a line for each."""
+
+
+CALLS: Final = (
+    Call(
+        "A real-time endpoint, and a serverless one; the latter may take seconds after idle time",
+        "aws sagemaker-runtime invoke-endpoint --endpoint-name ENDPOINT --content-type text/csv --accept text/csv "
+        "--body fileb://rows.csv answers.csv",
+    ),
+    Call(
+        "A fleet: the archive lies below the prefix `fleet.prefix`, and its name below it is the model's",
+        "aws s3 cp model.tar.gz s3://BUCKET/MODEL/fleet/berlin.tar.gz\n"
+        "aws sagemaker-runtime invoke-endpoint --endpoint-name ENDPOINT --target-model berlin.tar.gz "
+        "--content-type text/csv --body fileb://rows.csv answers.csv",
+    ),
+    Call(
+        "A row with `mode: direct`, by the name of a container; one with `mode: serial` is asked as if it were one",
+        "aws sagemaker-runtime invoke-endpoint --endpoint-name ENDPOINT --target-container-hostname model "
+        "--content-type text/csv --body fileb://rows.csv answers.csv",
+    ),
+    Call(
+        "An asynchronous endpoint: it tells the address of an object to come, and a message when it is there",
+        "aws s3 cp rows.csv s3://BUCKET/MODEL/rows/1.csv\n"
+        "aws sagemaker-runtime invoke-endpoint-async --endpoint-name ENDPOINT --content-type text/csv "
+        "--accept text/csv --input-location s3://BUCKET/MODEL/rows/1.csv",
+    ),
+)
+"""Checked against the service models of botocore by `tests/settings/test_serving_limits.py`."""
 
 
 def _yes(value: bool) -> str:
@@ -65,7 +125,13 @@ def page() -> str:
         for name, it in TARGETS.items()
     )
     limits = (f"| {it.what} | {it.least} | {it.most} | {it.unit} | {it.source} |\n" for it in LIMITS)
-    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, _END))
+    calls = (f"{call.what}:\n\n```console\n{_lines(call.command)}```\n\n" for call in CALLS)
+    end = _END.format(mib=MIB_PER_PAYLOAD_MB)
+    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH
+
+
+def _lines(command: str) -> str:
+    return "".join(f"$ {line}\n" for line in command.splitlines())
 
 
 def main(arguments: Sequence[str]) -> int:

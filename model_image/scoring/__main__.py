@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from scoring import container
+from scoring import container, log
 from scoring.errors import ScoringError, UserError, failure_text, owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+logger = logging.getLogger("scoring")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,18 +61,21 @@ def _serve(command: argparse.Namespace) -> None:
     from scoring import server  # noqa: PLC0415 # as above
     from scoring.settings import ServerSettings  # noqa: PLC0415 # as above
 
+    log.start(container.log_form())
     flags = {"host": command.host, "port": command.port, "cpu": command.cpu}
     flags |= {"model_dir": command.model_dir, "model_file": command.model}
     server.run(ServerSettings.load(**flags))
 
 
 def _report(error: Exception, *, training: bool) -> int:
-    """Say what happened on standard error and, for training, in SageMaker's failure file."""
-    if not isinstance(error, ScoringError):
-        traceback.print_exception(error)
-    text = failure_text(error)
-    sys.stderr.write(text + "\n")
-    if training:
+    """Say what happened on standard error, as the server's log or, for training, in SageMaker's failure file too."""
+    text, defect = failure_text(error), None if isinstance(error, ScoringError) else error
+    if not training:
+        logger.critical("%s", text, exc_info=defect)
+    else:
+        if defect is not None:
+            traceback.print_exception(defect)
+        sys.stderr.write(text + "\n")
         failure = container.ContainerPaths.from_environment().failure
         try:
             failure.parent.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,10 @@ class AdminApplication:
     def answered(self, target: bytes, status: int, seconds: float) -> None:
         """Count nothing: the metrics are about predictions."""
 
+    def about(self, target: bytes) -> dict[str, str]:
+        """Tell the route, which is one of few."""
+        return {"route": "operator's, about the model" if target == self._path else "operator's"}
+
     def _list(self, _request: Request, respond: Respond) -> None:
         respond(Response(200, orjson.dumps({"models": [self._described()]})))
 

@@ -6,16 +6,17 @@ Source: Amazon SageMaker Developer Guide, "Custom inference code with hosting se
 from __future__ import annotations
 
 import functools
-import logging
 from typing import TYPE_CHECKING
 
 import httptools
 import orjson
 
-from scoring import inference, metrics, openapi
+from scoring import inference, metrics, negotiation, openapi
 from scoring.contract import IMAGE_CONTRACT, SCHEMA_VERSION
 from scoring.errors import Fault, RequestError, owner
-from scoring.messages import Response, Route, error_response
+from scoring.explained import EXPLAINED_BYTES
+from scoring.messages import Response, Route, error_response, plain
+from scoring.refusals import Failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,17 +25,12 @@ if TYPE_CHECKING:
     from scoring.codec import Rows
     from scoring.messages import Request, Respond
     from scoring.offload import Offload
-    from scoring.served import Format, ServedModel
+    from scoring.served import Explain, Format, ServedModel
     from scoring.settings import ServerSettings
     from scoring.tracing import Tracing
 
     Encode = Callable[[list[bytes]], Response]  # gives the answer to a request from its probabilities
     Parse = Callable[[], tuple[Rows, Encode]]
-
-ANY_MEDIA = frozenset((b"", b"*/*"))
-CHARSETS = frozenset((b"utf-8", b"utf8", b"us-ascii"))
-
-logger = logging.getLogger(__name__)
 
 
 class ModelApplication:
@@ -53,6 +49,8 @@ class ModelApplication:
         """Makes spans; to be set before the first model."""
         self._max_inline_bytes = settings.max_inline_bytes
         self._model: ServedModel | None = None
+        self._name = settings.model_name
+        self._failures = Failures(self.about)
         self._retry_after = b"Retry-After: %d\r\n" % settings.retry_after_s
         self.routes: dict[bytes, Route] = {
             b"/ping": Route(b"GET", self._ping, "/ping"),
@@ -70,6 +68,7 @@ class ModelApplication:
         self.metrics.model = model.identity
         self.metrics.drift = model.drift
         self.metrics.predictions = model.predictions
+        self.metrics.queue = model.batcher.load
         if self.tracing is not None:
             model.batcher.around(self.tracing.timed)
 
@@ -109,6 +108,11 @@ class ModelApplication:
         """Count an answer under its route; unknown targets share one label."""
         self.metrics.answered(self._label(target), status, seconds)
 
+    def about(self, target: bytes) -> dict[str, str]:
+        """Tell route, model and version."""
+        version = self.metrics.model.get("model_version", "")
+        return {"route": self._label(target), "model": self._name, "version": version}
+
     def _label(self, target: bytes) -> str:
         route = self.routes.get(target) or self.routes.get(target.partition(b"?")[0])
         return route.label if route else "other"
@@ -116,7 +120,7 @@ class ModelApplication:
     def failure(self, request: Request, error: Exception, headers: bytes = b"") -> Response:
         """Give the answer to a request that failed, in the form of its protocol; a defect is logged, not told."""
         if not isinstance(error, RequestError):
-            logger.error("request failed, trace %r", request.headers.get(b"traceparent"), exc_info=error)
+            self._failures.note(request, error)
             error = RequestError(owner(error).fault, "the server failed to answer; its log says why")
         headers += self._retry_after if error.fault is Fault.OVERLOADED else b""
         return error_response(error, headers, request.target)
@@ -184,19 +188,24 @@ class ModelApplication:
         response = encode(outcome)
         respond(response)
         if self.capture is not None:
-            self.capture.offer(request, response, model.version, model.names)
+            self.capture.offer(request, plain(response), model.version, model.names)
         return None
 
     def invocations(self, request: Request, respond: Respond) -> None:
         """Answer rows in the format of their ``Content-Type``."""
         model = self.model()
-        given = model.formats.get(request.content_type) or _given(model, request.content_type)
-        wanted = given if request.accept in ANY_MEDIA else _wanted(model, request.accept, given)
+        given = model.formats.get(request.content_type) or negotiation.given(model.formats, request.content_type)
+        wanted, explain = given, None
+        if request.accept not in negotiation.ANY_MEDIA:
+            wanted, explain = negotiation.wanted(model.formats, request.accept, given)
+        if explain is not None:
+            parse = _explaining(model, functools.partial(given.decode, request.body), wanted, explain)
+            return self.predict(model, request, respond, parse, extra=EXPLAINED_BYTES)
 
         def encode(numbers: list[bytes]) -> Response:
             return Response(200, wanted.encode(numbers), wanted.content_type, model.header)
 
-        self.predict(model, request, respond, lambda: (given.decode(request.body), encode))
+        return self.predict(model, request, respond, lambda: (given.decode(request.body), encode))
 
     def _ping(self, _request: Request, respond: Respond) -> None:
         state = "draining" if self.draining else "ready" if self.ready else "loading"
@@ -213,22 +222,17 @@ class ModelApplication:
         respond(Response(200, orjson.dumps(self.metrics.model | contract)))
 
 
-def _given(model: ServedModel, header: bytes) -> Format:
-    media, *parameters = (part.strip().lower() for part in header.split(b";"))
-    charsets = [p.partition(b"=")[2].strip(b'"') for p in parameters if p.startswith(b"charset=")]
-    if media not in model.formats or not CHARSETS.issuperset(charsets):
-        known = b" and ".join(model.formats).decode()
-        raise RequestError(Fault.MEDIA_TYPE, f"Content-Type may be {known}, in UTF-8")
-    return model.formats[media]
+def _explaining(model: ServedModel, read: Callable[[], Rows], wanted: Format, explain: Explain) -> Parse:
+    """Give what reads a request whose answers are explained, which takes its time."""
 
+    def parse() -> tuple[Rows, Encode]:
+        rows = read()
+        contributions = model.explain(rows)
 
-def _wanted(model: ServedModel, header: bytes, given: Format) -> Format:
-    """Take the first acceptable format; preference values are not weighed, except that q=0 excludes."""
-    for item in header.lower().split(b","):
-        media, *parameters = (part.strip() for part in item.split(b";"))
-        if any(p.startswith(b"q=0") and not p.strip(b"q=0.") for p in parameters):
-            continue
-        for known in (given, *model.formats.values()):
-            if media in ANY_MEDIA or media in (known.content_type, known.content_type.partition(b"/")[0] + b"/*"):
-                return known
-    raise RequestError(Fault.NOT_ACCEPTABLE, f"Accept may be {b' or '.join(model.formats).decode()}")
+        def encode(numbers: list[bytes]) -> Response:
+            body = explain(numbers, contributions)
+            return Response(200, body, wanted.content_type, model.header, alone=wanted.encode(numbers))
+
+        return rows, encode
+
+    return parse

@@ -7,7 +7,7 @@ is what arrived since the last turn, and an idle server answers a single row at 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import orjson
@@ -32,6 +32,19 @@ LONG_SHARE = 4
 ROOM_SHARE = 32
 """A full queue takes rows again when so small a part of it is free: more room would be filled in one turn of the event
 loop, by bodies whose parsing holds up everyone else."""
+
+
+class Load(NamedTuple):
+    """How full a queue is."""
+
+    rows: int
+    """Rows that wait for a call of the model."""
+    queued_bytes: int
+    """What they take."""
+    most_rows: int
+    """Rows that may wait."""
+    most_bytes: int
+    """What they may take."""
 
 
 class _Job:
@@ -86,6 +99,11 @@ class Batcher:
         self.congested = False
         """The queue was full, and nearly is: not worth parsing another body."""
 
+    def load(self) -> Load:
+        """What waits now, of the most that may; a request counts whole until its last row is in a call."""
+        now, most, row_bytes = self._queued_bytes, self._max_queued_bytes, CELL_BYTES * self._width
+        return Load(now // row_bytes, now, most // row_bytes, most)
+
     def around(self, wrap: Callable[[Predict], Predict]) -> None:
         """Put something around every call of the model."""
         self._predict = wrap(self._predict)
@@ -122,7 +140,7 @@ class Batcher:
             rows = np.frombuffer(b"".join(parts), dtype=np.float32).reshape(-1, self._width)
             numbers = as_texts(self._predict(rows))
         except Exception as error:  # noqa: BLE001 # a defect fails its batch, not the server
-            self._fail(batch, error if isinstance(error, AlgorithmError) else AlgorithmError(repr(error)))
+            self._fail(batch, error if isinstance(error, AlgorithmError) else _defect(error))
         else:
             self._on_batch(len(numbers))
             self._distribute(batch, numbers)
@@ -175,6 +193,12 @@ class Batcher:
                     queue.popleft()
                     self._queued_bytes -= len(job.rows.data)
             job.reply(error)
+
+
+def _defect(error: Exception) -> AlgorithmError:
+    defect = AlgorithmError(repr(error))
+    defect.__cause__ = error  # without a traceback of its own, it is the cause that says where
+    return defect
 
 
 def as_texts(probabilities: NDArray[np.float32]) -> list[bytes]:

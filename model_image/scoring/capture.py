@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from scoring import log
 from scoring.capture_space import COUNT_SECONDS, Space
 from scoring.headers import CUSTOM_ATTRIBUTES, INFERENCE_ID
 from scoring.messages import CSV, JSON
@@ -186,8 +187,8 @@ class Capture:
         except OSError as error:
             logger.warning("a record was not captured: %s", error)
             self._file = None
-        except Exception:
-            logger.exception("a record was not captured")
+        except Exception as error:  # noqa: BLE001 # as with files: a record is lost, and nothing else
+            log.defect(logger, "a record was not captured", error)
         else:
             return True
         return False

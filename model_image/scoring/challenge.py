@@ -2,6 +2,8 @@
 
 A gain counts when it exceeds what it has to be worth and is hardly chance; a loss counts in total, and in every slice
 that is large enough to tell. The more slices are looked at, the less chance each of them is allowed (Bonferroni).
+Where the model in service itself fails on rows that it used to know, the rows are bad or the world has changed: what
+was learnt from them is for a person to judge.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class Terms:
     """Rows from which a value is looked at."""
     slice_loss: float
     """A slice may lose this much."""
+    collapse: float
+    """The champion may be below its metric on other rows by this much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,9 @@ class Slice:
     """The two models on these rows."""
 
 
-def judge(task: Task, terms: Terms, rows: Rows, columns: Mapping[str, Column], seed: int) -> dict[str, object]:
+def judge(
+    task: Task, terms: Terms, rows: Rows, columns: Mapping[str, Column], seed: int, *, older: Rows | None = None
+) -> dict[str, object]:
     """Give the verdict, what it rests on, and why in words; a part of ``evaluation.json``.
 
     Args:
@@ -80,6 +86,7 @@ def judge(task: Task, terms: Terms, rows: Rows, columns: Mapping[str, Column], s
         rows: Labels and predictions.
         columns: Those of ``terms.slices``, of the same rows.
         seed: Decides the bootstrap's samples.
+        older: Rows that came before, to see whether the champion fails on the new ones; None does not ask.
     """
 
     def compared(some: Rows) -> Comparison:
@@ -94,9 +101,12 @@ def judge(task: Task, terms: Terms, rows: Rows, columns: Mapping[str, Column], s
     slices = [each for each in slices if not math.isnan(each.both.p_value)]
     chance = terms.significance / max(len(slices), 1)
     harmed = [each for each in slices if each.both.difference < -terms.slice_loss and each.both.p_value < chance]
+    before = math.nan if older is None else task.metrics[terms.metric](older.labels, older.champion)
+    collapsed = before - whole.champion > terms.collapse
     return {
-        "outcome": _outcome(terms, whole, harmed=bool(harmed)),
-        "reason": _reason(terms, whole, harmed),
+        "outcome": WORSE if collapsed else _outcome(terms, whole, harmed=bool(harmed)),
+        "reason": _reason(terms, whole, harmed) + (_collapse(before) if collapsed else ""),
+        "champion_before": None if math.isnan(before) else before,
         "rows": len(rows.labels),
         "metric": terms.metric,
         **asdict(whole),
@@ -121,6 +131,10 @@ def _reason(terms: Terms, whole: Comparison, harmed: list[Slice]) -> str:
     )
     lost = (f"{each.column} {each.value} {each.both.difference:+.6f}" for each in harmed)
     return "; ".join([text, f"lost in {', '.join(lost)}"]) if harmed else text
+
+
+def _collapse(before: float) -> str:
+    return f"; the champion reaches {before:.6f} on older rows: these are bad, or the world has changed"
 
 
 def _large(task: Task, terms: Terms, rows: Rows, column: Column) -> list[tuple[str, Rows]]:

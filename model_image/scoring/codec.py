@@ -173,16 +173,16 @@ class Decoder:
         return (line.removesuffix("\r").split(",") for line in lines)
 
     def _pack(self, rows: Iterable[Any], read: Callable[[int, Any], list[float]]) -> Rows:
-        packed: list[bytes] = []
+        packed, place = bytearray(), 0
         for place, row in enumerate(rows, start=1):
             values = read(place, row)
             if not math.isfinite(sum(values)):
                 self._refuse_infinite(place, values)
             try:
-                packed.append(self._pack_row(*values))
+                packed += self._pack_row(*values)
             except OverflowError:
                 self._refuse_infinite(place, values)
-        return Rows(len(packed), b"".join(packed))
+        return Rows(place, bytes(packed))
 
     def _text_row(self, place: int, cells: list[str]) -> list[float]:
         if len(cells) != self._width or (self._width == 1 and not cells[0]):

@@ -19,6 +19,7 @@ PREFIX = "SLIPWAY_"
 """Begins the name of every environment variable that belongs to this image."""
 
 CODE_VERSION_VARIABLE = PREFIX + "CODE_VERSION"
+LOG_VARIABLE = PREFIX + "LOG"
 COLLECTIVE_PREFIX = PREFIX + "COLLECTIVE_"
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
 
@@ -113,3 +114,8 @@ class CollectiveSettings:
 def code_version(environment: Mapping[str, str] = os.environ) -> str | None:
     """Tell which version of the source the image was built from, if it was told."""
     return environment.get(CODE_VERSION_VARIABLE) or None
+
+
+def log_form(environment: Mapping[str, str] = os.environ) -> str:
+    """Tell the form of a server's log, as it was written; read before the settings, whose problems are logged in it."""
+    return environment.get(LOG_VARIABLE, "")

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from scoring.messages import Writer
+from scoring.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scoring.http1 import Connection
     from scoring.messages import Request, Respond
@@ -26,6 +27,10 @@ class Application(Protocol):
         """Note that an answer was sent."""
         ...
 
+    def about(self, target: bytes) -> Mapping[str, str]:
+        """Give what a log record tells of a request's target: constants and names, nothing else that a caller sent."""
+        ...
+
 
 class Endpoint:
     """What the connections of one server share."""
@@ -36,6 +41,7 @@ class Endpoint:
         self.settings = settings
         self.clock = clock
         self.writer = Writer()
+        self.refusals = Refusals(application.about, clock)
         self.connections: set[Connection] = set()
         self.all_closed = asyncio.Event()
         """Set when the last connection ends."""
@@ -59,6 +65,7 @@ class Endpoint:
     def sweep(self) -> None:
         """Enforce the deadlines of all connections; to be called about once a second."""
         self.writer.forget()
+        self.refusals.tell_rest()
         now = self.clock()
         for connection in tuple(self.connections):
             connection.enforce_deadlines(now)

@@ -65,10 +65,11 @@ def _feature(name: str, categories: tuple[str, ...] | None) -> Feature:
 
 def is_numeric(column: Column) -> bool:
     """Tell whether every cell of a column that is not blank is a number."""
-    return all(_is_number(text) for text in column.texts)
+    return all(is_number(text) for text in column.texts)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell whether a cell is a number, or missing."""
     try:
         number(text)
     except ValueError:
@@ -83,7 +84,7 @@ def warnings(train: Table, schema: Schema) -> list[str]:
         if feature.kind is not Kind.CATEGORICAL:
             continue
         column = train.columns[feature.name]
-        numeric = np.array([_is_number(text) and bool(text.strip()) for text in column.texts])
+        numeric = np.array([is_number(text) and bool(text.strip()) for text in column.texts])
         if numeric[column.codes].mean() > MOSTLY_NUMERIC:
             odd = next(code for code, text in enumerate(column.texts) if text.strip() and not numeric[code])
             place = train.where(column.first_row(odd))

@@ -5,7 +5,13 @@ Source: RFC 9110 (Expect, Content-Encoding) and RFC 9112, section 3.2 (Host) and
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from scoring.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TENSOR_HEADER = b"inference-header-content-length"
 """Bytes of JSON in front of binary tensors, in the Open Inference Protocol."""
@@ -16,11 +22,20 @@ SINGLE = frozenset((b"host", b"content-type", b"content-length", b"expect", b"co
 TRACE_HEADERS = (b"traceparent", b"tracestate")
 """W3C Trace Context."""
 
+TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Value of the first of them, as far as it is the same in every version."""
+
 INFERENCE_ID, CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-inference-id", b"x-amzn-sagemaker-custom-attributes"
 """What a caller calls a request, and says about it, as in SageMaker's InvokeEndpoint; both are only captured."""
 
 READ = SINGLE | {b"accept", b"transfer-encoding", INFERENCE_ID, CUSTOM_ATTRIBUTES, *TRACE_HEADERS}
 """All headers that are kept; the others are skipped."""
+
+
+def trace(headers: Mapping[bytes, bytes]) -> str:
+    """Give the caller's trace, 32 hexadecimal digits; empty if it sent none, or something else."""
+    found = TRACE_PARENT.match(headers.get(b"traceparent", b""))
+    return found[1].decode() if found else ""
 
 
 class Headers(dict[bytes, bytes]):

@@ -13,10 +13,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from scoring import artifact, inference, metrics, served, trial
+from scoring import artifact, inference, log, metrics, served, trial
 from scoring.application import ModelApplication
 from scoring.errors import ArtifactError, Fault, RequestError, ScoringError
-from scoring.log import say
 from scoring.messages import Route
 from scoring.served import Limits
 
@@ -175,7 +174,8 @@ class Hosting:
             self.loading.discard(name)
         self.reasons.pop(name, None)
         self.events["loaded"] += 1
-        say(f"model {name} is version {model.application.model().version}")
+        version = model.application.model().version
+        logger.info("model %s is version %s", name, version, extra=log.fields(model=name, version=version))
         return model
 
     async def load_all(self, names: list[str]) -> None:
@@ -184,9 +184,9 @@ class Hosting:
             try:
                 await self.load(name, await asyncio.to_thread(self.find, name))
             except ScoringError as error:
-                logger.warning("model %s is not served: %s", name, error)
+                logger.warning("model %s is not served: %s", name, error, extra=log.fields(model=name))
             except Exception:
-                logger.exception("model %s is not served", name)
+                logger.exception("model %s is not served", name, extra=log.fields(model=name))
 
     def find(self, name: str) -> Path:
         """Give the directory of a model of the repository: a folder of that name, or ``model`` in it.
@@ -277,7 +277,7 @@ class Hosting:
         for target in model.application.routes:
             del self.by_target[target]
         self.events[event] += 1
-        say(f"model {model.name} is {event}")
+        logger.info("model %s is %s", model.name, event, extra=log.fields(model=model.name, event=event))
 
     def _remember(self, name: str, reason: str) -> None:
         if name not in self.models:

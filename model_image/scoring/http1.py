@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from scoring import log
 from scoring.errors import Fault, RequestError
 from scoring.headers import TENSOR_HEADER, Headers
 from scoring.messages import Request, Response, error_response
@@ -44,11 +45,12 @@ class _Phase(enum.Enum):
 class _Exchange:
     """A request's place in the order of answers."""
 
-    __slots__ = ("keep_alive", "legacy", "method", "response", "started", "target", "wants_continue")
+    __slots__ = ("headers", "keep_alive", "legacy", "method", "response", "started", "target", "wants_continue")
 
     def __init__(self, target: bytes, started: float) -> None:
         self.method = b""
         self.target = target
+        self.headers = Headers()
         self.started = started
         self.keep_alive = True
         self.legacy = False
@@ -76,7 +78,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, target: bytes, started: float) -> None:
         self._current = _Exchange(target, started)
-        self._headers = Headers()
+        self._headers = self._current.headers
         self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -112,8 +114,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._finished = True  # the request was answered as if it had not asked to change the protocol
-        except httptools.HttpParserCallbackError:
-            logger.exception("defect while reading a request")
+        except httptools.HttpParserCallbackError as error:
+            log.defect(logger, "defect while reading a request", error)
             self._refuse(Fault.INTERNAL, "the server failed to read the request")
         except httptools.HttpParserError as error:
             self._refuse(Fault.BAD_REQUEST, f"not valid HTTP/1.1: {error}")
@@ -269,6 +271,8 @@ class Connection(asyncio.Protocol):
             without_body = exchange.method == b"HEAD"
             ready.append(endpoint.writer.render(response, without_body=without_body, connection=connection))
             endpoint.application.answered(exchange.target, response.status, now - exchange.started)
+            if response.code:
+                endpoint.refusals.note(exchange.target, exchange.headers, response)
         self._transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
         if closing:
             self._close()

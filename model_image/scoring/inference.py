@@ -13,6 +13,7 @@ import orjson
 from scoring import metrics
 from scoring.contract import IMAGE_CONTRACT
 from scoring.errors import Fault, RequestError
+from scoring.explained import EXPLAINED_BYTES
 from scoring.messages import JSON, OCTETS, PROTOCOL_PREFIX, Response, Route
 from scoring.tensors import CONTRIBUTIONS
 
@@ -28,9 +29,6 @@ MEDIA = frozenset((b"", JSON, OCTETS))
 
 ASKED = b'"%b"' % CONTRIBUTIONS.encode()
 """What a body holds that asks for contributions: they are worked out beside the event loop."""
-
-EXPLAINED_BYTES = 1 << 20
-"""What a request for contributions counts for among the bytes that wait, for the time that it takes."""
 
 EXTENSIONS = ("binary_tensor_data",)
 

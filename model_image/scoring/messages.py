@@ -54,6 +54,15 @@ class Response(NamedTuple):
     content_type: bytes = JSON
     headers: bytes = b""
     """Further header lines, each with its CRLF."""
+    code: str = ""
+    """Of a refusal: what clients and logs know it by."""
+    alone: bytes = b""
+    """The answers without what explains them, where the body has both: what data capture keeps."""
+
+
+def plain(response: Response) -> Response:
+    """Give an answer without what explains it."""
+    return response._replace(body=response.alone) if response.alone else response
 
 
 class Route(NamedTuple):
@@ -77,7 +86,7 @@ def error_response(error: RequestError, headers: bytes = b"", target: bytes = b"
     detail |= {"row": error.row} if error.row is not None else {}
     detail |= {"column": error.column} if error.column is not None else {}
     form = {"error": str(error), "code": error.fault.code} if target.startswith(PROTOCOL_PREFIX) else {"error": detail}
-    return Response(error.fault.status.value, orjson.dumps(form), JSON, headers)
+    return Response(error.fault.status.value, orjson.dumps(form), JSON, headers, error.fault.code)
 
 
 class Writer:

@@ -13,8 +13,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from scoring.batcher import Load
     from scoring.capture import Capture
     from scoring.drift import Drift
     from scoring.predictions import Predictions
@@ -95,6 +96,8 @@ class Metrics:
         """Of the model that answers new requests."""
         self.predictions: Predictions | None = None
         """Of the same model."""
+        self.queue: Callable[[], Load] | None = None
+        """Tells what waits for the same model."""
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; the latency histogram is for the predictions alone."""
@@ -143,11 +146,23 @@ class Metrics:
                 [*self._batches.samples()],
             ),
             Family("slipway_model_swaps_total", "counter", "Replacements of the model by result.", swaps),
+            *(_of_queue(self.queue()) if self.queue else ()),
             *(_of_capture(capture) if capture else ()),
             Family("slipway_model_info", "gauge", "The model that answers; always 1.", [Sample(labels(self.model), 1)]),
             *([self.predictions.family()] if self.predictions else ()),
             *(self.drift.families() if self.drift else ()),
         ]
+
+
+def _of_queue(load: Load) -> list[Family]:
+    texts = {
+        "slipway_queue_rows": "Rows that wait for a call of the model.",
+        "slipway_queue_bytes": "Memory of the rows that wait.",
+        "slipway_queue_limit_rows": "Most rows that may wait.",
+        "slipway_queue_limit_bytes": "Most memory of rows that may wait; beyond it requests get 503.",
+    }
+    named = zip(texts.items(), load, strict=True)
+    return [Family(name, "gauge", text, [Sample("", value)]) for (name, text), value in named]
 
 
 def _of_capture(capture: Capture) -> list[Family]:

@@ -32,6 +32,7 @@ ANSWERS = {CSV: "Text", JSON: "Predictions", NPY: "Bytes"}
 TENSORS = {JSON: "InferRequest", OCTETS: "Bytes"}
 TENSOR_ANSWERS = {JSON: "InferResponse", OCTETS: "Bytes"}
 ERROR = {JSON: "Error"}
+PREDICT = "Predict rows, with contributions=true behind the media type of Accept also what each feature adds."
 PROTOCOL_ERROR = {JSON: "ProtocolError"}
 
 
@@ -61,7 +62,7 @@ OPERATIONS = (
     Documented(
         "post",
         "/invocations",
-        "Predict rows.",
+        PREDICT,
         {200: ANSWERS} | _errors(400, 406, 413, 415),
         ROWS,
         (ONE,),
@@ -83,7 +84,7 @@ OPERATIONS = (
     Documented(
         "post",
         "/models/{name}/invoke",
-        "Predict rows.",
+        PREDICT,
         {200: ANSWERS} | _errors(400, 404, 406, 413, 415),
         ROWS,
         (SEVERAL,),

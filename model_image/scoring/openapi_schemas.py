@@ -45,7 +45,10 @@ SCHEMAS: dict[str, object] = {
     "State": _object({"status": {"enum": ["ready", "loading", "draining"]}}),
     "Ready": _object({"ready": _SWITCH}, {"name": STRING}),
     "Instances": _object({"instances": {"type": "array", "items": _ROW, "minItems": 1}}),
-    "Predictions": _object({"predictions": _list({"anyOf": [_NUMBER, _list(_NUMBER)]})}),
+    "Predictions": _object(
+        {"predictions": _list({"anyOf": [_NUMBER, _list(_NUMBER)]})},
+        {"contributions": _list(_list({"anyOf": [_NUMBER, _list(_NUMBER)]}))},
+    ),
     "Version": _object({"image_contract": _WHOLE, "schema_version": _WHOLE, "xgboost": STRING}, _VERSIONS),
     "Server": _object({"name": STRING, "version": STRING, "extensions": _list(STRING)}),
     "Metadata": _object(

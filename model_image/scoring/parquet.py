@@ -86,6 +86,20 @@ def read(channel: Channel) -> Table:
     return Table(channel.name, columns, tuple(parts), channel.sharded)
 
 
+def select(path: Path, rows: NDArray[np.bool_], target: Path) -> None:
+    """Write some rows of a file, in their order and with their types.
+
+    Args:
+        path: The file.
+        rows: Which ones, shape (rows of the file,).
+        target: Parquet file that is written.
+    """
+    kept = f"SELECT given.* FROM {SOURCE} AS given POSITIONAL JOIN chosen WHERE is_chosen"  # noqa: S608 # no input in it
+    with duckdb.connect(config=OPTIONS) as database, _opened(path, streamed=False) as (local, _):
+        database.register("chosen", {"is_chosen": rows})
+        database.execute(f"COPY ({kept}) TO $2 (FORMAT parquet)", [str(local), str(target)])
+
+
 @contextlib.contextmanager
 def _opened(path: Path, *, streamed: bool) -> Generator[tuple[Path, str]]:
     """Give a path that may be read at any place, and the file's digest; what is streamed is copied first."""

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple
 
 from scoring.container import MAX_PORT, PREFIX
+from scoring.log import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 FLOAT32_PER_BYTE = 4
 """Bytes that one byte of a body can become: an empty CSV cell takes one comma and one float32."""
+
+MEBIBYTE = 1024 * 1024
+
+SHORTEST_ROW_BYTES = 2
+"""A digit and a line feed."""
+
+MAX_PAYLOAD_MB = 1024
+"""Of bodies that are planned for: what SageMaker sends at most, to an asynchronous endpoint."""
 
 MAY_BE_ZERO = frozenset(("drain_s", "grace_s"))
 
@@ -48,6 +57,7 @@ def _rules(settings: ServerSettings) -> Iterator[Rule]:
     printable = s.model_version.isascii() and s.model_version.isprintable()
     yield Rule("model_version", "printable ASCII", printable)
     yield Rule("model_name", "text", bool(s.model_name))
+    yield Rule("log", " or ".join(FORMS), s.log in FORMS)
     yield Rule("port", f"0 to {MAX_PORT}", 0 <= s.port <= MAX_PORT)
     yield Rule("cpu", "a number or 'any'", s.cpu in ("", "any") or s.cpu.isdecimal())
     yield Rule("capture_percent", f"0 to {ALL_PERCENT}", 0 <= s.capture_percent <= ALL_PERCENT)
@@ -55,6 +65,8 @@ def _rules(settings: ServerSettings) -> Iterator[Rule]:
     web = s.traces_endpoint.startswith(("http://", "https://"))
     yield Rule("traces_endpoint", "an http or https URL", web or not s.traces_endpoint)
     yield Rule("admin_port", f"-1 to {MAX_PORT}", -1 <= s.admin_port <= MAX_PORT)
+    yield Rule("payload_mb", f"0 to {MAX_PAYLOAD_MB}", 0 <= s.payload_mb <= MAX_PAYLOAD_MB)
+    yield Rule("payloads_at_once", "at least 1", s.payloads_at_once >= 1)
     yield from _limits(s)
     yield from _of_several(s)
 

@@ -6,11 +6,12 @@ take over in between.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from scoring import codec, golden
+from scoring import codec, explained, golden
 from scoring.batcher import Batcher
 from scoring.codec import Decoder
 from scoring.contract import XGBOOST_VERSION
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from scoring.codec import Rows
     from scoring.settings import ServerSettings
 
+    Explain = Callable[[list[bytes], NDArray[np.float32]], bytes]
+
 
 class Format(NamedTuple):
     """One media type of ``/invocations``."""
@@ -37,6 +40,8 @@ class Format(NamedTuple):
     content_type: bytes
     decode: Callable[[bytes], Rows]
     encode: Callable[[list[bytes]], bytes]
+    explain: Explain | None = None
+    """Writes the answers with what each feature adds to them, float32 of shape (n, outputs, features + 1)."""
 
 
 class Limits(NamedTuple):
@@ -103,9 +108,10 @@ class ServedModel:
         self.header = b"Model-Version: %b\r\n" % self.version.encode("ascii", "replace")
         self.names = artifact.schema.names
         self.batcher = batcher
+        as_json = codec.encode_json if outputs == 1 else codec.encode_json_lists
         self.formats = {
-            CSV: Format(CSV, decoder.csv, codec.encode_csv),
-            JSON: Format(JSON, decoder.json, codec.encode_json if outputs == 1 else codec.encode_json_lists),
+            CSV: Format(CSV, decoder.csv, codec.encode_csv, explained.write_csv),
+            JSON: Format(JSON, decoder.json, as_json, functools.partial(explained.write_json, as_json)),
             NPY: Format(NPY, decoder.npy, codec.encode_npy),
         }
         self.predictions = Predictions()

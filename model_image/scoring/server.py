@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from scoring import artifact, served
+from scoring import artifact, log, served
 from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
 from scoring.capture import Capture
@@ -28,7 +28,6 @@ from scoring.errors import PlatformError, UserError
 from scoring.hosting import Hosting
 from scoring.http1 import Connection
 from scoring.listener import Listener
-from scoring.log import say
 from scoring.offload import Offload
 from scoring.several import SeveralModels
 from scoring.swap import Swapper
@@ -62,7 +61,6 @@ def run(settings: ServerSettings) -> None:
         PlatformError: the address cannot be bound.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     _pin(settings)
     if settings.models_memory_bytes:
         return uvloop.run(_serve_several(settings))
@@ -70,7 +68,7 @@ def run(settings: ServerSettings) -> None:
         from scoring import standalone  # noqa: PLC0415 # XGBoost's package, which a served artefact does not need
 
         found = standalone.read(Path(settings.model_file))
-        sys.stderr.write(f"{settings.model_file} has no manifest; generated one with sha256 {found.digest}\n")
+        logger.warning("%s has no manifest; generated one with sha256 %s", settings.model_file, found.digest)
     else:
         found = artifact.read(settings.directory(), settings.manifest_sha256)
     return uvloop.run(_serve(settings, found))
@@ -90,6 +88,7 @@ def _pin(settings: ServerSettings) -> None:
 
 async def _serve(settings: ServerSettings, found: Artifact) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log.unhandled)
     application = ModelApplication(settings)
     tracing = application.tracing = _tracing(settings)
     application.use(served.load(found, settings, loop.call_soon, application.metrics.predicted))
@@ -101,13 +100,15 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     stop = _Stop()
     listener = _listen(endpoint, settings.host, settings.port)
     endpoints = [endpoint]
-    say(f"serving model {found.version} on {_address(listener)}")
+    address, version = _address(listener), settings.model_version or found.version
+    members = log.fields(model=settings.model_name, version=version, address=address)
+    logger.info("serving model %s on %s", found.version, address, extra=members)
     if settings.admin_port >= 0:
         endpoints.append(
             Endpoint(AdminApplication(application, swapper, settings.model_name), settings, time.monotonic)
         )
         admin = _listen(endpoints[-1], LOOPBACK, settings.admin_port)
-        say(f"operator's routes on {_address(admin)}")
+        logger.info("operator's routes on %s", _address(admin))
     sweeper = asyncio.create_task(_sweep(endpoints, application.metrics.tick))
     await stop.asked.wait()
     application.draining = endpoint.draining = True
@@ -122,6 +123,7 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
 
 async def _serve_several(settings: ServerSettings) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log.unhandled)
     loop.add_signal_handler(signal.SIGHUP, lambda: logger.warning("several models are reloaded by their routes only"))
     offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
     tracing = _tracing(settings)
@@ -130,7 +132,7 @@ async def _serve_several(settings: ServerSettings) -> None:
     endpoint = Endpoint(application, settings, time.monotonic)
     stop = _Stop()
     listener = _listen(endpoint, settings.host, settings.port)
-    say(f"serving several models on {_address(listener)}")
+    logger.info("serving several models on %s", _address(listener))
     sweeper = asyncio.create_task(_sweep([endpoint], application.tick))
     starting = asyncio.create_task(_prepare(application, hosting, settings.models_at_start))
     await stop.asked.wait()
@@ -215,7 +217,7 @@ async def _sweep(endpoints: list[Endpoint], tick: Callable[[], None]) -> None:
 
 async def _drain(endpoint: Endpoint, listener: Listener, settings: ServerSettings, hurry: asyncio.Event) -> None:
     """Let balancers notice, refuse new connections, then let the last answers leave."""
-    say(f"draining for {settings.drain_s:g} s")
+    logger.info("draining for %g s", settings.drain_s)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(hurry.wait(), settings.drain_s)
     listener.close()
@@ -223,4 +225,4 @@ async def _drain(endpoint: Endpoint, listener: Listener, settings: ServerSetting
     if endpoint.connections:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(endpoint.all_closed.wait(), settings.grace_s)
-    say("stopped")
+    logger.info("stopped")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
-from scoring import rules
+from scoring import rules, sagemaker
 from scoring.container import CODE_VERSION_VARIABLE, PREFIX, ContainerPaths
 from scoring.errors import UserError, summarize
 
@@ -46,6 +46,8 @@ class ServerSettings:
     """With several models, when the memory is used up: ``evict`` idle ones, or ``refuse`` new ones."""
     manifest_sha256: str = ""
     """Digest that the manifest must have; empty accepts any manifest that is consistent in itself."""
+    log: str = "text"
+    """Form of the log: ``text`` for people, or ``json`` for one object a line, which the container image sets."""
     host: str = "127.0.0.1"
     """Address to listen on; the container image sets 0.0.0.0."""
     port: int = 8080
@@ -54,6 +56,11 @@ class ServerSettings:
     """TCP port on loopback for the operator's routes; -1 opens none, 0 lets the system choose."""
     trial_timeout_s: float = 60.0
     """Time for a new model to load and answer in a child process before it may replace the old one."""
+    payload_mb: int = 0
+    """Largest body that callers plan for, MiB: limits below that are not set grow to take it, with any number of rows;
+    0 leaves them as they are. In a batch transform SageMaker says it."""
+    payloads_at_once: int = 1
+    """Bodies of that size that callers send at once."""
     max_body_bytes: int = 6 * 1024 * 1024
     """Largest request body."""
     max_inline_bytes: int = 128 * 1024
@@ -122,7 +129,7 @@ class ServerSettings:
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: str | int | None) -> ServerSettings:
-        """Read the environment; a flag that is not None wins.
+        """Read the environment: what SageMaker tells, ours above it; a flag that is not None wins.
 
         Variables with the prefix that no setting has are left alone, unless they look like a misspelt one: other
         parts of the platform and Kubernetes (service links) use the prefix too.
@@ -148,11 +155,29 @@ class ServerSettings:
             values.setdefault("models_full", "refuse")
             if not values.get("models_memory_bytes"):
                 problems.append(f"{MULTI_MODEL_VARIABLE} is true; set {PREFIX}MODELS_MEMORY_BYTES too")
+        told, unclear = sagemaker.told(environment)
+        problems += unclear
         if problems:
             raise UserError(summarize(problems))
+        values = {**told, **values}
+        if values.get("payload_mb"):
+            values = {**_room(int(values["payload_mb"]), int(values.get("payloads_at_once", 1))), **values}
         values |= {name: value for name, value in flags.items() if value is not None}
         return cls(**values)  # pyright: ignore[reportArgumentType] # each value was converted by its field's own type
 
     def directory(self, environment: Mapping[str, str] = os.environ) -> Path:
         """Give the model directory."""
         return Path(self.model_dir) if self.model_dir else ContainerPaths.from_environment(environment).model
+
+
+def _room(payload_mb: int, at_once: int) -> dict[str, int]:
+    """The limits that so many bodies of that size need, and no less than the defaults."""
+    body = payload_mb * rules.MEBIBYTE
+    needed = {
+        "max_body_bytes": body,
+        "max_rows": body // rules.SHORTEST_ROW_BYTES + 1,
+        "max_buffered_bytes": at_once * body,
+        "max_queued_bytes": rules.FLOAT32_PER_BYTE * at_once * body,
+    }
+    usual = ServerSettings()
+    return {name: max(value, getattr(usual, name)) for name, value in needed.items()}

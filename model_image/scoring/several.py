@@ -7,7 +7,6 @@ Server, "Model Repository Extension" of the Open Inference Protocol.
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 from urllib.parse import quote, unquote_to_bytes
@@ -21,6 +20,7 @@ from scoring.errors import Fault, RequestError, ScoringError, owner
 from scoring.hosting import Wanted
 from scoring.messages import JSON, Response, error_response
 from scoring.metrics import Family, Sample
+from scoring.refusals import Failures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,8 +37,6 @@ EXTENSIONS = (*inference.EXTENSIONS, "model_repository")
 EXPECTED = '{"model_name": "name", "url": "/path/of/a/model/directory"}'
 
 EVENTS = ("loaded", "refused", "unloaded", "evicted")
-
-logger = logging.getLogger(__name__)
 
 
 class Operation(NamedTuple):
@@ -61,6 +59,7 @@ class SeveralModels:
         """The models that are loaded at the start have been tried."""
         self.metrics = metrics.Metrics()
         """Of the requests that no loaded model answers."""
+        self._failures = Failures(self.about)
         self._hosting = hosting
         self._settings = settings
         self._retry_after = b"Retry-After: %d\r\n" % settings.retry_after_s
@@ -126,8 +125,16 @@ class SeveralModels:
         model = self._hosting.by_target.get(target)
         if model is not None:
             return model.application.answered(target, status, seconds)
+        return self.metrics.answered(self._label(target), status, seconds)
+
+    def about(self, target: bytes) -> dict[str, str]:
+        """Tell route, model and version, or the route alone of what no loaded model answers."""
+        model = self._hosting.by_target.get(target)
+        return model.application.about(target) if model is not None else {"route": self._label(target)}
+
+    def _label(self, target: bytes) -> str:
         found = self._find(target)[0] if target else []
-        return self.metrics.answered(found[0].path if found else "other", status, seconds)
+        return found[0].path if found else "other"
 
     def _operate(self, request: Request, respond: Respond) -> None:
         found, name = self._find(request.target)
@@ -163,7 +170,7 @@ class SeveralModels:
         if isinstance(error, ScoringError) and not isinstance(error, RequestError):
             error = RequestError(Fault.MODEL_REFUSED, str(error))
         if not isinstance(error, RequestError):
-            logger.error("request failed", exc_info=error)
+            self._failures.note(request, error)
             error = RequestError(owner(error).fault, "the server failed to answer; its log says why")
         headers = self._retry_after if error.fault is Fault.OVERLOADED else b""
         return error_response(error, headers, request.target)

@@ -49,12 +49,7 @@ def write(file: Path, directory: Path) -> None:
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}") from None
-    try:
-        booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
-    except xgboost.core.XGBoostError as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
-        raise UserError(f"{file}: not a model that XGBoost {xgboost.__version__} reads: {reason}") from None
-    _check(file, booster)
+    booster = load(str(file), content)
     names = booster.feature_names or [f"f{place}" for place in range(booster.num_features())]
     booster.feature_names = names
     booster.feature_types = ["q"] * len(names)
@@ -65,7 +60,26 @@ def write(file: Path, directory: Path) -> None:
     artifact.write(directory, bytes(booster.save_raw(raw_format="ubj")), schema, {}, provenance)
 
 
-def _check(file: Path, booster: xgboost.Booster) -> None:
+def load(name: str, content: bytes) -> xgboost.Booster:
+    """Load a model of trees, in any format that XGBoost reads.
+
+    Args:
+        name: What messages call it.
+        content: The file.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
+        raise UserError(f"{name}: not a model that XGBoost {xgboost.__version__} reads: {reason}") from None
+    _check(name, booster)
+    return booster
+
+
+def _check(file: str, booster: xgboost.Booster) -> None:
     kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
     if kind not in TREES:
         raise UserError(f"{file}: booster {kind!r} cannot be served, only {' and '.join(TREES)}")

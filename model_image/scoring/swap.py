@@ -11,9 +11,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring import artifact, served, trial
+from scoring import artifact, log, served, trial
 from scoring.errors import Fault, RequestError, ScoringError
-from scoring.log import say
 
 if TYPE_CHECKING:
     from scoring.application import ModelApplication
@@ -63,7 +62,7 @@ class Swapper:
         finally:
             self.busy = False
             self.application.metrics.swaps[result] += 1
-        say(f"serving model {model.version} from {directory}")
+        logger.info("serving model %s from %s", model.version, directory, extra=log.fields(version=model.version))
         return model
 
     def reload(self) -> None:

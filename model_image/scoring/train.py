@@ -32,12 +32,11 @@ from scoring.stop import StopSignal
 from scoring.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
-    from scoring.artifact import Provenance
+    from scoring.artifact import Artifact
     from scoring.champion import Champion
     from scoring.container import CollectiveSettings, ContainerPaths
-    from scoring.contract import Schema
     from scoring.hosts import Hosts
     from scoring.hyperparameters import Hyperparameters
     from scoring.loading import Data
@@ -74,10 +73,10 @@ def run(paths: ContainerPaths, collective: CollectiveSettings, code_version: str
         around = boosting.Surroundings(hosts=hosts, store=store, stop=stop, log=log)
         model = boosting.fit(settings, data.schema, *data.shares(hosts), around)
     if hosts.first:  # after the good-bye: loading a model while hosts are joined waits for all of them
-        evaluation = _evaluate(settings, data, rival, model)
-        provenance = _provenance(settings, data, evaluation, code_version)
-        version = _write(paths, data.schema, model, evaluation, provenance)
-        log(f"model {version} written in {time.monotonic() - started:.1f} s")
+        written = finish(paths.model, model, settings, data, code_version=code_version, rival=rival)
+        paths.output_data.mkdir(parents=True, exist_ok=True)
+        (paths.output_data / artifact.EVALUATION).write_bytes((paths.model / artifact.EVALUATION).read_bytes())
+        log(f"model {written.version} written in {time.monotonic() - started:.1f} s")
 
 
 def _silent(_line: str) -> None:
@@ -128,29 +127,47 @@ def _evaluate(settings: Hyperparameters, data: Data, rival: Champion | None, mod
     return evaluation
 
 
-def _provenance(
-    settings: Hyperparameters, data: Data, evaluation: dict[str, object], code_version: str | None
-) -> Provenance:
-    return artifact.Provenance(
-        hyperparameters=hyperparameters.as_mapping(settings),
+def finish(
+    folder: Path,
+    model: bytes,
+    settings: Hyperparameters,
+    data: Data,
+    *,
+    code_version: str | None,
+    rival: Champion | None = None,
+    also: Mapping[str, str] | None = None,
+) -> Artifact:
+    """Evaluate a trained model and write its directory, with where it comes from.
+
+    Args:
+        folder: The model directory, empty or of an earlier run.
+        model: XGBoost's UBJSON, with the schema's names and kinds of features.
+        settings: What it was trained with.
+        data: What it was trained on, and is judged by.
+        code_version: What built the image.
+        rival: The model in service, to compare it with.
+        also: Hyperparameters that this image does not know.
+
+    Returns:
+        The model as a server reads it.
+
+    Raises:
+        AlgorithmError: what was written does not read back.
+    """
+    evaluation = _evaluate(settings, data, rival, model)
+    metrics = evaluate.values(TASKS[settings.objective], evaluation)
+    provenance = artifact.Provenance(
+        hyperparameters={**(also or {}), **hyperparameters.as_mapping(settings)},
         seed=settings.seed,
         code_version=code_version,
         data=dict(data.origin),
-        metrics=evaluate.values(TASKS[settings.objective], evaluation),
+        metrics=metrics,
         reference=reference.describe(data.representative, data.schema),
     )
-
-
-def _write(
-    paths: ContainerPaths, schema: Schema, model: bytes, evaluation: dict[str, object], provenance: Provenance
-) -> str:
-    """Write the model; give its version."""
-    artifact.write(paths.model, model, schema, evaluation, provenance)
+    artifact.write(folder, model, data.schema, evaluation, provenance)
     try:
-        written = artifact.read(paths.model)
+        written = artifact.read(folder)
     except UserError as error:
         raise AlgorithmError(f"the model that was just written is refused: {error}") from error
-    paths.output_data.mkdir(parents=True, exist_ok=True)
-    (paths.output_data / artifact.EVALUATION).write_bytes(document.dump(evaluation))
-    say(contract.metric_words("final", provenance.metrics))
-    return written.version
+    say(contract.metric_words("final", metrics))
+    return written

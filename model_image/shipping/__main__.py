@@ -32,10 +32,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def shipper_of(options: argparse.Namespace) -> Shipper:
     """The shipper that a command line describes."""
     # The import takes a second, in which SIGTERM must find its handler.
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.session import get_session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415 # takes a second, see above
+    from botocore.session import get_session  # noqa: PLC0415 # as above
 
-    from shipping.shipper import Shipper  # noqa: PLC0415
+    from shipping.shipper import Shipper  # noqa: PLC0415 # as above
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,

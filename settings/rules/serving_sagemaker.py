@@ -9,7 +9,8 @@ from typing import Final
 
 from pydantic.alias_generators import to_camel
 
-from settings.instances import Accelerator, accelerator
+from settings.capacity import memory_mib
+from settings.instances import HOSTING_TYPES, TRANSFORM_TYPES, Accelerator, accelerator
 from settings.model import Settings
 from settings.problems import Finding, Path, join
 from settings.rules.models import ModelRule
@@ -21,6 +22,7 @@ from settings.serving_limits import (
     SERVERLESS_CONCURRENCY,
     TARGETS,
     fitting,
+    payload_mb_in,
 )
 
 SECONDS_PER_MINUTE, MILLISECONDS = 60, 1000
@@ -206,6 +208,45 @@ def batch_payload_is_in_bounds(settings: Settings, index: int) -> Iterator[Findi
         )
 
 
+def payload_fits_the_memory(settings: Settings, index: int) -> Iterator[Finding]:
+    """The server holds each request that it works on as a whole; one too many ends it, and all of them with it."""
+    serving = settings.models[index].serving
+    if serving is None:
+        return
+    batch, queue, asked = serving.batch, serving.asynchronous, serving.requests
+    if batch is not None and batch.payload_mb * batch.concurrency <= BATCH_PAYLOAD.most:
+        path = path_of(index, "batch", "payload_mb")
+        yield from _held(path, batch.instance_type, batch.payload_mb, batch.concurrency, TRANSFORM_TYPES)
+    if queue is not None and asked is not None:
+        path = path_of(index, "requests", "largest_mb")
+        yield from _held(path, queue.instance_type, asked.largest_mb, queue.concurrency, HOSTING_TYPES)
+
+
+def _held(path: Path, instance_type: str, payload: float, at_once: int, known: frozenset[str]) -> Iterator[Finding]:
+    memory = memory_mib(instance_type.removeprefix("ml."))
+    if memory is None or payload <= (most := payload_mb_in(memory, at_once)):
+        return
+    name = instance_type.rpartition(".")[0]
+    larger = min(
+        (
+            (room, other)
+            for other in known
+            if other.rpartition(".")[0] in {name, "ml.m5", "ml.r5"}
+            and payload_mb_in(room := memory_mib(other.removeprefix("ml.")) or 0, at_once) >= payload
+        ),
+        default=None,
+    )
+    choices = [f"write {most}"] if most else []
+    choices += [f"choose {larger[1]}"] if larger is not None else []
+    choices += ["a smaller concurrency"] if at_once > 1 else []
+    yield Finding(
+        path=path,
+        found=f"{payload:g} with concurrency {at_once}",
+        allowed=f"at most {most} MB in the memory of {instance_type}",
+        remedy=", or ".join(choices) or "split the requests",
+    )
+
+
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     requests_fit_the_target,
     hosting_fits_the_target,
@@ -215,4 +256,5 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     protected_data_stay_in_the_vpc,
     serverless_takes_the_peak,
     batch_payload_is_in_bounds,
+    payload_fits_the_memory,
 )

@@ -13,7 +13,9 @@ from scoring.contract import BINARY, REGRESSION
 from scoring.dataset import Column
 from scoring.tasks import TASKS
 
-TERMS = Terms(metric="auc", minimum_gain=0.0, significance=0.05, slices=(), slice_rows=200, slice_loss=0.0)
+TERMS = Terms(
+    metric="auc", minimum_gain=0.0, significance=0.05, slices=(), slice_rows=200, slice_loss=0.0, collapse=0.2
+)
 COUNT = 4000
 
 
@@ -59,6 +61,16 @@ def test_the_gain_has_to_exceed_what_it_is_worth_strictly() -> None:
     gain = float(str(verdict(asked)["difference"]))
     assert verdict(asked, minimum_gain=gain)["outcome"] == EQUAL
     assert verdict(asked, minimum_gain=np.nextafter(gain, 0))["outcome"] == BETTER
+
+
+def test_what_was_learnt_from_rows_on_which_the_champion_collapses_is_for_a_person() -> None:
+    known, strange = rows(0.2, 0.2), rows(0.2, 0.2)
+    strange = dataclasses.replace(strange, champion=np.random.default_rng(3).permutation(strange.champion))
+    judged = [challenge.judge(TASKS[BINARY], TERMS, each, {}, 1, older=known) for each in (known, strange)]
+
+    assert [each["outcome"] for each in judged] == [EQUAL, WORSE]
+    assert verdict(strange)["outcome"] == BETTER
+    assert str(judged[1]["reason"]).endswith("on older rows: these are bad, or the world has changed")
 
 
 def test_a_model_that_gains_as_a_whole_and_loses_a_slice_is_worse_and_says_which() -> None:

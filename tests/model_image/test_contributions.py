@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from scoring import artifact, served
+from scoring import artifact, codec, explained, served
 from scoring.application import ModelApplication
+from scoring.capture import Capture
 from scoring.messages import Request, Response
 from scoring.offload import Offload
 from scoring.settings import ServerSettings
 from scoring.tensors import MAX_EXPLAINED_ROWS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scoring.served import ServedModel
 
 ROWS = (("AA", 3.0), ("B6", -2.5), ("ZZ", 40.0))
@@ -33,7 +36,17 @@ def asked(model: artifact.Artifact, rows: int, **parameters: bool) -> bytes:
     return json.dumps({"inputs": inputs, "parameters": parameters}).encode()
 
 
-def answer(model: artifact.Artifact, *bodies: bytes) -> tuple[list[Response], set[str]]:
+def infer(body: bytes) -> Request:
+    return Request(b"POST", b"/v2/models/model/infer", b"", b"", body, 0.0)
+
+
+def invoke(accept: bytes, body: bytes = b"3,AA,7\n-2.5,B6,1\n,ZZ,23", media: bytes = b"text/csv") -> Request:
+    return Request(b"POST", b"/invocations", media, accept, body, 0.0)
+
+
+def answer(
+    model: artifact.Artifact, *requests: Request, capture: Capture | None = None
+) -> tuple[list[Response], set[str]]:
     """Ask a served model, and say in which threads contributions were worked out."""
     threads: set[str] = set()
 
@@ -52,9 +65,10 @@ def answer(model: artifact.Artifact, *bodies: bytes) -> tuple[list[Response], se
         loaded.explain = watched
         application.use(loaded)
         found: list[Response] = []
-        for body in bodies:
+        application.capture = capture
+        for request in requests:
             answers: asyncio.Queue[Response] = asyncio.Queue()
-            application.handle(Request(b"POST", b"/v2/models/model/infer", b"", b"", body, 0.0), answers.put_nowait)
+            application.handle(request, answers.put_nowait)
             found.append(await asyncio.wait_for(answers.get(), 20))
         offload.close()
         return found
@@ -67,7 +81,7 @@ def tensors(response: Response) -> dict[str, Any]:
 
 
 def test_contributions_sum_up_to_the_answer_and_come_from_another_thread(model: artifact.Artifact) -> None:
-    (plain, explained), threads = answer(model, asked(model, 3), asked(model, 3, contributions=True))
+    (plain, explained), threads = answer(model, infer(asked(model, 3)), infer(asked(model, 3, contributions=True)))
     assert [*tensors(plain)] == ["predictions"]
     found = tensors(explained)
     assert found["predictions"] == tensors(plain)["predictions"]
@@ -81,7 +95,9 @@ def test_contributions_sum_up_to_the_answer_and_come_from_another_thread(model: 
 
 def test_contributions_are_binary_where_the_answer_is(model: artifact.Artifact) -> None:
     (text, packed), _ = answer(
-        model, asked(model, 2, contributions=True), asked(model, 2, contributions=True, binary_data_output=True)
+        model,
+        infer(asked(model, 2, contributions=True)),
+        infer(asked(model, 2, contributions=True, binary_data_output=True)),
     )
     header = packed.headers.partition(b"Inference-Header-Content-Length: ")[2].split()[0]
     document, binary = json.loads(packed.body[: int(header)]), packed.body[int(header) :]
@@ -107,6 +123,62 @@ def test_what_cannot_be_explained_is_refused(
     model: artifact.Artifact, written: bytes, instead: bytes, status: int, said: str
 ) -> None:
     body = asked(model, MAX_EXPLAINED_ROWS + 1, contributions=True)
-    (response,), _ = answer(model, body.replace(written, instead) if written else body)
+    (response,), _ = answer(model, infer(body.replace(written, instead) if written else body))
     assert response.status == status
     assert said in json.loads(response.body)["error"]
+
+
+def test_invocations_explain_as_text_and_as_json_what_the_protocol_explains(model: artifact.Artifact) -> None:
+    instances = json.dumps({"instances": [[3, "AA", 7], [-2.5, "B6", 1], [None, "ZZ", 23]]}).encode()
+    kinds = (b"text/csv; contributions=true", b"application/json;contributions=true", b"*/*;contributions=true")
+    requests = [invoke(kinds[0]), invoke(kinds[1]), invoke(kinds[2], instances, b"application/json"), invoke(b"")]
+    (text, document, other, plain), threads = answer(model, *requests)
+    assert [each.content_type for each in (text, document, other)] == [b"text/csv", *[b"application/json"] * 2]
+    assert document.body == other.body
+    found = json.loads(document.body)
+    rows = [[prediction, *added] for prediction, added in zip(*found.values(), strict=True)]
+    assert [*found] == ["predictions", "contributions"]
+    assert [[float(cell) for cell in line.split(b",")] for line in text.body.splitlines()] == rows
+    assert [float(line) for line in plain.body.split()] == found["predictions"]
+    assert {len(row) for row in rows} == {1 + model.schema.width + 1}
+    for prediction, *added in rows:
+        assert 1 / (1 + np.exp(-sum(added))) == pytest.approx(prediction, abs=1e-5)
+    assert len({row[0] for row in rows}) == 3
+    assert [name.startswith("parse") for name in threads] == [True]
+
+
+def test_several_outputs_are_explained_one_by_one() -> None:
+    added = np.arange(2 * 3 * 2, dtype=np.float32).reshape(2, 3, 2)
+    texts = [b"0.1,0.2,0.7", b"0.3,0.3,0.4"]
+    assert explained.write_csv(texts, added).splitlines()[1] == b"0.3,0.3,0.4,6.0,7.0,8.0,9.0,10.0,11.0"
+    document = json.loads(explained.write_json(codec.encode_json_lists, texts, added))
+    assert document["predictions"][1] == [0.3, 0.3, 0.4]
+    assert document["contributions"] == added.tolist()
+
+
+def test_data_capture_keeps_the_answers_without_what_explains_them(model: artifact.Artifact, tmp_path: Path) -> None:
+    kept = Capture(
+        tmp_path, percent=100, max_queued_bytes=9999, max_file_bytes=9999, max_file_s=60, max_disk_bytes=9999
+    )
+    (explained_answer,), _ = answer(model, invoke(b"text/csv;contributions=true"), capture=kept)
+    kept.close()
+    (file,) = tmp_path.rglob("*.jsonl")
+    captured = json.loads(file.read_text())["captureData"]["endpointOutput"]["data"]
+    assert captured.encode().split() == [line.split(b",")[0] for line in explained_answer.body.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "said"),
+    [
+        (b"application/x-npy;contributions=true", 406, "with contributions=true, text/csv or application/json"),
+        (b"text/csv;contributions=true;q=0", 406, "Accept may be"),
+        (b"text/csv;contributions=true", 413, f"the contributions of at most {MAX_EXPLAINED_ROWS}"),
+    ],
+    ids=["no such format", "excluded", "too many rows"],
+)
+def test_invocations_that_cannot_be_explained_are_refused(
+    model: artifact.Artifact, accept: bytes, status: int, said: str
+) -> None:
+    (response,), _ = answer(model, invoke(accept, b"3,AA,7\n" * (MAX_EXPLAINED_ROWS + 1)))
+    assert response.status == status
+    assert said in json.loads(response.body)["error"]["message"]

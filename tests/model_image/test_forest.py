@@ -14,6 +14,7 @@ from scoring import forest
 from scoring.contract import Feature, Kind, Schema
 from scoring.forest import FEW
 from scoring.predictor import Predictor
+from tests.support import boosters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def test_every_size_of_a_few_rows_is_answered_as_xgboost_does(name: str) -> None
     assert predictor.walks
     asked = rows(40 * FEW, seed=4)
     asked[:, 0] *= np.float32(100)
-    expected = np.asarray(booster.inplace_predict(asked), dtype=np.float32)
+    expected = boosters.predicted(booster, SCHEMA, asked)
     for size in range(1, FEW + 2):
         parts = [predictor.predict(asked[start : start + size].copy()) for start in range(0, len(asked), size)]
         assert np.concatenate(parts).tobytes() == expected.tobytes()
@@ -69,7 +70,7 @@ def test_every_size_of_a_few_rows_is_answered_as_xgboost_does(name: str) -> None
 def test_other_models_are_left_to_xgboost(name: str) -> None:
     booster, predictor = trained(LEFT[name])
     assert not predictor.walks
-    expected = np.asarray(booster.inplace_predict(KNOWN[:1]), dtype=np.float32)
+    expected = boosters.predicted(booster, SCHEMA, KNOWN[:1])
     assert predictor.predict(KNOWN[:1].copy()).tobytes() == expected.tobytes()
 
 
@@ -101,7 +102,7 @@ def test_every_threshold_and_its_neighbours_are_answered_as_xgboost_does(
     for place, (feature, split) in enumerate(zip(edges.Feature, edges.Split.astype(np.float32), strict=True)):
         near = (split, np.nextafter(split, np.float32(-np.inf)), np.nextafter(split, np.float32(np.inf)))
         asked[3 * place : 3 * place + 3, int(feature[1:])] = near
-    expected = np.asarray(booster.inplace_predict(asked), dtype=np.float32)
+    expected = boosters.predicted(booster, SCHEMA, asked)
     walked = np.concatenate([predictor.predict(row[None].copy()) for row in asked])
     assert walked.tobytes() == expected.tobytes()
 
@@ -115,7 +116,7 @@ def test_a_walk_that_differs_by_one_bit_is_not_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(forest.OBJECTIVES, "binary:logistic", (to_margin, close))
     booster, predictor = trained(WALKED["logistic"])
     assert not predictor.walks
-    expected = np.asarray(booster.inplace_predict(KNOWN[:1]), dtype=np.float32)
+    expected = boosters.predicted(booster, SCHEMA, KNOWN[:1])
     assert predictor.predict(KNOWN[:1].copy()).tobytes() == expected.tobytes()
 
 

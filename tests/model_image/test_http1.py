@@ -77,6 +77,9 @@ class Echo:
         assert seconds >= 0
         self.statuses.append(status)
 
+    def about(self, target: bytes) -> dict[str, str]:
+        return {"route": target.decode("latin-1")}
+
     def answer(self, place: int) -> None:
         request, respond = self.waiting[place]
         respond(Response(200, request.body, b"text/plain"))

@@ -6,6 +6,8 @@ machine), and USER, EXPOSE and LABEL, which only an engine can do.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -29,6 +31,8 @@ from tools.progress import Board
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.jobs import Job
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 350_000_000
@@ -64,6 +68,8 @@ def test_the_base_is_named_by_digest_and_the_result_runs_as_a_number_other_than_
     assert re.fullmatch(r"BASE_IMAGE=python:3\.11[\w.-]+@sha256:[0-9a-f]{64}", base)
     assert {text.partition(" ")[0] for text in of("FROM")} == {"${BASE_IMAGE}"}
     assert "org.opencontainers.image.base.name=${BASE_IMAGE}" in of("LABEL")
+    for ability in ("multi-models", "accept-bind-to-port"):
+        assert f"com.amazonaws.sagemaker.capabilities.{ability}=true" in " ".join(of("LABEL")).split()
     assert of("USER") == ["10001:0"]
     for name in ("ENTRYPOINT", "CMD"):
         assert isinstance(json.loads(of(name)[-1]), list)
@@ -172,6 +178,59 @@ def test_the_image_has_neither_an_installer_nor_tests_and_is_compiled(built: Bui
     assert {path.stem for path in files if path.suffix == ".py" and "program" in path.parts} == compiled
 
 
+def install(package: str, target: Path) -> None:
+    """Install a package without what it needs, as a wheel."""
+    uv = Environments(Cache(cache_root(), Board()), Commands()).uv()
+    command = [*(uv, "pip", "install", "--no-deps", "--only-binary", ":all:", "--target", target), package]
+    subprocess.run([*command, "--python", sys.executable], env=uv_environment(uv), check=True, capture_output=True)
+
+
+def asked(port: int, method: str, path: str, body: str = "") -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, body.encode(), {"Content-Type": "text/csv"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+@pytest.mark.loop
+def test_the_entry_point_trains_from_the_folder(built: Built, job: Job) -> None:
+    env, here = built.env | {"SAGEMAKER_BASE_DIR": str(job.base)}, built.folder / "opt/program"
+    command = [*built.command("ENTRYPOINT"), "train"]
+    done = subprocess.run(command, env=env, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert artifact.read(job.base / "model").provenance["code_version"] == "c0de"
+
+
+@pytest.mark.loop
+def test_an_image_with_a_native_library_that_is_built_from_ours_trains_and_answers(
+    built: Built, job: Job, tmp_path: Path
+) -> None:
+    layer = tmp_path / "layer"  # what `FROM` our digest, `RUN pip install --target` and `COPY` would add
+    install("xxhash==4.1.0", layer)
+    shutil.copy(ROOT / "tests/support/own_image/own.py", layer)
+    assert list(layer.rglob("*.so"))
+    env = built.env | {"PYTHONPATH": f"{layer}:{built.env['PYTHONPATH']}", "SAGEMAKER_BASE_DIR": str(job.base)}
+    env |= {"SLIPWAY_HOST": "127.0.0.1", "SLIPWAY_PORT": "0", "SLIPWAY_DRAIN_S": "0"}
+    here, command = built.folder / "opt/program", [*built.command("ENTRYPOINT")[:-1], "own"]
+
+    done = subprocess.run([*command, "train"], env=env, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^part[-\w]*\.csv [0-9a-f]{16}$", done.stdout, re.MULTILINE)) == 3
+    with subprocess.Popen([*command, "serve"], env=env, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            port = int(json.loads(process.stdout.readline())["address"].rpartition(":")[2])
+            assert "ready" in asked(port, "GET", "/ping")
+            answers = asked(port, "POST", "/invocations", "700,AA,9\n2400,dé,23\n")
+            assert [0 < float(line) < 1 for line in answers.split()] == [True, True]
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+    assert process.returncode == 0
+
+
 @pytest.mark.loop
 def test_the_entry_point_serves_from_the_folder_within_a_second_of_cpu_and_writes_nothing(
     built: Built, trained: Any, tmp_path: Path
@@ -184,8 +243,8 @@ def test_the_entry_point_serves_from_the_folder_within_a_second_of_cpu_and_write
     process = subprocess.Popen(built.command("ENTRYPOINT", "CMD"), env=env, cwd=here, stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
-        announcement = process.stdout.readline()
-        env["SLIPWAY_PORT"] = announcement.rpartition(":")[2].strip()
+        announcement = json.loads(process.stdout.readline())
+        env["SLIPWAY_PORT"] = announcement["address"].rpartition(":")[2]
         check = built.command("HEALTHCHECK")
         try:
             assert subprocess.run(check, env=env, cwd=here, check=False).returncode == 0, announcement
@@ -196,5 +255,5 @@ def test_the_entry_point_serves_from_the_folder_within_a_second_of_cpu_and_write
             process.wait(timeout=10)
     assert process.returncode == 0
     assert subprocess.run(check, env=env, cwd=here, check=False).returncode == 1
-    assert artifact.read(trained.base / "model").version in announcement
+    assert artifact.read(trained.base / "model").version == announcement["version"]
     assert built.tree() == before

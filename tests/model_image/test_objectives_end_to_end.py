@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import duckdb
 import numpy as np
 import pytest
-import xgboost
 
 from components.pipeline_metrics import GROUPS
 from lifecycle.evaluation import metric_values
@@ -18,6 +17,7 @@ from lifecycle.training_log import REPORTED, metric_definitions
 from scoring import artifact, channels, dataset, features, train
 from scoring.__main__ import main
 from scoring.contract import BINARY, MULTICLASS, REGRESSION
+from tests.support import boosters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +130,7 @@ def test_served_answers_are_xgboosts_own_to_the_bit(finished: Trained, start: Ca
     model = artifact.read(directory)
     part = finished.job.base / "input/data/validation/p.csv"
     rows = features.matrix(dataset.read(channels.Channel("validation", (part,), ())), model.schema)
-    booster = xgboost.Booster(model_file=bytearray(model.model))
-    data = xgboost.DMatrix(
-        rows, feature_names=model.schema.names, feature_types=model.schema.xgboost_types, enable_categorical=True
-    )
-    expected = booster.predict(data)
+    expected = boosters.predicted(model.model, model.schema, rows)
     lines = [line.rpartition(",")[0] for line in part.read_text().splitlines()[1:]]
     server = start(directory)
     body = "\n".join(lines).encode()

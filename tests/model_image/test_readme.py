@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scoring.batcher import Load
 from scoring.capture import Capture
 from scoring.contract import Feature, Schema
 from scoring.drift import Drift
@@ -51,6 +52,7 @@ def test_every_metric_of_a_server_of_one_model_is_listed(tmp_path: Path) -> None
     metrics = Metrics()
     metrics.drift = Drift({"a": {"edges": [], "rows": [1, 0]}}, Schema("y", (Feature("a"),)))
     metrics.predictions = Predictions()
+    metrics.queue = lambda: Load(0, 0, 1, 1)
     kept = Capture(tmp_path, percent=0, max_queued_bytes=1, max_file_bytes=1, max_file_s=1, max_disk_bytes=1)
     kept.close()
     names = {family.name for family in metrics.families(kept)}

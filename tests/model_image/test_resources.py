@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from settings.serving_limits import MIB_PER_PAYLOAD_MB
 from tests.support.raw_http import send
+from tests.support.servers import serving, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.loop
 
+LARGE_MB, MEBIBYTE = 1, 1024 * 1024
 GROWTH_KIB = 16 * 1024
 POST = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n"
 ROW = b"812.5,AA,7"
@@ -61,3 +65,13 @@ def test_overload_is_refused_with_advice_in_bounded_memory_and_ends_with_the_loa
     assert server.memory_kib() - before < GROWTH_KIB
     assert max(pings) < 2
     assert server.request("POST", "/invocations", ROW, Content_Type="text/csv")[0] == 200
+
+
+def test_a_large_body_takes_no_more_memory_than_the_settings_reckon_with(tmp_path: Path) -> None:
+    body = b",\n" * (LARGE_MB * MEBIBYTE // 2)  # the shortest rows that take the slow way through the parser
+    write_model(tmp_path, 1)
+    with serving(tmp_path, SLIPWAY_PAYLOAD_MB=str(LARGE_MB)) as server:
+        before = server.memory_kib()
+        status, _, answer = server.request("POST", "/invocations", body, content_type="text/csv")
+        assert (status, answer.count(b"\n")) == (200, LARGE_MB * MEBIBYTE // 2)
+        assert (server.memory_kib("VmHWM") - before) / 1024 < LARGE_MB * MIB_PER_PAYLOAD_MB

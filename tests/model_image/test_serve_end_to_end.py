@@ -21,6 +21,7 @@ import xgboost
 from scoring import artifact, channels, dataset, features
 from scoring.contract import Feature, Schema
 from scoring.predictor import Predictor
+from tests.support import boosters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +39,8 @@ def rows(trained: Any, model: artifact.Artifact) -> tuple[list[str], NDArray[np.
     """The validation rows as CSV lines without label, and what XGBoost itself answers for them."""
     part = trained.base / "input/data/validation/part.csv"
     matrix = features.matrix(dataset.read(channels.Channel("validation", (part,), ())), model.schema)
-    booster = xgboost.Booster(model_file=bytearray(model.model))
     lines = [line.rpartition(",")[0] for line in part.read_text().splitlines()[1:]]
-    return lines, np.asarray(booster.inplace_predict(matrix), dtype=np.float32)
+    return lines, boosters.predicted(model.model, model.schema, matrix)
 
 
 def bits(values: list[float]) -> bytes:
@@ -65,11 +65,8 @@ def test_json_answers_are_xgboosts_own_to_the_bit(
     matrix = np.array(
         [[np.nan, model.schema.features[1].categories.index("AA"), 7], [812.5, np.nan, 3]], dtype=np.float32
     )
-    booster = xgboost.Booster(model_file=bytearray(model.model))
     assert (status, headers["model-version"]) == (200, model.version)
-    assert (
-        bits(json.loads(body)["predictions"]) == np.asarray(booster.inplace_predict(matrix), dtype=np.float32).tobytes()
-    )
+    assert bits(json.loads(body)["predictions"]) == boosters.predicted(model.model, model.schema, matrix).tobytes()
     assert len(rows[0]) == 500
 
 
@@ -102,7 +99,7 @@ def test_open_inference_answers_are_xgboosts_own_to_the_bit_as_json_and_as_bytes
     assert body[int(headers["inference-header-content-length"]) :] == expected.tobytes()
 
 
-def test_the_c_interface_equals_inplace_predict_for_numbers_and_missing_values() -> None:
+def test_the_c_interface_equals_xgboosts_own_answers_for_numbers_and_missing_values() -> None:
     draw = np.random.default_rng(5)
     known = draw.normal(size=(2000, 6)).astype(np.float32)
     known[draw.random(known.shape) < 0.1] = np.nan
@@ -110,9 +107,10 @@ def test_the_c_interface_equals_inplace_predict_for_numbers_and_missing_values()
     names = list("abcdef")
     data = xgboost.QuantileDMatrix(known, labels, feature_names=names, feature_types=["q"] * 6)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 5, "nthread": 1}, data, 30)
-    predictor = Predictor(bytes(booster.save_raw("ubj")), Schema("y", tuple(map(Feature, names))))
+    schema = Schema("y", tuple(map(Feature, names)))
+    predictor = Predictor(bytes(booster.save_raw("ubj")), schema)
     for count in (1, 3, 64, 2000):
-        expected = np.asarray(booster.inplace_predict(known[:count]), dtype=np.float32)
+        expected = boosters.predicted(booster, schema, known[:count])
         assert predictor.predict(known[:count].copy()).tobytes() == expected.tobytes()
     assert np.unique(expected).size > 100
 
@@ -239,7 +237,7 @@ def test_a_port_in_use_is_the_platforms_failure_without_a_traceback(server: Any,
         [*command, "--port", str(server.port)], env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False
     )
     assert result.returncode == 3
-    assert result.stderr.splitlines()[-1].startswith(f"PlatformError: cannot listen on 127.0.0.1:{server.port}: ")
+    assert f"PlatformError: cannot listen on 127.0.0.1:{server.port}: " in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
 
 

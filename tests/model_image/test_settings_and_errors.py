@@ -14,6 +14,7 @@ from scoring.errors import AlgorithmError, ArtifactError, Fault, PlatformError, 
 from scoring.settings import ServerSettings
 
 PACKAGE = Path(__file__).parents[2] / "model_image/scoring"
+MEBIBYTE = 1024 * 1024
 STUBS = "_typeshed"
 """Types of the standard library, imported by type checkers only."""
 IMAGE_PACKAGES = {"duckdb", "httptools", "numpy", "opentelemetry", "orjson", "uvloop", "xgboost", "scoring"}
@@ -24,6 +25,42 @@ def test_the_environment_sets_values_of_the_fields_types_and_flags_win() -> None
         {"SLIPWAY_PORT": "9000", "SLIPWAY_DRAIN_S": "2.5", "SLIPWAY_HOST": "::1"}, port=0, host=None
     )
     assert (found.port, found.drain_s, found.host) == (0, 2.5, "::1")
+
+
+def test_a_container_of_several_listens_where_sagemaker_says_unless_it_is_told_otherwise() -> None:
+    given = {"SAGEMAKER_BIND_TO_PORT": "14001"}
+    assert ServerSettings.load(given).port == 14001
+    assert ServerSettings.load({**given, "SLIPWAY_PORT": "9000"}).port == 9000
+    assert ServerSettings.load(given, port=0).port == 0
+
+
+def test_limits_grow_with_the_payloads_of_a_batch_and_only_in_a_batch() -> None:
+    given = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "20", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "5"}
+    assert ServerSettings.load(given) == ServerSettings()
+    found = ServerSettings.load({**given, "SAGEMAKER_BATCH": "true", "SLIPWAY_MAX_ROWS": "7"})
+    assert (found.max_body_bytes, found.max_rows) == (20 * MEBIBYTE, 7)
+    assert (found.max_buffered_bytes, found.max_queued_bytes) == (100 * MEBIBYTE, 400 * MEBIBYTE)
+
+
+def test_limits_never_shrink_below_the_usual_ones() -> None:
+    found, usual = (
+        ServerSettings.load({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"}),
+        ServerSettings(),
+    )
+    assert found.max_rows > MEBIBYTE // 2
+    assert (found.max_body_bytes, found.max_queued_bytes) == (usual.max_body_bytes, usual.max_queued_bytes)
+
+
+def test_what_sagemaker_says_has_to_be_numbers_and_all_of_it_is_reported() -> None:
+    given = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_BIND_TO_PORT": "x", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}
+    with pytest.raises(UserError) as caught:
+        ServerSettings.load(given)
+    assert str(caught.value).splitlines() == [
+        "SAGEMAKER_BIND_TO_PORT is 'x'; expected a whole number above 0",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB is '0'; expected a whole number above 0",
+    ]
+    asked = ServerSettings.load({"SAGEMAKER_BATCH": "True", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"})
+    assert asked.payloads_at_once == 1
 
 
 def test_the_server_listens_on_loopback_unless_told_otherwise() -> None:
@@ -81,17 +118,17 @@ def test_fault_codes_are_unique() -> None:
     assert len({fault.code for fault in Fault}) == len(Fault)
 
 
-def test_a_wrong_command_line_is_the_users_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_command_line_is_the_users_error(caplog: pytest.LogCaptureFixture) -> None:
     assert main(["predict"]) == 1
-    assert "invalid choice: 'predict'" in capsys.readouterr().err
+    assert "invalid choice: 'predict'" in caplog.text
 
 
 def test_serving_a_directory_without_a_model_exits_one_without_a_traceback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert main(["serve", "--model-dir", str(tmp_path / "none"), "--port", "0"]) == 1
-    written = capsys.readouterr().err
-    assert written.startswith("UserError: model directory ")
+    written = caplog.text
+    assert "UserError: model directory " in written
     assert "Traceback" not in written
 
 

@@ -95,6 +95,21 @@ def test_a_deployment_waits_after_each_of_its_steps(step: int | None, waits: int
     assert shifting_seconds(step, 300, 60, linear=linear) == waits + 60
 
 
+@pytest.mark.parametrize("call", serving_page.CALLS, ids=lambda call: call.what[:20])
+def test_an_example_asks_what_the_runtime_knows_and_all_that_it_needs(call: serving_page.Call) -> None:
+    _, _, operation, *words = call.command.splitlines()[-1].split()
+    shape = service("sagemaker-runtime").operation_model("".join(map(str.title, operation.split("-")))).input_shape
+    given = {"".join(map(str.title, word[2:].split("-"))) for word in words if word.startswith("--")}
+    assert given <= shape.members.keys()
+    assert set(shape.required_members) <= given
+
+
+def test_a_fleet_a_row_and_a_queue_have_an_example() -> None:
+    asked = " ".join(call.command for call in serving_page.CALLS)
+    for word in ("--target-model", "--target-container-hostname", "invoke-endpoint-async"):
+        assert word in asked
+
+
 def test_the_page_is_up_to_date() -> None:
     assert serving_page.main(["--check"]) == 0
     assert all(json.dumps(name)[1:-1] in serving_page.page() for name in TARGETS)

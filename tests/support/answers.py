@@ -100,6 +100,11 @@ def _secret(request: Request) -> Answer:
     return arn, {"arn": arn}
 
 
+def _mlflow_app(request: Request) -> Answer:
+    arn = request.arn("sagemaker", f"mlflow-app/app-{request.digits(12).upper()}")
+    return arn, {"arn": arn}
+
+
 def _role_policy(request: Request) -> Answer:
     return f"{request.inputs['role']}:{request.inputs['name']}", {}
 
@@ -242,6 +247,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:sagemaker/endpointConfiguration:EndpointConfiguration": _named("name", "sagemaker", "endpoint-config/"),
     "aws:sagemaker/model:Model": _named("name", "sagemaker", "model/"),
     "aws:sagemaker/pipeline:Pipeline": _named("pipelineName", "sagemaker", "pipeline/"),
+    "aws:sagemaker/mlflowApp:MlflowApp": _mlflow_app,
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": _named(
         "modelPackageGroupName", "sagemaker", "model-package-group/"
     ),
@@ -261,6 +267,11 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "aws:dynamodb/tableItem:TableItem": lambda request: (request.digits(), {}),
     "aws:lambda/eventSourceMapping:EventSourceMapping": lambda request: (request.digits(), {}),
     "aws:lambda/function:Function": _named("name", "lambda", "function:"),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": lambda request: (
+        request.inputs["functionName"],
+        {},
+    ),
+    "aws:lambda/permission:Permission": lambda request: (request.inputs["statementId"], {}),
     "aws:scheduler/schedule:Schedule": _named("name", "scheduler", "schedule/default/"),
     "aws:sqs/queue:Queue": _queue,
     "aws:sqs/queuePolicy:QueuePolicy": lambda request: (request.inputs["queueUrl"], {}),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xgboost
 
-from scoring import artifact
+from scoring import artifact, sagemaker
 from scoring.contract import Feature, Schema
 from scoring.predictor import Predictor
 
@@ -34,17 +34,18 @@ def environment(**extra: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "model_image"), **extra}
 
 
-def write_model(directory: Path, seed: int) -> str:
-    """Write a small model and give the text of its answer to the row."""
+def write_model(directory: Path, seed: int, schema: Schema = SMALL) -> str:
+    """Write a small model and give the text of its answer to the row, or to its first cells."""
     draw = np.random.default_rng(seed)
-    rows = draw.random((200, 2), dtype=np.float32)
-    labels = (rows[:, seed % 2] + 0.3 * draw.random(200) > 0.6).astype(np.float32)
-    data = xgboost.DMatrix(rows, labels, feature_names=SMALL.names, feature_types=SMALL.xgboost_types, nthread=1)
+    rows = draw.random((200, schema.width), dtype=np.float32)
+    labels = (rows[:, seed % schema.width] + 0.3 * draw.random(200) > 0.6).astype(np.float32)
+    data = xgboost.DMatrix(rows, labels, feature_names=schema.names, feature_types=schema.xgboost_types, nthread=1)
     params = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": seed}
     model = bytes(xgboost.train(params, data, 3 + seed).save_raw("ubj"))
     provenance = artifact.Provenance(hyperparameters={}, seed=seed, code_version=None, data={}, metrics={})
-    artifact.write(directory, model, SMALL, {}, provenance)
-    answer = Predictor(model, SMALL).predict(np.array([[float(x) for x in SMALL_ROW.split(b",")]], np.float32))
+    artifact.write(directory, model, schema, {}, provenance)
+    cells = [float(x) for x in SMALL_ROW.split(b",")[: schema.width]]
+    answer = Predictor(model, schema).predict(np.array([cells], np.float32))
     return str(answer[0])
 
 
@@ -59,7 +60,7 @@ class Server:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
             response = connection.getresponse()
@@ -70,10 +71,10 @@ class Server:
         assert self.process.stdout is not None
         return int(self.process.stdout.readline().rpartition(":")[2])
 
-    def memory_kib(self) -> int:
-        """Give its resident memory."""
+    def memory_kib(self, which: str = "VmRSS") -> int:
+        """Give its resident memory, or with ``VmHWM`` the most that it ever was."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
+        return int(next(line.split()[1] for line in lines if line.startswith(which)))
 
     def descriptors(self) -> int:
         """Count its open descriptors."""
@@ -105,7 +106,7 @@ def start(directory: Path | None, **settings: str) -> Server:
     env = environment(**settings)
     env["PYTHONPATH"] = f"{NOT_IN_IMAGE}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "scoring", "serve", *(["--model-dir", str(directory)] if directory else [])]
-    command += ["--host", "127.0.0.1", "--port", "0"]
+    command += ["--host", "127.0.0.1", *([] if sagemaker.PORT in settings else ["--port", "0"])]
     process = subprocess.Popen(command, env=env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     server = Server(process, 0)
     assert process.stdout is not None
