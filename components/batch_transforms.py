@@ -13,19 +13,17 @@ import pulumi
 import pulumi_aws as aws
 
 from components import grants, iam
+from components.batch_objects import plan
 from components.model_places import ModelPlaces
 from components.served_grants import start_batches, targeted
 from components.served_models import served_model
 from components.serving_handles import BatchTransformsHandle
-from settings.instances import takes_volume_key
 from settings.model import Target
 
 if TYPE_CHECKING:
     from components.handles import RegistryHandle, StoreHandle
     from components.labels import Labels
     from settings.model import BatchSpec, ModelSpec
-
-CSV = "text/csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,29 +84,9 @@ class BatchTransforms(pulumi.ComponentResource):
         """What every job of a model has in common, as `lifecycle.transforms.Plan` reads it."""
         places = ModelPlaces(self._args.labels, model)
 
-        def request(known: dict[str, str]) -> dict[str, Any]:
-            hosts: dict[str, Any] = {"InstanceType": spec.instance_type, "InstanceCount": spec.instances}
-            if takes_volume_key(spec.instance_type):
-                hosts["VolumeKmsKeyId"] = known["key"]
-            return {
-                "jobPrefix": places.job_prefix,
-                "output": places.uri(places.batches),
-                "request": {
-                    "ModelName": known["model"],
-                    "MaxPayloadInMB": spec.payload_mb,
-                    "MaxConcurrentTransforms": spec.concurrency,
-                    "BatchStrategy": "MultiRecord",
-                    "ModelClientConfig": {
-                        "InvocationsTimeoutInSeconds": spec.timeout_seconds,
-                        "InvocationsMaxRetries": spec.retries,
-                    },
-                    "TransformInput": {"ContentType": CSV, "SplitType": "Line", "CompressionType": "None"},
-                    "TransformOutput": {"Accept": CSV, "AssembleWith": "Line", "KmsKeyId": known["key"]},
-                    "TransformResources": hosts,
-                    "Tags": [{"Key": key, "Value": value} for key, value in self._args.labels.tags.items()],
-                },
-            }
+        def planned(known: dict[str, str]) -> dict[str, Any]:
+            return plan(places, spec, model_name=known["model"], key_arn=known["key"])
 
         return pulumi.Output.all(key=self._args.store.key_arn, model=self._args.registry.model_names[model.name]).apply(
-            request
+            planned
         )

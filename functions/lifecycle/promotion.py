@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from lifecycle import steps
-from lifecycle.steps import MODEL_DIGEST_PROPERTY, LifecycleError, Package
+from lifecycle.steps import MODEL_DIGEST_PROPERTY, ORIGIN_PROPERTY, LifecycleError, Package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import CreateModelPackageInputTypeDef, DescribeModelPackageOutputTypeDef
-
-ORIGIN_PROPERTY = "promoted-from"
-"""Customer metadata of a model package: ARN of the version that it was promoted from."""
 
 CARD_STATUS: Final = {"Approved": "Approved", "PendingManualApproval": "PendingReview"}
 """Approval status of a version → status of its model card."""

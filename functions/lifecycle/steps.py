@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TRAINING_JOB_PROPERTY = "training-job"
 """Customer metadata of a model package: its training job. (A version cannot carry tags, only its group can.)"""
 
+ORIGIN_PROPERTY = "promoted-from"
+"""Customer metadata of a model package: ARN of the version that it was promoted from."""
+
 MODEL_DIGEST_PROPERTY = "model-sha256"
 """Customer metadata of a model package: SHA-256 of `model.tar.gz`."""
 
@@ -95,10 +98,11 @@ def find_package(sagemaker: SageMakerClient, group: str, wanted: Callable[[Packa
 
 def describe_package(sagemaker: SageMakerClient, arn: str) -> Package:
     """One version as the registry holds it."""
-    return _package(sagemaker.describe_model_package(ModelPackageName=arn))
+    return package_of(sagemaker.describe_model_package(ModelPackageName=arn))
 
 
-def _package(found: DescribeModelPackageOutputTypeDef) -> Package:
+def package_of(found: DescribeModelPackageOutputTypeDef) -> Package:
+    """What is needed of a version's description."""
     container = found["InferenceSpecification"]["Containers"][0]
     return Package(
         arn=found["ModelPackageArn"],

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from lifecycle.steps import LifecycleError, data_version
+from lifecycle.steps import LifecycleError, data_version, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -125,3 +127,23 @@ def wait_for_transform(
         time.sleep(poll_seconds)
     if status != "Completed":
         raise TransformFailedError(found.get("FailureReason") or f"{name} ended as {status}")
+
+
+def bring_answers(s3: S3Client, output_uri: str, folder: Path) -> list[Path]:
+    """Copy the answers of a job to files of the same names; returns these.
+
+    Raises:
+        LifecycleError: A name leads out of the folder.
+    """
+    bucket, prefix = split_uri(output_uri)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    files: list[Path] = []
+    for key in (item.get("Key", "") for page in pages for item in page.get("Contents", [])):
+        file = (folder / key.removeprefix(f"{prefix}/")).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise LifecycleError(f"{key} leads out of {folder}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as target:
+            shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], target)
+        files.append(file)
+    return files

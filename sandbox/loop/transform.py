@@ -43,6 +43,8 @@ class TransformJob:
     request: dict[str, Any]
     model_data: str
     """Archive of the model."""
+    environment: dict[str, str]
+    """Variables that the model gives its container."""
     status: str = "InProgress"
     failure: str | None = None
     ended: datetime | None = None
@@ -88,6 +90,18 @@ def assembled(answers: list[bytes], request: dict[str, Any]) -> bytes:
     return b"".join(answers)
 
 
+def told(request: dict[str, Any]) -> dict[str, str]:
+    """What SageMaker itself tells a job's container; of what the request leaves out, nothing."""
+    strategy = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}.get(request.get("BatchStrategy", ""))
+    values = {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": request.get("MaxPayloadInMB"),
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": request.get("MaxConcurrentTransforms"),
+        "SAGEMAKER_BATCH_STRATEGY": strategy,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
 class TransformRunner:
     """Executes batch transform jobs; every change of a job is handed to `publish`."""
 
@@ -104,9 +118,9 @@ class TransformRunner:
         self._publish, self._slot = publish, slot
         self._jobs: dict[str, TransformJob] = {}
 
-    def submit(self, request: dict[str, Any], model_data: str) -> None:
+    def submit(self, request: dict[str, Any], model_data: str, environment: dict[str, str]) -> None:
         """Accept a job; the caller has checked that the name is new."""
-        job = TransformJob(request, model_data)
+        job = TransformJob(request, model_data, environment)
         self._jobs[job.name] = job
         self._publish(job)
         threading.Thread(target=self._work, args=(job,), name=f"job-{job.name}", daemon=True).start()
@@ -150,7 +164,7 @@ class TransformRunner:
         return model
 
     def _server(self, job: TransformJob, model: Path, folder: Path) -> Service:
-        environment = {**SERVER_SETTINGS, **job.request.get("Environment", {})}
+        environment = {**SERVER_SETTINGS, **job.environment, **job.request.get("Environment", {}), **told(job.request)}
         words = ("serve", "--model-dir", str(model), "--host", LOOPBACK, "--port")
         return Service(
             name=f"the server of {job.name}",

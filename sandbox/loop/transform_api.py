@@ -54,7 +54,7 @@ class TransformApi:
         answered = moto.ask()
         if answered is None:
             raise Refusal("ValidationException", str(moto.refusal[1].get("message", moto.refusal[0])))
-        self._runner.submit(request, container["ModelDataUrl"])
+        self._runner.submit(request, container["ModelDataUrl"], container.get("Environment") or {})
         return answered
 
     def _publish(self, job: TransformJob) -> None:

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from moto import mock_aws
 
-from lifecycle.promotion import ORIGIN_PROPERTY, Destination, Registry, promote
-from lifecycle.steps import LifecycleError
+from lifecycle.promotion import Destination, Registry, promote
+from lifecycle.steps import ORIGIN_PROPERTY, LifecycleError
 from sandbox.loop.loopback import ACCESS_KEY, loopback_session
 
 if TYPE_CHECKING:

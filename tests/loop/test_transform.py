@@ -10,7 +10,7 @@ import pytest
 from lifecycle import transforms
 from sandbox.loop.files import pack
 from sandbox.loop.processes import REPOSITORY, end
-from sandbox.loop.transform import MEGABYTE, TransformError, assembled, payloads
+from sandbox.loop.transform import MEGABYTE, TransformError, assembled, payloads, told
 from tests.loop.conftest import KEY, ROLE, Api, start_api
 from tests.support.servers import serving, write_model
 
@@ -99,6 +99,11 @@ def put(api: Api, name: str, content: bytes) -> None:
     api.clients.s3.put_object(Bucket="data-bucket", Key=f"toy/requests/{name}", Body=content)
 
 
+def clear(api: Api) -> None:
+    for item in api.clients.s3.list_objects_v2(Bucket="data-bucket", Prefix="toy/requests/").get("Contents", []):
+        api.clients.s3.delete_object(Bucket="data-bucket", Key=item.get("Key", ""))
+
+
 def run(api: Api, asked: transforms.Plan) -> transforms.Transform:
     sagemaker, s3 = api.clients.sagemaker, api.clients.s3
     found = transforms.start_or_adopt(sagemaker, s3, asked, SOURCE, max_attempts=1)
@@ -128,6 +133,29 @@ def test_a_batch_answers_every_row_as_the_endpoint_does_and_is_not_run_twice(api
     assert b"".join(answers).split() == online.split()
     assert len(online.split()) == ROWS
     assert run(api, plan()) == transforms.Transform(done.name, done.output_uri, created=False)
+
+
+@pytest.mark.loop
+def test_a_payload_of_any_number_of_rows_and_as_large_as_the_plan_says_is_answered(api: Api, model: Path) -> None:
+    assert model.is_dir()
+    rows = b"".join(b"0.%07d,0.%07d\n" % (place, ROWS - place % ROWS) for place in range(400_000))
+    assert 7 * MEGABYTE < len(rows) < 8 * MEGABYTE
+    clear(api)
+    put(api, "1.csv", rows)
+    done = run(api, plan(MaxPayloadInMB=8))
+    key = f"{done.output_uri.removeprefix('s3://models-bucket/')}/1.csv.out"
+    answers = api.clients.s3.get_object(Bucket="models-bucket", Key=key)["Body"].read()
+    assert answers.count(b"\n") == rows.count(b"\n")
+
+
+def test_a_container_is_told_what_its_job_says_and_nothing_of_what_it_leaves_out() -> None:
+    assert told({}) == {"SAGEMAKER_BATCH": "true"}
+    assert told({**request(payload_mb=9), "MaxConcurrentTransforms": 3}) == {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "9",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
+        "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD",
+    }
 
 
 @pytest.mark.loop
