@@ -6,11 +6,12 @@ Sources: CodeBuild user guide, "Amazon S3 source" and "VPC".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pulumi_aws as aws
 
 from components import grants, iam
+from components.dead_letters import create_dead_queue
 from components.firewall import ANYWHERE, HTTPS, Traffic, let_out
 from components.labels import MODELS
 from components.resource_policies import queue_policy
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from components.handles import NetworkHandle, StoreHandle
     from components.labels import Labels
-
-DEAD_RETENTION_SECONDS: Final = 14 * 24 * 3600
-"""The longest that SQS keeps: an event that started nothing is looked at and sent again."""
 
 
 def run_grants(labels: Labels, *, program: str, log_group: str) -> dict[str, list[iam.Statement]]:
@@ -97,14 +95,7 @@ class Yard:
     def create_dead_queue(self, rules: Sequence[str]) -> tuple[aws.sqs.Queue, list[pulumi.Resource]]:
         """Create the queue of events that started nothing, and what lets `rules` (as their ARNs end) send to it."""
         queue_name = self.labels.queue(f"{self.name}-dead")
-        queue = aws.sqs.Queue(
-            f"{self.name}-dead",
-            name=queue_name,
-            message_retention_seconds=DEAD_RETENTION_SECONDS,
-            # EventBridge cannot use the key that AWS manages for SQS; SQS's own encryption needs none.
-            sqs_managed_sse_enabled=True,
-            opts=self.child,
-        )
+        queue = create_dead_queue(self.name, queue_name, self.child)
         if not rules:
             return queue, []
         policy = queue_policy(iam.Account.of(self.labels.environment), queue_name, rules)

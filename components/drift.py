@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components import drift_definition as definition
 from components import drift_grants, grants
 from components import drift_objects as objects
 from components.clock_roles import ClockPolicies, create_clock_role
+from components.dead_letters import create_dead_queue
 from components.duty_roles import create_duty_role
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_champion import PLACEHOLDER
@@ -35,8 +37,6 @@ RETRY_SECONDS: Final = 3600
 """For so long a run is tried to be started; the next one compares nearly the same hours."""
 RETRIES: Final = 185
 """The most that EventBridge Scheduler takes (its user guide, "RetryPolicy")."""
-RETENTION_SECONDS: Final = 14 * 24 * 3600
-"""The longest that SQS keeps a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +90,12 @@ class Drift(pulumi.ComponentResource):
     def _look_regularly(self, looks: list[_Look]) -> None:
         """Create the schedules, the queue of runs that did not start, and the alarms about those and about silence."""
         labels = self._args.labels
-        dead = aws.sqs.Queue(
-            f"{self._name}-dead",
-            name=labels.queue(objects.DEAD),
-            message_retention_seconds=RETENTION_SECONDS,
-            sqs_managed_sse_enabled=True,
-            opts=self._child,
-        )
-        self._alarm(f"{objects.THING}-", objects.not_started(labels))
+        dead = create_dead_queue(self._name, labels.queue(objects.DEAD), self._child)
+        self._alarm(f"{definition.THING}-", objects.not_started(labels))
         for look in looks:
             self._create_schedule(look, dead)
             if look.spec.silence_hours is not None:
-                self._alarm(f"{objects.THING}-", objects.silence(labels, look.model, look.spec.silence_hours))
+                self._alarm(f"{definition.THING}-", objects.silence(labels, look.model, look.spec.silence_hours))
 
     def _alarm(self, part: str, *watches: Watch) -> None:
         """Create alarms whose names have a part between the environment and their own."""
@@ -110,7 +104,7 @@ class Drift(pulumi.ComponentResource):
 
     def _create_pipeline(self, model: ModelSpec, spec: DriftSpec) -> aws.sagemaker.Pipeline:
         args, places = self._args, ModelPlaces(self._args.labels, model)
-        name = objects.pipeline_name(args.labels, model)
+        name = definition.pipeline_name(args.labels, model)
         role, rights = self._create_roles(model, spec)
         there = [
             self._hold(model, what, prefix, LINES)
@@ -118,7 +112,7 @@ class Drift(pulumi.ComponentResource):
         ]
 
         def define(known: dict[str, Any]) -> str:
-            return objects.drift_definition(args.labels, model, spec, Surroundings(**known))
+            return definition.drift_definition(args.labels, model, spec, Surroundings(**known))
 
         around = pulumi.Output.all(
             key_arn=args.store.key_arn,
@@ -176,7 +170,7 @@ class Drift(pulumi.ComponentResource):
                 role_arn=role.arn,
                 sagemaker_pipeline_parameters=_Parameters(
                     pipeline_parameters=[
-                        _Parameter(name=each, value=value) for each, value in objects.given(approved).items()
+                        _Parameter(name=each, value=value) for each, value in definition.given(approved).items()
                     ]
                 ),
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(

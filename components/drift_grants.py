@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from components import grants, iam
-from components.drift_objects import DEAD, pipeline_name
+from components.drift_definition import pipeline_name
+from components.drift_objects import DEAD
 from components.labels import MODELS
 from components.model_places import Duty, ModelPlaces
 from components.training_grants import PROCESSING_LOGS, hand_out, run_job, start_job

@@ -72,16 +72,17 @@ def write_objects(account: iam.Account, bucket: str, prefixes: Sequence[str]) ->
 
 
 def pull_images(account: iam.Account, repositories: Sequence[str]) -> list[iam.Statement]:
-    """Pull images of the named repositories; a registry token is not bound to a repository."""
+    """Pull images of the named repositories of the account."""
+    return pull_from([account.repository(each) for each in repositories])
+
+
+def pull_from(repositories: Sequence[str]) -> list[iam.Statement]:
+    """Pull images of repositories by their ARNs; a registry token is not bound to a repository."""
     if not repositories:
         return []
     return [
         {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-        {
-            "Effect": "Allow",
-            "Action": PULL_IMAGES,
-            "Resource": [account.arn("ecr", f"repository/{repository}") for repository in repositories],
-        },
+        {"Effect": "Allow", "Action": PULL_IMAGES, "Resource": list(repositories)},
     ]
 
 

@@ -103,6 +103,10 @@ class Account:
         """ARN of a role."""
         return self.global_arn("iam", f"role/{name}")
 
+    def repository(self, name: str) -> str:
+        """ARN of an image repository."""
+        return self.arn("ecr", f"repository/{name}")
+
     def log_group(self, name: str) -> str:
         """ARN of a log group; with `:*` appended, of its streams."""
         return self.arn("logs", f"log-group:{name}")

@@ -34,16 +34,14 @@ class Duty(StrEnum):
     """Checks the data and takes a copy."""
     TRAIN = "train"
     """Trains on the copy."""
+    ADOPT = "adopt"
+    """Makes a model of ours of what another algorithm left; no role where the model image trains."""
     EVALUATE = "evaluate"
     """Judges what was trained."""
     DRIFT = "drift"
     """Compares captured requests with what was trained on."""
     DRIFT_PIPELINE = "drift-run"
     """Starts that job."""
-
-
-JOB_DUTIES: Final = (Duty.PROCESS, Duty.TRAIN, Duty.EVALUATE)
-"""Duties of jobs of the pipeline from data to a version, whose roles it hands to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,12 @@ class ModelPlaces:
     def role(self, duty: Duty) -> str:
         """Name of the role of one duty."""
         return self.labels.role(f"{self.model.name}-{duty}")
+
+    @property
+    def job_duties(self) -> tuple[Duty, ...]:
+        """Duties of jobs of the pipeline from data to a version, whose roles it hands to them."""
+        adopt = () if self.model.training.algorithm is None else (Duty.ADOPT,)
+        return (Duty.PROCESS, Duty.TRAIN, *adopt, Duty.EVALUATE)
 
     @property
     def job_prefix(self) -> str:
@@ -83,6 +87,11 @@ class ModelPlaces:
     def data(self) -> str:
         """Prefix of checked copies of the data."""
         return f"{self.model.name}/data/"
+
+    @property
+    def sources(self) -> str:
+        """Prefix of scripts that train."""
+        return f"{self.model.name}/sources/"
 
     @property
     def jobs(self) -> str:
@@ -153,6 +162,11 @@ class ModelPlaces:
     def batches(self) -> str:
         """Prefix of what batch transform jobs write."""
         return f"{self.model.name}/batches/"
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Prefixes of what no version needs any more once its run, or whoever asked, has read it."""
+        return (self.data, self.checkpoints, self.answers, self.failures, self.batches)
 
     def uri(self, prefix: str) -> str:
         """Address of a prefix of the models bucket, without the slash at its end."""

@@ -1,9 +1,9 @@
 """Packaging: an approved version of a model becomes an image by digest, and whoever releases it hears of it.
 
 Creates: for each model a CodeBuild project without privileged mode, with a role of its own; rules that start it when a
-version is approved, and on a schedule for a newer base; the bus of the announcements; a queue for events that started
-nothing; the program of the builds in the models bucket; a log group; a security group; a signing profile where images
-are signed.
+version is approved or rejected, and on a schedule for a newer base; the bus of the announcements; a queue for events
+that started nothing; the program of the builds in the models bucket; a log group; a security group; a signing profile
+where images are signed.
 Does not create: the registry's signing configuration, which has no resource in the provider; what listens to the bus.
 """
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def start_when_approved(
     name: str, rule: str, group: str, target: Target, opts: pulumi.ResourceOptions
 ) -> aws.cloudwatch.EventTarget:
-    """Start a build when a version of a package group is approved."""
+    """Start a build when a version of a package group is approved or rejected."""
     made = aws.cloudwatch.EventRule(
         name,
         name=rule,
-        description=f"A version of {group} is approved",
+        description=f"A version of {group} is approved or rejected",
         event_pattern=approval_pattern(group),
         opts=opts,
     )

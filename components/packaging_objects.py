@@ -46,11 +46,11 @@ def variables(places: ModelPlaces, spec: PackagingSpec, signing: str | None) -> 
 
 
 def approval_pattern(group: str) -> str:
-    """Event of a version of one group that has been approved.
+    """Event of a version of one group that has been approved, or rejected, which may need another champion.
 
     Source: SageMaker developer guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge".
     """
-    detail = {"ModelPackageGroupName": [group], "ModelApprovalStatus": ["Approved"]}
+    detail = {"ModelPackageGroupName": [group], "ModelApprovalStatus": ["Approved", "Rejected"]}
     pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"], "detail": detail}
     return json.dumps(pattern)
 

@@ -16,6 +16,7 @@ import pulumi_aws as aws
 
 from components import iam
 from components import retraining_objects as objects
+from components.dead_letters import LONGEST_SECONDS, create_dead_queue
 from components.labels import fingerprint
 from components.resource_policies import queue_policy
 from components.retraining_clock import RETRIES, RETRY_SECONDS, ClockArgs, create_schedules
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from components.labels import Labels
     from settings.model import ModelSpec, RetrainingSpec
 
-RETENTION_SECONDS: Final = 14 * 24 * 3600
-"""The longest that SQS keeps a message."""
 RECEIVES: Final = 5
 """Deliveries of a message before it is dead."""
 
@@ -76,17 +75,11 @@ class Retraining(pulumi.ComponentResource):
     def _create_queues(self) -> tuple[aws.sqs.Queue, aws.sqs.Queue]:
         """The dead-letter queue and the queue; what lies in them names objects and alarms, so SQS's own key will do."""
         labels = self._args.labels
-        dead = aws.sqs.Queue(
-            f"{self._name}-dead",
-            name=labels.queue(objects.DEAD),
-            message_retention_seconds=RETENTION_SECONDS,
-            sqs_managed_sse_enabled=True,
-            opts=self._child,
-        )
+        dead = create_dead_queue(self._name, labels.queue(objects.DEAD), self._child)
         queue = aws.sqs.Queue(
             f"{self._name}-queue",
             name=labels.queue(objects.THING),
-            message_retention_seconds=RETENTION_SECONDS,
+            message_retention_seconds=LONGEST_SECONDS,
             visibility_timeout_seconds=VISIBILITY_SECONDS,
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": RECEIVES}),
             sqs_managed_sse_enabled=True,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from components import grants, iam, retraining_archive
+from components.function_archive import Program
+from components.lambda_functions import FunctionRole, PythonFunction
 from components.retraining_grants import decide
 from components.retraining_objects import THING, function_name, table_name
 from components.watches import alarm_prefix
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from components.labels import Labels
     from settings.model import ModelSpec
 
+PROGRAM: Final = Program("retraining", ("retraining/*.py", "lifecycle/__init__.py", "lifecycle/steps.py"))
 HANDLER: Final = "retraining.handler.lambda_handler"
 MEMORY_MIB: Final = 512
-"""Lambda gives processor time by memory: start and one look at a model are mostly imports and waiting."""
+"""Start and one look at a model are mostly imports and waiting."""
 TIMEOUT_SECONDS: Final = 120
 """A first look lists a data set and writes a fact for each object; what is left over, the next look goes on with."""
 CONCURRENCY: Final = 2
@@ -31,8 +32,8 @@ who is first, so it bounds costs, not correctness."""
 BATCH: Final = 10
 VISIBILITY_SECONDS: Final = 6 * TIMEOUT_SECONDS
 """Of a message that is being handled (Lambda developer guide, "Configuring a queue to use with Lambda")."""
-KEY_USES: Final = ("dynamodb", "lambda")
-"""Services that decrypt with the environment's key for the function: its table and its variables."""
+KEY_USES: Final = {"dynamodb": True, "lambda": True}
+"""Its table and its variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,32 +54,31 @@ class FunctionArgs:
 
 def create_function(name: str, args: FunctionArgs, child: pulumi.ResourceOptions) -> aws.lambda_.Function:
     """Create the function with its role, fed by the queue."""
-    role, policies = _create_role(name, args, child)
-    function = aws.lambda_.Function(
-        f"{name}-function",
+    role, policies = FunctionRole(
+        labels=args.labels,
+        duty=THING,
+        description="Decides about trainings and starts pipelines",
+        abilities=decide(args.labels, args.models),
+        key_arn=args.key_arn,
+        key_uses=KEY_USES,
+    ).create(name, child)
+    function = PythonFunction(
         name=function_name(args.labels),
         description="Decides whether a model is trained again, and why",
-        runtime="python3.13",
-        architectures=["arm64"],
+        program=PROGRAM,
         handler=HANDLER,
-        code=pulumi.FileArchive(str(retraining_archive.write())),
-        role=role.arn,
-        memory_size=MEMORY_MIB,
-        timeout=TIMEOUT_SECONDS,
-        reserved_concurrent_executions=CONCURRENCY,
-        environment=aws.lambda_.FunctionEnvironmentArgs(
-            variables={
-                "TABLE": table_name(args.labels),
-                "ALARMS": alarm_prefix(args.labels),
-                "SETTINGS_DIGEST": args.settings_digest,
-            }
-        ),
-        kms_key_arn=args.key_arn,
-        tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
-        dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=args.dead_arn),
-        logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="JSON", log_group=args.log_group),
-        opts=pulumi.ResourceOptions(parent=child.parent, depends_on=[*policies, *args.settings]),
-    )
+        memory_mib=MEMORY_MIB,
+        timeout_seconds=TIMEOUT_SECONDS,
+        concurrency=CONCURRENCY,
+        variables={
+            "TABLE": table_name(args.labels),
+            "ALARMS": alarm_prefix(args.labels),
+            "SETTINGS_DIGEST": args.settings_digest,
+        },
+        key_arn=args.key_arn,
+        log_group=args.log_group,
+        dead_arn=args.dead_arn,
+    ).create(name, role, pulumi.ResourceOptions(parent=child.parent, depends_on=[*policies, *args.settings]))
     aws.lambda_.EventSourceMapping(
         f"{name}-events",
         event_source_arn=args.queue_arn,
@@ -89,27 +89,3 @@ def create_function(name: str, args: FunctionArgs, child: pulumi.ResourceOptions
         opts=child,
     )
     return function
-
-
-def _create_role(
-    name: str, args: FunctionArgs, child: pulumi.ResourceOptions
-) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-    account = iam.Account.of(args.labels.environment)
-    role = aws.iam.Role(
-        f"{name}-role",
-        name=args.labels.role(THING),
-        description="Decides about trainings and starts pipelines",
-        assume_role_policy=iam.function_trust(),
-        opts=child,
-    )
-    policies = grants.inline_policies(decide(args.labels, args.models))
-    for service in KEY_USES:
-        policies[f"use-key-{service}"] = args.key_arn.apply(partial(_use_key, account, service))
-    return role, [
-        aws.iam.RolePolicy(f"{name}-{ability}", name=ability, role=role.name, policy=policy, opts=child)
-        for ability, policy in policies.items()
-    ]
-
-
-def _use_key(account: iam.Account, service: str, key_arn: str) -> str:
-    return grants.use_key_through(account, key_arn, service, write=True)

@@ -1,15 +1,16 @@
 """What the function that decides about retraining may do, and what the clock may.
 
-Source: service authorization reference, Amazon DynamoDB, Amazon S3, Amazon SageMaker AI, Amazon SQS, AWS X-Ray.
+Source: service authorization reference, Amazon DynamoDB, Amazon S3, Amazon SageMaker AI, Amazon SQS.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from components import grants, iam
+from components import iam
 from components.approval_grants import read_packages
 from components.labels import DATA
+from components.lambda_functions import run_grants
 from components.retraining_objects import DEAD, THING, data_prefixes, table_name
 
 if TYPE_CHECKING:
@@ -22,15 +23,13 @@ if TYPE_CHECKING:
 def decide(labels: Labels, models: Sequence[ModelSpec]) -> dict[str, list[iam.Statement]]:
     """Abilities of the function: read events, keep its table, list data, start and watch the models' pipelines."""
     account = iam.Account.of(labels.environment)
-    queue, dead = (account.arn("sqs", labels.queue(thing)) for thing in (THING, DEAD))
     return {
         "read-events": [
             {
                 "Effect": "Allow",
                 "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-                "Resource": queue,
-            },
-            {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead},
+                "Resource": account.arn("sqs", labels.queue(THING)),
+            }
         ],
         "keep-records": [
             {
@@ -42,10 +41,7 @@ def decide(labels: Labels, models: Sequence[ModelSpec]) -> dict[str, list[iam.St
         "list-data": _list_data(account, labels, models),
         "run-pipelines": _run_pipelines(account, labels, models),
         "read-versions": read_packages(labels, models) if models else [],
-        "write-logs": grants.write_logs(account, labels.log_group(THING)),
-        "trace": [
-            {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"}
-        ],
+        **run_grants(labels, log_group=THING, dead=DEAD),
     }
 
 

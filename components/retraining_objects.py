@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from components.labels import DATA, fitted
-from components.pipeline_definition import CHANNELS
+from components.lambda_functions import MAX_FUNCTION_NAME
 from components.watches import PERIOD_SECONDS, Watch, alarm_prefix
 
 if TYPE_CHECKING:
@@ -40,10 +40,6 @@ OLD_SECONDS: Final = 1800
 """Age of a message that should have been handled or be dead: five receipts take as many visibility timeouts at most."""
 
 
-MAX_FUNCTION_NAME: Final = 64
-"""Lambda API reference, `CreateFunction`; a table's name may be longer."""
-
-
 def function_name(labels: Labels) -> str:
     """Name of the function."""
     return fitted(f"{labels.cluster}-{THING}", MAX_FUNCTION_NAME)
@@ -56,7 +52,7 @@ def table_name(labels: Labels) -> str:
 
 def data_prefixes(model: ModelSpec) -> list[str]:
     """Prefixes of the data bucket with what a model is trained and validated on."""
-    return [f"{model.dataset_prefix}{channel}/" for channel in CHANNELS]
+    return [f"{model.dataset_prefix}{channel}/" for channel in model.data.delivered]
 
 
 def model_document(labels: Labels, model: ModelSpec) -> str:

@@ -135,16 +135,19 @@ class ArtifactStore(pulumi.ComponentResource):
         logs = self._create_bucket(LOGS, None, self._args.spec.access_log_days, deliveries, None, expiring={})
         return (
             self._create_bucket(DATA, self._key.arn, None, (), logs, expiring={}),
-            self._create_bucket(MODELS, self._key.arn, None, readers, logs, expiring=self._captured()),
+            self._create_bucket(MODELS, self._key.arn, None, readers, logs, expiring=self._passing()),
             logs,
         )
 
-    def _captured(self) -> dict[str, int]:
-        """Prefix → days that captured requests, and what became of them, are kept."""
-        watched = [
-            (ModelPlaces(self._args.labels, model), model.drift.keep_days) for model in self._args.models if model.drift
-        ]
-        return {prefix: days for places, days in watched for prefix in (places.captures, places.truth)}
+    def _passing(self) -> dict[str, int]:
+        """Prefix → days that its objects are kept: copies, answers, captured requests and what became of them."""
+        found: dict[str, int] = {}
+        for model in self._args.models:
+            places = ModelPlaces(self._args.labels, model)
+            found |= dict.fromkeys(places.passing, model.pipeline.keep_days)
+            if model.drift is not None:
+                found |= dict.fromkeys((places.captures, places.truth), model.drift.keep_days)
+        return found
 
     def _create_bucket(
         self,

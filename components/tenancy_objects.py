@@ -177,6 +177,8 @@ def _release() -> list[_Rule]:
         _rule("apps", ["deployments/scale"], ["get", *_CHANGE]),
         _rule("apps", ["replicasets"], _READ),
         _rule("argoproj.io", ["analysisruns", "rollouts"], _READ),
+        # A way back skips the steps of a rollout.
+        _rule("argoproj.io", ["rollouts/status"], ["patch"]),
         _rule("", ["events", "pods", "services"], _READ),
         _rule("networking.k8s.io", ["ingresses"], [*_READ, *_CHANGE]),
     ]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from components import grants, iam
 from components.labels import DATA, MODELS
-from components.model_places import JOB_DUTIES, Duty, ModelPlaces
+from components.model_places import Duty, ModelPlaces
+from components.pipeline_algorithm import training_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
     account, places = iam.Account.of(labels.environment), ModelPlaces(labels, model)
     bucket = labels.bucket(MODELS)
     data = grants.read_objects(account, labels.bucket(DATA), [model.dataset_prefix])
-    return {
+    may: dict[Duty, list[iam.Statement]] = {
         Duty.PIPELINE: _orchestrate(account, places),
         Duty.PROCESS: [
             *data,
@@ -41,9 +42,14 @@ def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
             *run_job(account, places, PROCESSING_LOGS),
         ],
         Duty.TRAIN: [
-            *grants.read_objects(account, bucket, [places.data, places.checkpoints]),
+            *grants.read_objects(account, bucket, [places.data, places.checkpoints, *_script(places)]),
             *grants.write_objects(account, bucket, [places.jobs, places.checkpoints]),
-            *run_job(account, places, TRAINING_LOGS),
+            *run_job(account, places, TRAINING_LOGS, training_image(account, model)),
+        ],
+        Duty.ADOPT: [
+            *grants.read_objects(account, bucket, [places.data, places.jobs]),
+            *grants.write_objects(account, bucket, [places.jobs]),
+            *run_job(account, places, PROCESSING_LOGS),
         ],
         Duty.EVALUATE: [
             *grants.read_objects(account, bucket, [places.data, places.jobs, *_champion(places)]),
@@ -51,6 +57,13 @@ def duties(labels: Labels, model: ModelSpec) -> dict[Duty, list[iam.Statement]]:
             *run_job(account, places, PROCESSING_LOGS),
         ],
     }
+    return {duty: may[duty] for duty in (Duty.PIPELINE, *places.job_duties)}
+
+
+def _script(places: ModelPlaces) -> list[str]:
+    """The script that trains, if one does."""
+    algorithm = places.model.training.algorithm
+    return [] if algorithm is None or algorithm.script is None else [places.sources]
 
 
 def _champion(places: ModelPlaces) -> list[str]:
@@ -58,11 +71,21 @@ def _champion(places: ModelPlaces) -> list[str]:
     return [places.champion] if places.model.gate.champion else []
 
 
-def run_job(account: iam.Account, places: ModelPlaces, logs: str) -> list[iam.Statement]:
-    """What every job needs: its image, its log, its metrics, its network interface."""
+def run_job(
+    account: iam.Account, places: ModelPlaces, logs: str, image: tuple[str, str] | None = None
+) -> list[iam.Statement]:
+    """What every job needs: its image, its log, its metrics, its network interface.
+
+    Args:
+        account: Where it runs.
+        places: Names of the model.
+        logs: Its log group, which is the namespace of its metrics too.
+        image: Address and ARN of the repository, where it is not the model's own image.
+    """
     labels = places.labels
+    repository = account.repository(labels.repository(places.model.name)) if image is None else image[1]
     return [
-        *grants.pull_images(account, [labels.repository(places.model.name)]),
+        *grants.pull_from([repository]),
         *grants.create_log_group(account, logs),
         *grants.write_logs(account, logs),
         *grants.put_metrics(logs),
@@ -87,7 +110,7 @@ def _orchestrate(account: iam.Account, places: ModelPlaces) -> list[iam.Statemen
             ],
             "Resource": jobs,
         },
-        hand_out(account, places, JOB_DUTIES),
+        hand_out(account, places, places.job_duties),
         *_search(account, places),
         *grants.read_objects(account, places.labels.bucket(MODELS), [places.reports]),
         *_register(account, places),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.iam_evaluator import inline_policies, listed, may
 from tests.support.recorded import record_program, stack_section
@@ -33,6 +35,9 @@ WAITING = {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
 
 DUTIES = ("pipeline", "process", "train", "evaluate", "drift", "drift-run")
 MODEL = "slipway-prod-flight-delay"
+
+ACTIONS = yaml.safe_load(Path(__file__).with_name("role_actions.yaml").read_text(encoding="utf-8"))
+"""By role, whole."""
 
 NODE_POLICIES = {
     "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
@@ -205,6 +210,24 @@ def test_no_role_can_raise_its_own_rights() -> None:
                 service = "elasticloadbalancing.amazonaws.com"
                 assert f":role/aws-service-role/{service}/" in statement["Resource"]
                 assert statement["Condition"] == {"StringEquals": {"iam:AWSServiceName": service}}
+
+
+def expanded(words: list[str]) -> set[str]:
+    """Actions, with the lists that a word stands for."""
+    return {action for word in words for action in ({word} if ":" in word else expanded(ACTIONS["together"][word]))}
+
+
+@pytest.mark.parametrize("role", ACTIONS["roles"])
+def test_a_role_of_training_and_release_may_call_what_the_table_says_and_nothing_else(role: str) -> None:
+    assert {action for statement in statements(f"slipway-prod-{role}") for action in listed(statement["Action"])} == (
+        expanded(ACTIONS["roles"][role])
+    )
+
+
+def test_every_role_of_training_and_release_is_in_the_table() -> None:
+    others = {"argo-rollouts", "cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing"}
+    others |= {"team-ml-inference", "team-ml-training"}
+    assert {*ACTIONS["roles"], *others} == {role.removeprefix("slipway-prod-") for role in roles_with_policies()}
 
 
 @pytest.mark.parametrize(

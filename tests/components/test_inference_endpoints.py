@@ -244,6 +244,15 @@ def test_a_fleet_loads_archives_below_its_prefix_within_the_memory_that_the_serv
     assert "dataCaptureConfig" not in configuration("fleet").inputs
 
 
+def test_a_server_is_told_how_much_callers_send_and_how_many_at_once() -> None:
+    given = deployed("queue").inputs["primaryContainer"]["environment"]
+    assert given == {
+        "SLIPWAY_PAYLOAD_MB": "13",
+        "SLIPWAY_PAYLOADS_AT_ONCE": str(TARGETS["asynchronous"]["concurrency"]),
+    }
+    assert "environment" not in deployed("at-once").inputs["primaryContainer"]
+
+
 def test_a_row_of_containers_holds_the_approved_version_in_its_place() -> None:
     model = deployed("row")
     assert model.inputs["inferenceExecutionConfig"] == {"mode": "Serial"}

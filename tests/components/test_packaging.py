@@ -121,12 +121,15 @@ def rule(stack: str, name: str) -> dict[str, Any]:
     return record_program(stack).one(RULE, f"packaging-flight-delay-{name}").inputs
 
 
-def test_the_approval_of_a_version_of_this_group_starts_a_build_and_nothing_else_does() -> None:
+def test_the_approval_or_rejection_of_a_version_of_this_group_starts_a_build_and_nothing_else_does() -> None:
     pattern = json.loads(rule("prod", "approved")["eventPattern"])
     assert pattern == {
         "source": ["aws.sagemaker"],
         "detail-type": ["SageMaker Model Package State Change"],
-        "detail": {"ModelPackageGroupName": ["slipway-prod-flight-delay"], "ModelApprovalStatus": ["Approved"]},
+        "detail": {
+            "ModelPackageGroupName": ["slipway-prod-flight-delay"],
+            "ModelApprovalStatus": ["Approved", "Rejected"],
+        },
     }
     assert approval_pattern("another") != approval_pattern("slipway-prod-flight-delay")
     target = record_program("prod").one(TARGET, "packaging-flight-delay-approved").inputs

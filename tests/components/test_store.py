@@ -110,6 +110,22 @@ def test_versions_are_kept_and_old_ones_and_unfinished_uploads_are_not_kept_for_
         assert expires == (settings["accessLogDays"] if "-logs-" in lifecycle.name else None)
 
 
+def test_what_no_version_needs_expires_and_what_serves_one_never_does(stack: str) -> None:
+    recorded = record_program(stack)
+    (model,) = stack_section(stack, "models")
+    days = {
+        rule["filter"]["and"]["prefix"]: rule["expiration"]["days"]
+        for lifecycle in recorded.of_type("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+        if "-models-" in lifecycle.name
+        for rule in lifecycle.inputs["rules"][1:]
+    }
+    passing = {f"flight-delay/{each}/" for each in ("data", "checkpoints", "answers", "failures", "batches")}
+    assert {prefix for prefix, kept in days.items() if kept == model["pipeline"]["keepDays"]} >= passing
+    assert {*days} <= passing | {"flight-delay/captures/", "flight-delay/truth/"}
+    for kept in ("jobs", "promoted", "champion", "reports", "drift", "proofs", "sources"):
+        assert not [prefix for prefix in days if f"flight-delay/{kept}/x".startswith(prefix)]
+
+
 def test_new_data_is_announced_to_event_bridge(stack: str) -> None:
     recorded = record_program(stack)
     notification = recorded.one("aws:s3/bucketNotification:BucketNotification")
