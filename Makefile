@@ -6,8 +6,8 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote retrain redrive rollback subject rollout loop serve test test-unit test-kube \
-	check bench reliability soak lock doctor fmt schema docs clean
+.PHONY: help up down status preview plan policy report cost chain destroy orphans promote retrain redrive transform rollback subject rollout loop serve test test-unit test-kube \
+	test-sdk check bench reliability soak lock doctor fmt schema docs spelling clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -65,6 +65,15 @@ retrain: ## Ask for a training; needs MODEL, REASON; STACK=local without it, els
 redrive: ## Bring dead events of retraining back to its door; needs STACK, credentials; docs/retraining.md says when
 	$(need_stack)$(call timed,redrive $(STACK),$(RUN) --group local -- operations.retrain --stack $(STACK) --redrive)
 
+transform: export TRANSFORM_MODEL = $(MODEL)
+transform: export TRANSFORM_IN = $(IN)
+transform: export TRANSFORM_OUT = $(if $(filter file,$(origin OUT)),,$(OUT))
+transform: ## Answer many rows by a batch transform; needs MODEL; OUT=<folder>, IN=<file>; with STACK=, IN=s3://… and credentials
+	$(if $(MODEL),,$(error Write for example: make transform MODEL=flight-delay OUT=answers))$(if \
+	$(filter-out local,$(STACK)),$(need_stack)$(call timed,transform by $(MODEL) in $(STACK),$(RUN) --group local -- operations.transform \
+	--stack $(STACK) --model "$$TRANSFORM_MODEL" --in "$$TRANSFORM_IN" --out "$$TRANSFORM_OUT"),$(call timed,transform by \
+	$(MODEL),$(LOCAL) sandbox transform --model "$$TRANSFORM_MODEL" --in "$$TRANSFORM_IN" --out "$$TRANSFORM_OUT"))
+
 promote: export PROMOTED_MODEL = $(MODEL)
 promote: ## Register an approved version of one environment in the next; needs MODEL, FROM, TO, credentials; VERSION=n
 	$(if $(and $(MODEL),$(FROM),$(TO)),,$(error Write for example: make promote MODEL=flight-delay FROM=staging TO=prod))$(call \
@@ -119,6 +128,9 @@ test-unit: ## Unit and program tests only; no Pulumi CLI needed
 test-kube: ## Tests against a Kubernetes control plane and an image registry on loopback; needs Go, builds them once
 	$(call timed,test-kube,$(RUN) --group dev --kube -- tools.suite kube)
 
+test-sdk: ## The pipelines made again by SageMaker's own SDK, in an environment of its own, and compared
+	$(call timed,test-sdk,$(RUN) --group sdk -- tools.suite sdk)
+
 bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv-1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md
 	$(call timed,bench,$(RUN) --group image -- bench --peers '$(PEERS)' --points '$(POINTS)' $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter file,$(origin OUT)),,--out '$(OUT)'))
@@ -147,6 +159,9 @@ schema: ## Write the JSON schema of the stack files, for editors
 
 docs: ## Write what is made from the policies: docs/policies.md, docs/controls.md, policies/config.schema.json
 	$(call timed,docs,$(DEV) guardrails.docs)
+
+spelling: ## Write how SageMaker's own SDK spells the words of a pipeline, which the unit tests read
+	$(call timed,spelling,$(RUN) --group sdk -- tests.sdk.spelling)
 
 clean: ## Remove tool caches and environments of older locks; ALL=1: all of set-up as well; never state
 	$(call timed,clean,$(PYTHON) -m tools.clean $(if $(ALL),--all))

@@ -40,6 +40,7 @@ from components.storage import Storage, StorageArgs
 from components.store import ArtifactStore, ArtifactStoreArgs
 from components.studio import Studio, StudioArgs
 from components.tenancy import Tenancy, TenancyArgs
+from components.tracking import Tracking, TrackingArgs
 from components.training import Training, TrainingArgs
 from operations.teardown import orderly_end
 from settings.load import load_settings
@@ -368,6 +369,13 @@ Retraining(
         packaging=packaging.handle,
         alarms=alarms.handle,
         protect=protect,
+    ),
+    opts=on_aws,
+)
+Tracking(
+    "tracking",
+    TrackingArgs(
+        labels=labels, spec=settings.tracking, models=settings.models, store=store.handle, alarms=alarms.handle
     ),
     opts=on_aws,
 )

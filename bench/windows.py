@@ -14,6 +14,7 @@ import uvloop
 from bench import processes
 from bench.answers import Oracle
 from bench.load import Load
+from bench.workload import FORMS
 
 if TYPE_CHECKING:
     from bench.load import Tally
@@ -41,10 +42,8 @@ class Point:
 
 
 POINTS = (
-    *(Point(form, 1, concurrency) for form in ("csv", "json") for concurrency in (1, 16, 64)),
-    Point("v2", 1, 16),
-    Point("csv", 100, 16),
-    Point("v2", 100, 16),
+    *(Point(form, 1, concurrency) for form in FORMS for concurrency in (1, 16, 64)),
+    *(Point(form, 100, 16) for form in FORMS),
 )
 
 

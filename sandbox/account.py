@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -38,7 +39,8 @@ def empty_account(account_id: str) -> Generator[str]:
     with mock.patch.dict(os.environ, {"MOTO_ACCOUNT_ID": account_id}):
         # Reads the account's number when it is imported.
         module = importlib.import_module("moto.moto_server.threaded_moto_server")
-    server = module.ThreadedMotoServer(ip_address=_LOOPBACK, port=0)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else it tells people each request
+    server = module.ThreadedMotoServer(ip_address=_LOOPBACK, port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from components.labels import Labels
+from components.model_places import ModelPlaces
 from components.retraining_objects import model_document
 from costs.plan import from_export
 from guardrails.registry import all_rules
@@ -28,6 +29,7 @@ from sandbox.chaos import Chaos
 from sandbox.costing import read_plan, report_costs
 from sandbox.declared import loops
 from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
+from sandbox.loop import batch
 from sandbox.loop import run as loop
 from sandbox.loop.loopback import Clients
 from sandbox.loop.retraining import ask, open_local_door
@@ -97,7 +99,7 @@ def up(console: Console) -> None:
         reports = [loop.bring_up(spec, console) for spec in specs]
         console.table("Environment local is up", _summary(engine, outcome, reports))
         for report in reports:
-            console.info(f"\nTry {report.model}:\n  {report.curl}")
+            console.info(f"\nTry {report.model}:\n  {report.curl}\n  make transform MODEL={report.model}")
 
 
 def down(console: Console) -> None:
@@ -147,6 +149,26 @@ def retrain(console: Console, model: str, reason: str) -> None:
     door = open_local_door(clients, ModelSettings.parse(model_document(Labels(settings.environment), spec)), time.time)
     with console.step(f"Train {model} again") as step:
         step.summary = ask(door, clients, model, reason, step.note)
+
+
+def transform(console: Console, model: str, rows: str, out: str) -> None:
+    """Answer rows, of a file or of the held-out month, by a batch transform of the version that serves in `local`."""
+    settings, apis, folder = _checked_settings(LOCAL), _apis(), state_folder(LOCAL)
+    if apis is None:
+        raise CommandError("environment local is not up: make up")
+    if rows and not Path(rows).is_file():
+        raise CommandError(f"IN is {rows!r}: name a CSV file without header; its columns are the model's features")
+    with _only_run(folder):
+        engine = _open(console, LOCAL)
+        outputs = {name: output.value for name, output in engine.outputs().items()}
+        specs = {spec.model.name: spec for spec in loops(settings, outputs, engine.world(), folder, _image_python())}
+    if model not in specs:
+        raise CommandError(f"environment local has the models {', '.join(specs)}")
+    spec, clients = specs[model], Clients(apis, settings.environment.region)
+    places = ModelPlaces(Labels(settings.environment), spec.model)
+    file, target = Path(rows) if rows else batch.held_out(spec), Path(out or folder / "answers")
+    with console.step(f"Transform {file.name} with {model}") as step:
+        step.summary = batch.transform(clients, spec, places, rows=file, out=target, note=step.note)
 
 
 def preview(console: Console, stack: str) -> None:
@@ -354,7 +376,7 @@ def _model_rows(report: LoopReport) -> dict[str, str]:
     holdout = report.holdout
     quality = f"AUC {holdout.auc:.3f}, log loss {holdout.log_loss:.3f} (base rate {holdout.base_rate_log_loss:.3f})"
     return {
-        "Model": f"{report.model} version {report.model_version}, validation AUC {report.metrics['auc']:.3f}",
+        "Model": f"{report.model} version {report.model_version}, test AUC {report.metrics['auc']:.3f}",
         "Asked": f"{holdout.rows} rows of the held-out month over HTTP: {quality}",
         "Endpoint": report.endpoint_url,
     }
@@ -370,6 +392,14 @@ COMMANDS: Final[dict[str, Command]] = {
         {
             "model": {"required": True, "help": "name of the model"},
             "reason": {"required": True, "help": "why; it is kept with the run"},
+        },
+    ),
+    "transform": Command(
+        transform,
+        {
+            "model": {"required": True, "help": "name of the model"},
+            "in": {"default": "", "dest": "rows", "help": "CSV file of rows, without header; else the held-out month"},
+            "out": {"default": "", "help": "folder for the answers; in the environment's state without it"},
         },
     ),
     "preview": Command(preview, _STACK),

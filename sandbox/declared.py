@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox.loop.spec import DeclaredPipeline, LoopSpec
@@ -50,9 +51,15 @@ def loops(
             ),
             role_arns=roles,
             package_group=outputs["modelPackageGroups"][model.name],
-            objects={each["key"]: each["content"] for each in objects if each["key"].startswith(f"{model.name}/")},
+            objects={each["key"]: _content(each) for each in objects if each["key"].startswith(f"{model.name}/")},
             packaging={each["name"]: each["value"] for each in variables},
             model=model,
             state_dir=state_dir,
             image_python=image_python,
         )
+
+
+def _content(declared: dict[str, Any]) -> bytes:
+    """What an object holds: text, or bytes in base64."""
+    packed = declared.get("contentBase64")
+    return base64.b64decode(packed) if packed else str(declared["content"]).encode()

@@ -150,13 +150,22 @@ class Engine:
         """Opens what exists in the sandbox."""
         return World(self.folder / "world.db")
 
-    def preview(self, pack: PolicyPack | None = None, watch: Watch | None = None) -> Outcome:
+    def preview(
+        self, pack: PolicyPack | None = None, watch: Watch | None = None, *, diff: bool | None = None
+    ) -> Outcome:
         """Plans an update.
+
+        Args:
+            pack: Policies that judge it.
+            watch: Hears of progress.
+            diff: Whether `stdout` tells each property that would change, as `pulumi preview --diff` does.
 
         Raises:
             EngineError: the program or a provider failed; policy violations do not raise.
         """
-        return self._operate(lambda listen: self._stack.preview(on_event=listen, **_QUIET, **_packs(pack)), watch)
+        return self._operate(
+            lambda listen: self._stack.preview(on_event=listen, diff=diff, **_QUIET, **_packs(pack)), watch
+        )
 
     def up(self, pack: PolicyPack | None = None, watch: Watch | None = None) -> Outcome:
         """Updates the stack.

@@ -25,6 +25,7 @@ PROGRAM = tuple(
     )
 )
 """Tests that record the program with its real stack files, often with settings of their own."""
+collect_ignore = ["sdk"]  # needs an environment of its own, which `make test-sdk` has
 
 # A shell lets what it starts in the background ignore SIGINT, and programs inherit that; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -26,7 +26,7 @@ from typing import NoReturn
 
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands, SetupError
-from tools.environments import GROUPS, ROOT, Environments, import_path, link_environment
+from tools.environments import GROUPS, ROOT, SDK_GROUP, Environments, import_path, link_environment
 from tools.kube_programs import CRANE, KubePrograms, module_folders
 from tools.progress import Board, elapsed
 from tools.pulumi_cli import PulumiCli
@@ -42,14 +42,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 -m tools.bootstrap", description="Install what is missing, then run."
     )
-    parser.add_argument("--group", action="append", default=[], choices=GROUPS, help="environment to have; repeatable")
+    groups = (*GROUPS, SDK_GROUP)
+    parser.add_argument("--group", action="append", default=[], choices=groups, help="environment to have; repeatable")
     parser.add_argument("--cli", action="store_true", help="have a Pulumi CLI as well")
     parser.add_argument("--crane", action="store_true", help="have crane, which copies images, as well")
     parser.add_argument("--kube", action="store_true", help="have a Kubernetes control plane for tests as well")
     parser.add_argument("module", nargs="*", metavar="MODULE ARG", help="after `--`: what to run in the first group")
     parsed = parser.parse_args(arguments)
     if parsed.module and not parsed.group:
-        parser.error("a module needs an environment to run in: --group " + "|".join(GROUPS))
+        parser.error("a module needs an environment to run in: --group " + "|".join(groups))
     return parsed
 
 

@@ -21,10 +21,14 @@ REQUIREMENTS = ROOT / "requirements"
 FIRST_PARTY = (".", "policies", "model_image", "functions")
 """Folders of the checkout that hold our top-level packages, as pytest's `pythonpath` and pyright's `extraPaths` say."""
 GROUPS = ("program", "local", "image", "dev")
+SDK_GROUP = "sdk"
+"""SageMaker's own SDK, beside which the definitions of pipelines are held; installed by `make test-sdk` only."""
 BENCH_GROUPS = tuple(
     f"bench-{peer}" for peer in ("fastapi-xgboost", "fastapi-onnxruntime", "kserve", "bentoml", "mlserver")
 )
 """Peers of the model server, each with what it needs and nothing else; installed by `make bench` only."""
+SERVER_GROUPS = ("mlflow",)
+"""Real servers that single tests start, each with what it needs and nothing else; installed by the test itself."""
 LINKED_GROUPS = ("dev", "local", "program")
 """What `.venv` may name, the richest first."""
 
@@ -170,8 +174,7 @@ def link_environment(cache: Cache, environments: Environments, link: Path) -> st
 
 def superseded(cache: Cache, environments: Environments) -> list[Path]:
     """Environments in the cache that no lock of this checkout describes any more."""
-    current = {environments.artefact(group).name for group in (*GROUPS, *BENCH_GROUPS)} | {
-        environments.uv_artefact().name
-    }
+    groups = (*GROUPS, SDK_GROUP, *BENCH_GROUPS, *SERVER_GROUPS)
+    current = {environments.artefact(group).name for group in groups} | {environments.uv_artefact().name}
     made = (marker.parent for pattern in ("env-*", "uv-*") for marker in cache.root.glob(f"{pattern}/{MARKER}"))
     return sorted(folder for folder in made if folder.name not in current)

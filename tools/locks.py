@@ -16,14 +16,23 @@ from pathlib import Path
 
 from tools.artefacts import Cache, cache_root
 from tools.commands import Commands
-from tools.environments import BENCH_GROUPS, GROUPS, REQUIREMENTS, Environments, uv_environment
+from tools.environments import (
+    BENCH_GROUPS,
+    GROUPS,
+    REQUIREMENTS,
+    SDK_GROUP,
+    SERVER_GROUPS,
+    Environments,
+    uv_environment,
+)
 from tools.progress import Board
 
 PYTHON = "3.11"
 """Oldest Python that the locks must install on."""
 ORDER = (
     *(("bootstrap", None), ("image", None), ("dev", "image"), ("program", "dev"), ("local", "dev")),
-    *((group, None) for group in BENCH_GROUPS),
+    (SDK_GROUP, "program"),
+    *((group, None) for group in (*BENCH_GROUPS, *SERVER_GROUPS)),
 )
 """Each group with the lock that constrains it: shared packages then have one version everywhere."""
 FORBIDDEN = {

@@ -3,6 +3,7 @@
 python -m tools.suite test          # unit, program, engine, loop
 python -m tools.suite test unit
 python -m tools.suite kube
+python -m tools.suite sdk
 python -m tools.suite check
 """
 
@@ -71,6 +72,11 @@ def parts_of_kube() -> list[Part]:
     return [Part("kube", ("-m", "pytest", "-m", "kube"))]
 
 
+def parts_of_sdk() -> list[Part]:
+    """In the environment of group `sdk`, which has none of the packages that the other tests share."""
+    return [Part("sdk", ("-m", "pytest", "--confcutdir=tests/sdk", "tests/sdk"))]
+
+
 def parts_of_check() -> list[Part]:
     """Everything that can be said about the code without running it."""
     return [
@@ -87,7 +93,12 @@ def parts_of_check() -> list[Part]:
     ]
 
 
-SUITES: Mapping[str, Callable[[], list[Part]]] = {"test": parts_of_test, "kube": parts_of_kube, "check": parts_of_check}
+SUITES: Mapping[str, Callable[[], list[Part]]] = {
+    "test": parts_of_test,
+    "kube": parts_of_kube,
+    "sdk": parts_of_sdk,
+    "check": parts_of_check,
+}
 
 
 def run(part: Part) -> Outcome:

@@ -12,6 +12,9 @@ _RECORD: Final = "a record that costs nothing; jobs and hosts are counted where 
 _EVENTS: Final = "rules and events of AWS services on the default bus cost nothing"
 _RELEASE: Final = "a release makes one event of ours, and keeps its steps in one small object: below a cent a month"
 _SCHEDULE: Final = "EventBridge Scheduler asks a dollar for a million calls; a clock makes thousands a month"
+_TRACKING: Final = (
+    "AWS asks nothing for MLflow Apps (its Machine Learning Blog, 2025-12-11); artefacts are counted in S3"
+)
 _SPENDING: Final = "AWS Budgets without actions and Cost Anomaly Detection cost nothing"
 _SETTING: Final = "a setting of something that is counted itself"
 
@@ -83,6 +86,7 @@ FREE: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"), _EVENTS),
     **dict.fromkeys(("aws:cloudwatch/eventBus:EventBus", "aws:s3/bucketObjectv2:BucketObjectv2"), _RELEASE),
+    "aws:sagemaker/mlflowApp:MlflowApp": _TRACKING,
     "aws:scheduler/schedule:Schedule": _SCHEDULE,
     "aws:signer/signingProfile:SigningProfile": "AWS Signer asks nothing for signatures of images",
     **dict.fromkeys(

@@ -24,7 +24,7 @@ LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 NODE_CLASS: Final = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 SECONDS_PER_HOUR: Final = 3600
 PROCESSING_STEPS: Final = ("Process", "Evaluate")
-"""Steps of a pipeline that are processing jobs (`components.pipeline_definition`)."""
+"""Steps of a pipeline that are processing jobs (`components.pipeline_definition`); `Adopt` after another algorithm."""
 
 POOL_LABEL: Final = "slipway.dev/pool"
 """Node label with the pool's name (`components.labels`)."""
@@ -125,7 +125,8 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
         per=Band.exactly(disk),
         run=most * disk,
     )
-    most = Decimal(len(PROCESSING_STEPS) * processing.max_runtime_seconds) / SECONDS_PER_HOUR
+    steps = len(PROCESSING_STEPS) + (spec.algorithm is not None)
+    most = Decimal(steps * processing.max_runtime_seconds) / SECONDS_PER_HOUR
     yield from context.assume(
         Quantity.PROCESSING_HOURS,
         model.name,

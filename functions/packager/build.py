@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from lifecycle import steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, LifecycleError, Package
-from packager.champion import Champion
+from packager.champion import IMAGE_PROPERTY, Champion
 from packager.layer import bill_of_materials, layer, model_files
 from packager.registry import RefusedError, Repository
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from packager.calls import Events, Images
 
-IMAGE_PROPERTY: Final = "packaged-image"
-"""Customer metadata of a model package: digest of the image with the model; there once the image was announced."""
 SOURCE: Final = "slipway"
 """Source of the event, on the environment's own bus."""
 IMAGE_READY: Final = "Model Image Ready"
@@ -53,7 +51,7 @@ class Order:
     package: str
     """ARN of the version; empty for the newest approved one."""
     reason: str
-    """`approval` or `refresh`."""
+    """`approval`, of which the registry tells as it does of a rejection, or `refresh`."""
     bucket: str
     """The models bucket."""
     bus: str
@@ -212,10 +210,13 @@ class Build:
         return f"{plan.made} passed"
 
     def finish(self) -> str:
-        """Name the image, announce it, make its model the champion, mark the version; in this order."""
+        """Name the image, announce it, make its model the champion, mark the version; in this order.
+
+        Where no image is made, the champion is seen to: this version may have been rejected, or approved again.
+        """
         plan, order = self.planned(), self.order
         if plan.nothing:
-            return "nothing to do"
+            return "nothing to do, but another champion" if self._settle() else "nothing to do"
         self._name(plan)
         package = steps.describe_package(self.sagemaker, plan.package)
         detail = {
@@ -231,15 +232,23 @@ class Build:
         answer = self.events.put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise LifecycleError(f"the announcement was not taken: {answer['Entries']}")
-        champion = Champion(
-            s3=self.s3, sagemaker=self.sagemaker, bucket=order.bucket, model=order.model, group=order.group
-        )
-        champion.replace(package)
+        self._champion.replace(package)
         self.sagemaker.update_model_package(
             ModelPackageArn=plan.package,
             CustomerMetadataProperties={**package.properties, IMAGE_PROPERTY: plan.made},
         )
         return f"{plan.tag} is {plan.made}"
+
+    def _settle(self) -> bool:
+        package = self._package() if self.order.reason != REFRESH else None
+        if package is not None and package.status == "Approved":
+            return self._champion.replace(package)
+        return self._champion.settle()
+
+    @property
+    def _champion(self) -> Champion:
+        order = self.order
+        return Champion(s3=self.s3, sagemaker=self.sagemaker, bucket=order.bucket, model=order.model, group=order.group)
 
     def _name(self, plan: Plan) -> None:
         """Another build may name the same image at the same time: then the tag is taken, by this very image."""

@@ -1,13 +1,15 @@
 """The champion of a model: the newest approved version that was made ready to serve, at an address that stays.
 
 The next model is held against it. Builds end in any order and at the same time, so what lies there is replaced only
-while it is what was looked at.
+while it is what was looked at. A version that is rejected, as a release does with one that it takes back, leaves its
+place to the newest one that serves.
 Source: Amazon S3 user guide, "How to prevent object overwrites with conditional writes".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "model-package"
 """Metadata of the object: ARN of the version."""
+IMAGE_PROPERTY: Final = "packaged-image"
+"""Customer metadata of a model package: digest of the image with the model; there once the image was announced."""
+RELEASED: Final = "release-"
+PROMOTED: Final = "promoted "
+"""How the name and the value of customer metadata begin that a release leaves with a version that serves."""
 ATTEMPTS: Final = 10
 """Builds that may get in between before one gives up; a model has a handful of approvals a day."""
 _OVERTAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
@@ -48,11 +55,12 @@ class Champion:
         Raises:
             LifecycleError: Others were faster every time.
         """
-        content = steps.fetch(self.s3, package.artefact_uri)
+        content = b""
         for _ in range(ATTEMPTS):
             found = self._found()
             if found and (found[0] == package.arn or self._outranks(found[0], package)):
                 return False
+            content = content or steps.fetch(self.s3, package.artefact_uri)
             try:
                 self._put(package.arn, content, found[1] if found else None)
             except ClientError as error:
@@ -61,6 +69,18 @@ class Champion:
             else:
                 return True
         raise LifecycleError(f"s3://{self.bucket}/{self.key} was replaced by others {ATTEMPTS} times; build again")
+
+    def settle(self) -> bool:
+        """Give the place of a version that is not approved any more to the newest one that is, and is ready to serve.
+
+        What a release has promoted comes first: a later version may be approved without that anybody has judged it.
+
+        Raises:
+            LifecycleError: Others were faster every time.
+        """
+        find = partial(steps.find_package, self.sagemaker, self.group)
+        found = find(lambda each: _ready(each) and _promoted(each)) or find(_ready)
+        return found is not None and self.replace(found)
 
     def _put(self, arn: str, content: bytes, replaced: str | None) -> None:
         """Write the object in the place of the one with the ETag `replaced`, or of none."""
@@ -83,3 +103,12 @@ class Champion:
     def _outranks(self, arn: str, package: Package) -> bool:
         newer = steps.find_package(self.sagemaker, self.group, lambda each: each.arn == arn)
         return newer is not None and newer.status == "Approved" and newer.version > package.version
+
+
+def _ready(package: Package) -> bool:
+    return package.status == "Approved" and IMAGE_PROPERTY in package.properties
+
+
+def _promoted(package: Package) -> bool:
+    told = package.properties.items()
+    return any(name.startswith(RELEASED) and value.startswith(PROMOTED) for name, value in told)

@@ -39,13 +39,17 @@ def declare(clients: Clients, spec: LoopSpec) -> bool:
     missing = [bucket for bucket in dict.fromkeys((spec.data_bucket, spec.models_bucket)) if bucket not in present]
     for bucket in missing:
         _create_bucket(clients.s3, bucket, spec.region)
-    if spec.models_bucket in missing:
-        for key, text in spec.objects.items():
-            clients.s3.put_object(Bucket=spec.models_bucket, Key=key, Body=text.encode())
+    absent = [key for key in spec.objects if not _holds(clients.s3, spec.models_bucket, key)]
+    for key in absent:
+        clients.s3.put_object(Bucket=spec.models_bucket, Key=key, Body=spec.objects[key])
     repository = _declare_repository(clients, repository_name(spec))
     group = _declare_group(clients, spec.package_group)
     pipeline = _declare_pipeline(clients.sagemaker, spec.pipeline)
-    return bool(missing) or repository or group or pipeline
+    return bool(missing) or bool(absent) or repository or group or pipeline
+
+
+def _holds(s3: S3Client, bucket: str, key: str) -> bool:
+    return bool(s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"])
 
 
 def repository_name(spec: LoopSpec) -> str:

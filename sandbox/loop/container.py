@@ -10,16 +10,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.loop import hosts
+from sandbox.loop import hosts, script_mode
 from sandbox.loop.files import object_path, pack, write_json
 from sandbox.loop.processes import clean_environment, leash_command
 from sandbox.loop.request import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
 
@@ -41,6 +41,12 @@ class ModelImage:
     """Interpreter of the image's virtual environment."""
     source: Path
     """Folder that holds the package `scoring`."""
+
+    def training(self, request: TrainingRequest) -> list[str]:
+        """Command line of a training: the image's own, or what stands for AWS's image where a script trains."""
+        if request.runs_a_script:
+            return [str(self.python), "-I", str(Path(script_mode.__file__).resolve())]
+        return self.command("train")
 
     def command(self, *arguments: str) -> list[str]:
         """Command line of the image's entry point; the leash in front of it keeps its working directory."""
@@ -103,18 +109,19 @@ class Container:
         return copy_prefix(s3, f"{uri}/", self.checkpoints)
 
     def start(
-        self, image: ModelImage, extra: Mapping[str, str], record: Path, beside: Sequence[Container] = ()
+        self, command: list[str], image: ModelImage, extra: Mapping[str, str], record: Path, beside: Sequence[Container]
     ) -> subprocess.Popen[str]:
-        """Start `train`. The process is recorded at `record` and dies with the calling thread's process.
+        """Start a training. The process is recorded at `record` and dies with the calling thread's process.
 
         Args:
-            image: What is run.
+            command: What is run.
+            image: In whose environment.
             extra: Variables of the job.
             record: Where the process is recorded.
             beside: The other hosts of the job; all of them are one process group then.
         """
         variables = {"SAGEMAKER_BASE_DIR": str(self.base), **extra}
-        leash, command = leash_command("child", record), image.command("train")
+        leash = leash_command("child", record)
         if beside:  # a changed user namespace forgets who it dies with, so the leash comes after it
             bases = [self.base, *(each.base for each in beside)]
             leash, command = [*hosts.ISOLATED, *leash], hosts.command_line(bases, command)

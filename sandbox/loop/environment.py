@@ -56,20 +56,28 @@ class Environment:
         keys.keys[key.id] = key
 
     def check(self, request: TrainingRequest) -> None:
-        """Refuse a training job that SageMaker could not run."""
-        self.check_job(
-            role_arn=request.role_arn,
-            image=request.image,
-            kms_key=request.kms_key,
-        )
+        """Refuse a training job that SageMaker could not run, or whose image nothing stands for here."""
+        registry = request.image.partition("/")[0]
+        if request.runs_a_script:
+            self._check_place(role_arn=request.role_arn, kms_key=request.kms_key)
+        elif not registry.startswith(f"{self.account_id}.dkr.ecr."):
+            raise Refusal(
+                "ValidationException",
+                f"{request.image} does not run here: write algorithm: null in this environment, or bring a script",
+            )
+        else:
+            self.check_job(role_arn=request.role_arn, image=request.image, kms_key=request.kms_key)
         check_hosts(request)
 
     def check_job(self, *, role_arn: str, image: str, kms_key: str) -> None:
         """Refuse a request whose role, image or key does not exist, or that does not encrypt what it writes."""
-        if role_arn not in self.role_arns:
-            raise Refusal("ValidationException", f"Could not assume role {role_arn}: it does not exist")
+        self._check_place(role_arn=role_arn, kms_key=kms_key)
         if not self._image_exists(image):
             raise Refusal("ValidationException", f"Could not find image {image} in ECR of {self.account_id}")
+
+    def _check_place(self, *, role_arn: str, kms_key: str) -> None:
+        if role_arn not in self.role_arns:
+            raise Refusal("ValidationException", f"Could not assume role {role_arn}: it does not exist")
         if not kms_key:
             raise Refusal("ValidationException", "KmsKeyId is missing: what a job writes must be encrypted")
         if not self._key_exists(kms_key):

@@ -175,7 +175,8 @@ class JobRunner:
         environment |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
         log = self.log_path(job.name)
         first, *beside = containers
-        process = first.start(self._image, environment, log.with_name("trainer.json"), beside)
+        command = self._image.training(job.request)
+        process = first.start(command, self._image, environment, log.with_name("trainer.json"), beside)
         guard = Guard(process, job, self._grace_seconds)
         guard.start()
         with process, log.open("a", encoding="utf-8") as file:

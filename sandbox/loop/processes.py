@@ -34,6 +34,8 @@ STEADY_PORTS = range(20_000, 30_000)
 a service while that is down."""
 ATTEMPTS = 20
 """Of these ports; then any port will do."""
+RELEASE_SECONDS = 1.0
+"""How long a killed process may take to close its sockets."""
 
 _POLL_SECONDS = 0.02
 _DEAD_STATES = frozenset("ZXx")
@@ -189,15 +191,25 @@ def clean_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A TCP port on loopback that nothing listens on: `preferred` if possible, so that addresses stay."""
-    chosen = secrets.SystemRandom().sample(STEADY_PORTS, ATTEMPTS)
-    for candidate in (*([preferred] if preferred else []), *chosen, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((LOOPBACK, candidate))
-                return int(probe.getsockname()[1])
+    """A TCP port on loopback that nothing listens on: `preferred` if possible, so that addresses stay.
+
+    A killed process counts as ended when its first thread has; its sockets are closed with the last one.
+    """
+    if preferred and wait_until(lambda: _bound(preferred) is not None, RELEASE_SECONDS):
+        return preferred
+    for candidate in (*secrets.SystemRandom().sample(STEADY_PORTS, ATTEMPTS), 0):
+        if (port := _bound(candidate)) is not None:
+            return port
     raise ProcessError(f"no free TCP port on {LOOPBACK}")
+
+
+def _bound(port: int) -> int | None:
+    """What a socket gets that asks for a port, 0 for any; None where another one listens."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOOPBACK, port))
+        return int(probe.getsockname()[1])
+    return None
 
 
 def last_lines(log: Path, count: int = 12) -> str:

@@ -62,20 +62,21 @@ def resolve(value: object, scope: Scope) -> Any:  # noqa: ANN401 - JSON in, JSON
 
 def steps_named(value: object) -> set[str]:
     """Names of the steps that a value refers to."""
-    return {match[1] for path in _paths(value) if (match := _STEP.fullmatch(path))}
+    return {match[1] for path in references(value) if (match := _STEP.fullmatch(path))}
 
 
-def _paths(value: object) -> Iterator[str]:
+def references(value: object) -> Iterator[str]:
+    """What every `Get` in a value asks for."""
     if isinstance(value, list):
         for item in cast("list[object]", value):
-            yield from _paths(item)
+            yield from references(item)
     elif isinstance(value, dict):
         members = cast("dict[str, object]", value)
         path = members.get(GET)
         if isinstance(path, str) and len(members) == 1:
             yield path
         for item in members.values():
-            yield from _paths(item)
+            yield from references(item)
 
 
 def _text(value: object) -> str:

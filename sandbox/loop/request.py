@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from sandbox.loop import script_mode
+from settings.algorithms import XGBOOST_REPOSITORY
+
 LONGEST_RUN_SECONDS = 86_400
 """SageMaker's default for MaxRuntimeInSeconds."""
 
@@ -49,6 +52,11 @@ class TrainingRequest:
     instance_type: str
     instance_count: int
     max_runtime_seconds: int
+
+    @property
+    def runs_a_script(self) -> bool:
+        """Whether it asks AWS's XGBoost image to run a script."""
+        return f"/{XGBOOST_REPOSITORY}:" in self.image and script_mode.PROGRAM in self.hyperparameters
 
     @classmethod
     def parse(cls, body: bytes) -> TrainingRequest:

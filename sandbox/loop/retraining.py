@@ -47,7 +47,7 @@ def settings_of(spec: LoopSpec) -> ModelSettings:
         pipeline=spec.pipeline.name,
         package_group=spec.package_group,
         bucket=spec.data_bucket,
-        prefixes=tuple(f"{spec.model.dataset_prefix}{use}/" for use in ("train", "validation")),
+        prefixes=tuple(f"{spec.model.dataset_prefix}{use}/" for use in spec.model.data.delivered),
         new_data=data
         and NewData(
             quiet_seconds=data.debounce_minutes * 60,

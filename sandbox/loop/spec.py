@@ -60,8 +60,8 @@ class LoopSpec:
     """Every role of pipelines and jobs in the environment, those of other models too: one account serves all."""
     package_group: str
     """Model package group."""
-    objects: Mapping[str, str]
-    """Objects of the models bucket that the stack itself makes for the model: text by key."""
+    objects: Mapping[str, bytes]
+    """Objects of the models bucket that the stack itself makes for the model: content by key."""
     packaging: Mapping[str, str]
     """Variables of the project that builds images of the model's versions."""
     model: ModelSpec
@@ -99,7 +99,7 @@ class LoopReport:
     model_version: int
     """Version in the model registry that serves."""
     metrics: Mapping[str, float]
-    """Evaluation on the validation days, as the training image wrote it."""
+    """Of the evaluation that the gate has judged."""
     holdout: Evaluation
     """Evaluation of the answers that the endpoint gave for the held-out month."""
     endpoint_url: str

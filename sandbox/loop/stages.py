@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sandbox.loop.image import BuiltImage
     from sandbox.loop.spec import LoopPaths, LoopSpec
 
-CHANNELS = ("train", "validation")
-
 MAX_ATTEMPTS = 20
 """Executions per data, code and settings; failed ones cost nothing here, and each `up` is somebody asking again."""
 TIMEOUT_SECONDS = 3600.0
@@ -84,7 +82,7 @@ class Loop:
     def _run_pipeline(self, clients: Clients, built: BuiltImage) -> None:
         """Run the pipeline on the data that is there, unless it has run on it."""
         spec = self.spec
-        prefixes = [f"s3://{spec.data_bucket}/{spec.model.dataset_prefix}{name}/" for name in CHANNELS]
+        prefixes = [f"s3://{spec.data_bucket}/{spec.model.dataset_prefix}{name}/" for name in spec.model.data.delivered]
         parameters = {"DataVersion": steps.data_version(clients.s3, prefixes), "ImageDigest": built.digest}
         found: list[PipelineExecutionStepTypeDef] = []
         with self.console.step(f"Run the pipeline {spec.pipeline.name}") as step:
@@ -146,7 +144,9 @@ class Loop:
             from sandbox.loop import evaluate  # noqa: PLC0415 - numpy takes a while and is needed here only
 
             labels, questions = evaluate.split_label(next(iter(rows.values())))
-            rate = evaluate.base_rate(path for name in CHANNELS for path in data.files(name).values())
+            rate = evaluate.base_rate(
+                path for name in self.spec.model.data.delivered for path in data.files(name).values()
+            )
             try:
                 answers = evaluate.ask(url, questions, step.note)
             except evaluate.AskError as error:

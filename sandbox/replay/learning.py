@@ -12,7 +12,7 @@ from lifecycle import pipelines, steps
 from retraining.events import OURS, REQUESTED
 from retraining.handler import TICK_EVENT, deliver
 from sandbox.loop.retraining import ALARMS, object_created, open_local_door, settings_of
-from sandbox.loop.stages import CHANNELS, TIMEOUT_SECONDS
+from sandbox.loop.stages import TIMEOUT_SECONDS
 from sandbox.replay import months
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Decision:
     reason: str
     """The gate's reasons."""
     metric: float | None
-    """Of the new model on the validation days so far."""
+    """Of the new model on the days so far that judge."""
     challenge: dict[str, Any]
     """The comparison with the model in service, where the pipeline makes one."""
 
@@ -141,7 +141,8 @@ class Learning:
         return {"id": str(uuid.uuid4()), "source": source, "detail-type": kind, "time": time, "detail": detail}
 
     def _data_version(self) -> str:
-        prefixes = [f"s3://{self._spec.data_bucket}/{self._spec.model.dataset_prefix}{name}/" for name in CHANNELS]
+        model = self._spec.model
+        prefixes = [f"s3://{self._spec.data_bucket}/{model.dataset_prefix}{name}/" for name in model.data.delivered]
         return steps.data_version(self._clients.s3, prefixes)
 
     def _upload(self, data: Path, number: int) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from settings.model.accelerators import AcceleratorsSpec, EfaPoolSpec, GpuProfileSpec
 from settings.model.alarms import AlarmsSpec
+from settings.model.algorithm import AlgorithmSpec, BuiltInSpec, OwnSpec, ScriptSpec
 from settings.model.base import (
     AccountId,
     AddonVersion,
@@ -112,6 +113,7 @@ from settings.model.tenancy import (
     SecretSpec,
     TeamSpec,
 )
+from settings.model.tracking import TrackingAppSpec, TrackingSpec
 from settings.model.tuning import ChoiceSpec, RangeSpec, TuningSpec
 
 __all__ = [
@@ -124,6 +126,7 @@ __all__ = [
     "AddonVersions",
     "AlarmsSpec",
     "AlertmanagerSpec",
+    "AlgorithmSpec",
     "ApprovedSpec",
     "AsynchronousSpec",
     "AutoscalingSpec",
@@ -131,6 +134,7 @@ __all__ = [
     "BucketAccessSpec",
     "BucketVolumeSpec",
     "BudgetSpec",
+    "BuiltInSpec",
     "Capacity",
     "CaptureSpec",
     "CardSpec",
@@ -187,6 +191,7 @@ __all__ = [
     "NewDataSpec",
     "NodePoolSpec",
     "OriginSpec",
+    "OwnSpec",
     "PackagingSpec",
     "Partition",
     "PeeringSpec",
@@ -213,6 +218,7 @@ __all__ = [
     "ScalingSpec",
     "ScheduleSpec",
     "Scheme",
+    "ScriptSpec",
     "SecretFilesSpec",
     "SecretSpec",
     "Section",
@@ -229,6 +235,8 @@ __all__ = [
     "TaintSpec",
     "Target",
     "TeamSpec",
+    "TrackingAppSpec",
+    "TrackingSpec",
     "TrainingSpec",
     "TuningSpec",
     "VariantSpec",
@@ -281,6 +289,8 @@ class Settings(Section):
     """Notebooks."""
     retraining: RetrainingSpec
     """What decides when models are trained again."""
+    tracking: TrackingSpec
+    """Experiment tracking."""
     models: tuple[ModelSpec, ...] = Field(strict=False)
     """Models to train and serve; may be empty."""
 

@@ -49,6 +49,14 @@ PROSE: Final = r"^[^\x00-\x1f]+$"
 HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]*$"
 HEADER_VALUE: Final = r"^[\w*?.:;=/+@-]+$"
 TUNING_JOB: Final = r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"
+BUILT_IN_VERSION: Final = r"^\d{1,2}\.\d{1,2}-\d{1,2}$"
+ECR_REGISTRY: Final = r"^\d{12}\.dkr\.ecr\.[a-z]{2}(-[a-z]+)+-\d\.amazonaws\.com(\.cn)?(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
+ECR_IMAGE: Final = (
+    r"^\d{12}\.dkr\.ecr\.[a-z]{2}(-[a-z]+)+-\d\.amazonaws\.com(\.cn)?(/[a-z0-9]+([._-][a-z0-9]+)*)+"
+    r"@sha256:[0-9a-f]{64}$"
+)
+SOURCE_FOLDER: Final = r"^[A-Za-z0-9_][\w-]*(/[A-Za-z0-9_][\w-]*)*$"
+SCRIPT: Final = r"^[A-Za-z_][A-Za-z0-9_]*\.py$"
 PATTERNS: Final[dict[str, str]] = {
     NAME: "lower-case letters, digits and single hyphens, starting with a letter, such as flight-delay",
     ACCOUNT_ID: 'twelve digits in quotes, such as "111122223333"',
@@ -101,6 +109,13 @@ PATTERNS: Final[dict[str, str]] = {
     HEADER_NAME: "the name of a request header, such as x-variant, or Cookie",
     HEADER_VALUE: "letters, digits and . _ : ; = / + @ -, with * for any characters, such as *variant=b*",
     TUNING_JOB: "the name of a tuning job: letters, digits and hyphens, such as 3aee15-a1b2c3d4e5f6-0123456789-0",
+    BUILT_IN_VERSION: "the version of an image of AWS, such as 3.2-0",
+    ECR_REGISTRY: "a registry of ECR, with a repository where only that is meant, such as "
+    "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team",
+    ECR_IMAGE: "an image in ECR by its digest, such as 111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/forest"
+    "@sha256: and 64 hexadecimal digits",
+    SOURCE_FOLDER: "a folder of the repository without a slash at either end, such as models/churn",
+    SCRIPT: "the name of a Python file, such as train.py",
     TAINT_VALUE: "a label value: letters, digits and . _ -, at most 63, such as research",
 }
 """What each pattern of this module asks for, in words and with an example."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from settings.model.base import AccountId, Region, RoleArn, Section
-from settings.model.patterns import ENVIRONMENT, KEY_ARN
+from settings.model.patterns import ECR_REGISTRY, ENVIRONMENT, KEY_ARN
 
 
 class NeighbourSpec(Section):
@@ -37,3 +37,7 @@ class RegistrySpec(Section):
     """Environment whose approved versions are registered here without another training; null for the first one."""
     promotes_to: NeighbourSpec | None
     """Environment whose promotion role reads versions here; null for the last one."""
+    training_registries: tuple[Annotated[str, Field(pattern=ECR_REGISTRY, max_length=200)], ...] = Field(
+        default=(), strict=False, max_length=20
+    )
+    """Registries, or repositories in them, whose images may train models, beside the account's own registry."""

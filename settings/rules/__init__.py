@@ -13,6 +13,7 @@ from settings.problems import Finding
 from settings.rules import (
     accelerators,
     alarms,
+    algorithms,
     capacity,
     champion,
     cluster,
@@ -41,6 +42,7 @@ from settings.rules import (
     storage,
     studio,
     tenancy,
+    tracking,
     tuning,
     versions,
 )
@@ -67,6 +69,7 @@ RULES = (
     *registry.RULES,
     *packaging.RULES,
     *studio.RULES,
+    *tracking.RULES,
     *models.RULES,
 )
 """Rules on the settings as a whole."""
@@ -83,6 +86,7 @@ ITEM_RULES: tuple[tuple[Sequence[pools.PoolRule], Callable[[Settings], int]], ..
             *models.MODEL_RULES,
             *champion.MODEL_RULES,
             *tuning.MODEL_RULES,
+            *algorithms.MODEL_RULES,
             *retraining.MODEL_RULES,
             *drift.MODEL_RULES,
             *serving.MODEL_RULES,

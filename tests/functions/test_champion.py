@@ -13,15 +13,24 @@ import pytest
 from moto import mock_aws
 
 from lifecycle import steps
-from lifecycle.steps import LifecycleError, Package
-from packager.champion import ATTEMPTS, Champion
+from lifecycle.steps import MODEL_DIGEST_PROPERTY, LifecycleError, Package
+from packager.build import STEPS, Build, Order
+from packager.champion import ATTEMPTS, IMAGE_PROPERTY, Champion
+from release import registry
+from release.record import Record, Version
+from rollout.plan import Phase, State
 from sandbox.loop.loopback import ACCESS_KEY, loopback_session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from mypy_boto3_sagemaker.literals import ModelApprovalStatusType
 
 REGION = "eu-central-1"
 VERSIONS = (1, 2, 3)
+ANNOUNCED = {IMAGE_PROPERTY: "sha256:0", MODEL_DIGEST_PROPERTY: "0"}
+"""Metadata of a version whose image was made and announced."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +54,25 @@ def champion(account: tuple[Any, Any], request: pytest.FixtureRequest) -> Champi
     for version in VERSIONS:
         register(found, version)
     return found
+
+
+def tell(
+    champion: Champion, version: int, status: ModelApprovalStatusType, properties: Mapping[str, str] | None = None
+) -> None:
+    """What builds, releases and people write down with a version."""
+    champion.sagemaker.update_model_package(
+        ModelPackageArn=package(champion, version).arn,
+        ModelApprovalStatus=status,
+        CustomerMetadataProperties={**package(champion, version).properties, **(properties or {})},
+    )
+
+
+def released(champion: Champion, version: int, phase: Phase) -> None:
+    """What the release step writes down with a version at its end."""
+    image = Version(image=f"r@sha256:{version:064x}", name=str(version))
+    record = Record(wanted=image, previous=None, begun=0.0, state=State(phase, 0, 0.0))
+    name, status = registry.PROPERTY.format(where="prod"), "Approved" if phase is Phase.PROMOTED else "Rejected"
+    tell(champion, version, status, {name: registry.summary(record)})
 
 
 def register(champion: Champion, version: int) -> None:
@@ -85,6 +113,81 @@ def test_a_version_that_was_rejected_afterwards_makes_room_for_an_older_one(cham
     champion.sagemaker.update_model_package(ModelPackageArn=package(champion, 3).arn, ModelApprovalStatus="Rejected")
     assert champion.replace(package(champion, 2))
     assert present(champion) == "model 2"
+
+
+def test_what_a_release_takes_back_leaves_its_place_to_the_newest_version_that_serves(champion: Champion) -> None:
+    for version in VERSIONS:
+        tell(champion, version, "Approved", ANNOUNCED)
+        champion.replace(package(champion, version))
+    released(champion, 1, Phase.PROMOTED)
+    assert not champion.settle(), "3 is approved and may be under way"
+    released(champion, 3, Phase.ROLLED_BACK)
+    assert champion.settle()
+    assert present(champion) == "model 1", "nobody has judged 2"
+    assert not champion.settle()
+
+
+def test_where_no_release_has_told_the_newest_approved_version_with_an_image_is_the_champion(
+    champion: Champion,
+) -> None:
+    champion.replace(package(champion, 3))
+    tell(champion, 3, "Rejected", ANNOUNCED)
+    assert not champion.settle(), "no other version is ready"
+    tell(champion, 1, "Approved", ANNOUNCED)
+    assert champion.settle()
+    assert present(champion) == "model 1"
+
+
+def build(champion: Champion, version: int, folder: Path) -> Build:
+    """A build that the registry's event about a version starts, once its image was announced."""
+    order = Order(
+        model=champion.model,
+        group=champion.group,
+        repository="r/m",
+        package=package(champion, version).arn,
+        reason="approval",
+        bucket="models",
+        bus="bus",
+        base_image="base:1",
+        blocked=(),
+        wait_seconds=0,
+        signing_profile="",
+        max_age_days=1,
+    )
+
+    class Images:
+        def digest(self, _tag: str) -> str:
+            return "sha256:0"
+
+    nobody: Any = None
+    return Build(
+        order=order,
+        work=folder,
+        sagemaker=champion.sagemaker,
+        s3=champion.s3,
+        events=nobody,
+        images=cast("Any", Images()),
+        crane=nobody,
+    )
+
+
+def test_the_build_of_a_rejection_or_of_a_second_approval_makes_no_image_and_sees_to_the_champion(
+    champion: Champion, tmp_path: Path
+) -> None:
+    for version in VERSIONS:
+        tell(champion, version, "Approved", ANNOUNCED)
+        champion.replace(package(champion, version))
+
+    def run(version: int) -> str:
+        made = build(champion, version, tmp_path)
+        return [STEPS[name](made) for name in STEPS][-1]
+
+    assert run(3) == "nothing to do"
+    tell(champion, 3, "Rejected")
+    assert (run(3), present(champion)) == ("nothing to do, but another champion", "model 2")
+    tell(champion, 3, "Approved")
+    assert (run(3), present(champion)) == ("nothing to do, but another champion", "model 3")
+    assert run(3) == "nothing to do"
 
 
 def test_the_same_version_again_writes_nothing(champion: Champion) -> None:

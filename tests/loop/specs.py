@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from components.packaging_objects import variables
 from components.pipeline_champion import PLACEHOLDER
 from components.pipeline_definition import pipeline_definition
 from components.pipeline_jobs import Surroundings
+from components.script_source import ScriptSource
 from sandbox.loop.spec import DeclaredPipeline, LoopSpec
 from settings.model import DataClassification, EnvironmentSpec, PackagingSpec, Partition
 from tests.settings.stacks import decoded
@@ -39,6 +41,15 @@ AROUND = Surroundings(key_arn=KEY, subnets=("subnet-0123456789abcdef0",), securi
 PACKAGING = PackagingSpec.model_validate_json(json.dumps(decoded("local")["slipway:packaging"]))
 
 
+def _script(places: ModelPlaces) -> dict[str, bytes]:
+    """The script that trains the model, if one does."""
+    algorithm = places.model.training.algorithm
+    if algorithm is None or algorithm.script is None:
+        return {}
+    source = ScriptSource.of(algorithm.script)
+    return {places.sources + source.key: base64.b64decode(source.content())}
+
+
 def loop_spec(
     model: ModelSpec, folder: Path, image_python: Path, image_source: Path, beside: tuple[ModelSpec, ...] = ()
 ) -> LoopSpec:
@@ -59,7 +70,7 @@ def loop_spec(
         ),
         role_arns=tuple(account.role(ModelPlaces(LABELS, each).role(duty)) for each in models for duty in Duty),
         package_group=LABELS.package_group(model.name),
-        objects={f"{places.champion}{PLACEHOLDER}": "{}"},
+        objects={f"{places.champion}{PLACEHOLDER}": b"{}", **_script(places)},
         packaging=variables(places, PACKAGING, None),
         model=model,
         state_dir=folder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import io
 import json
 import sys
@@ -9,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -20,13 +23,20 @@ from sandbox.loop.flights import CODES, FEATURES, LABEL
 from sandbox.loop.processes import REPOSITORY
 from sandbox.loop.run import bring_up, tear_down
 from sandbox.loop.spec import LoopPaths, LoopReport, LoopSpec
+from scoring import artifact
+from scoring.forest import FEW
 from settings.model import ModelSpec
 from tests.loop.specs import loop_spec
+from tests.support import boosters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from scoring.contract import Schema
+
+    Ask = Callable[[http.client.HTTPConnection, list[list[str]]], list[float]]
 
 pytestmark = pytest.mark.loop
 
@@ -104,6 +114,58 @@ def test_the_served_model_beats_the_base_rate_and_a_logistic_regression_on_the_m
     assert found.rows > 28_000
     assert found.auc > regression[0] > 0.5
     assert found.log_loss < regression[1] < found.base_rate_log_loss
+
+
+def encoded(schema: Schema, rows: list[list[str]]) -> NDArray[np.float32]:
+    """Write cells as the model sees them, without the image's own reader; an unknown code counts as missing."""
+    codes = [{code: float(place) for place, code in enumerate(each.categories)} for each in schema.features]
+    return np.array(
+        [
+            [known.get(cell, np.nan) if known else float(cell or "nan") for known, cell in zip(codes, row, strict=True)]
+            for row in rows
+        ],
+        dtype=np.float32,
+    )
+
+
+def csv_answers(connection: http.client.HTTPConnection, rows: list[list[str]]) -> list[float]:
+    answer = post(connection, "\n".join(map(",".join, rows)).encode(), "text/csv")
+    return [float(line) for line in answer.split()]
+
+
+def json_answers(connection: http.client.HTTPConnection, rows: list[list[str]]) -> list[float]:
+    instances = [
+        [(cell if name in CODES else float(cell)) if cell else None for name, cell in zip(FEATURES, row, strict=True)]
+        for row in rows
+    ]
+    answer = post(connection, json.dumps({"instances": instances}).encode(), "application/json")
+    return json.loads(answer)["predictions"]
+
+
+def post(connection: http.client.HTTPConnection, body: bytes, media: str) -> bytes:
+    connection.request("POST", "/invocations", body, {"Content-Type": media})
+    answer = connection.getresponse()
+    assert answer.status == http.client.OK
+    return answer.read()
+
+
+@pytest.mark.parametrize("ask", [csv_answers, json_answers])
+@pytest.mark.parametrize("at_a_time", [FEW, 2000], ids=["walked", "by XGBoost"])
+def test_every_answer_about_july_is_xgboosts_own_to_the_bit(
+    spec: LoopSpec, june: LoopReport, ask: Ask, at_a_time: int
+) -> None:
+    paths = LoopPaths.of(spec.state_dir)
+    (folder,) = (each for each in paths.versions(june.model).glob(f"{june.model_version}-*") if each.is_dir())
+    served = artifact.read(folder)
+    (month,) = paths.data.glob("holdout/*.csv")
+    rows = [line.split(",")[1:] for line in month.read_text().splitlines()[1:]]
+    expected = boosters.predicted(served.model, served.schema, encoded(served.schema, rows))
+    assert len(expected) > 28_000
+    assert any("" in row for row in rows)
+    connection = http.client.HTTPConnection(urlsplit(june.endpoint_url).netloc, timeout=30)
+    with contextlib.closing(connection):
+        answers = [ask(connection, rows[start : start + at_a_time]) for start in range(0, len(rows), at_a_time)]
+    assert np.concatenate(answers).astype(np.float32).tobytes() == expected.tobytes()
 
 
 def test_a_model_that_knows_only_january_is_worse_in_july(june: LoopReport, january: LoopReport) -> None:

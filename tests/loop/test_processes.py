@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -127,6 +128,15 @@ def test_the_start_time_tells_two_processes_apart() -> None:
 
     assert other is not None
     assert own.started != other
+
+
+def test_a_port_is_waited_for_while_what_listened_there_ends() -> None:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        threading.Timer(0.3, listener.close).start()
+        port = int(listener.getsockname()[1])
+        assert free_port(port) == port
 
 
 def test_a_preferred_port_is_kept_unless_something_listens_there() -> None:

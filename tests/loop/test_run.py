@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from components.model_places import ModelPlaces
 from sandbox.console import Console
-from sandbox.loop import account, flights
+from sandbox.loop import account, batch, flights
 from sandbox.loop.flights import Dataset
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import REPOSITORY, end, running, wait_until
 from sandbox.loop.run import bring_up, status, tear_down
 from sandbox.loop.spec import LoopError, LoopPaths, LoopReport, LoopSpec
 from settings.model import ModelSpec
-from tests.loop.specs import loop_spec
+from tests.loop.specs import LABELS, loop_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,14 +34,27 @@ pytestmark = pytest.mark.loop
 
 FAKE_IMAGE = Path(__file__).with_name("fake_image")
 
-MODEL = {
+MODEL: dict[str, object] = {
     "name": "toy",
     "datasetPrefix": "toy/",
     "label": "late",
     "card": {"purpose": "tests", "uses": "none", "limits": "all", "risk": "low", "riskReason": "nobody asks it"},
-    "data": {"format": "csv", "minimumRows": 1, "missingGain": 0.5, "smallestPart": 0.5},
+    "data": {
+        "format": "csv",
+        "minimumRows": 1,
+        "missingGain": 0.5,
+        "smallestPart": 0.5,
+        "labelShift": 1.0,
+        "columnShift": 1.0,
+        "moving": [],
+        "repeatGain": 1.0,
+        "columnAuc": 1.0,
+        "validationShare": None,
+        "testShare": 0.5,
+        "splitBy": [],
+    },
     "processing": {"instanceType": "ml.m5.large", "volumeGib": 1, "maxRuntimeSeconds": 60},
-    "pipeline": {"attempts": 3, "cacheDays": 30, "approval": "automatic"},
+    "pipeline": {"attempts": 3, "cacheDays": 30, "keepDays": 90, "approval": "automatic"},
     "training": {
         "instanceType": "ml.m5.large",
         "instanceCount": 1,
@@ -48,6 +63,7 @@ MODEL = {
         "spot": True,
         "maxWaitSeconds": 120,
         "keepAliveSeconds": None,
+        "algorithm": None,
         "hyperparameters": {
             "num_round": 1,
             "max_depth": 1,
@@ -131,6 +147,21 @@ def processes_below(folder: Path) -> list[int]:
     return found
 
 
+def test_a_batch_transform_answers_the_held_out_rows_by_the_version_that_serves(spec: LoopSpec) -> None:
+    clients, places = Clients(run(spec).places["AWS APIs"], spec.region), ModelPlaces(LABELS, spec.model)
+    rows, notes = batch.held_out(spec), list[str]()
+    assert rows.read_text() == "7\n3\n4\n"
+
+    def transformed(folder: str) -> str:
+        out = spec.state_dir / folder
+        return batch.transform(clients, spec, places, rows=rows, out=out, note=notes.append)
+
+    first = transformed("answers")
+    assert re.fullmatch(rf"version 1 answered 3 rows by \S+: {spec.state_dir}/answers/2013-07.csv.out", first)
+    assert notes[-1] == "Completed"
+    assert "which had run before" in transformed("again")
+
+
 def test_the_loop_trains_registers_approves_and_serves_what_it_was_given(spec: LoopSpec) -> None:
     report = run(spec)
 
@@ -200,7 +231,7 @@ def test_changed_image_code_makes_a_new_version(spec: LoopSpec) -> None:
 def test_a_model_that_the_gate_refuses_is_neither_registered_nor_served(spec: LoopSpec) -> None:
     strict = spec_for(spec.state_dir, TOY.model_copy(update={"gate": TOY.gate.model_copy(update={"minimum": 0.9})}))
 
-    with pytest.raises(LoopError, match=r"the gate refused the model: auc has to exceed 0\.9; it is 0\.900000"):
+    with pytest.raises(LoopError, match=r"the gate refused the model: auc is 0\.900000 and has to exceed 0\.9"):
         run(strict)
     (api,) = status(spec.state_dir)
     assert api.url is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from components import drift_objects, iam
+from components import drift_definition, iam
 from components.model_places import Duty, ModelPlaces
 from components.pipeline_champion import PLACEHOLDER
 from components.placeholders import CONTENT, LINES
@@ -52,10 +52,10 @@ class Watched:
         self._spec, self._clients, self._package = spec, clients, package
         self._places = ModelPlaces(LABELS, spec.model)
         self._runs = 0
-        self._pipeline = drift_objects.pipeline_name(LABELS, spec.model)
+        self._pipeline = drift_definition.pipeline_name(LABELS, spec.model)
         clients.sagemaker.create_pipeline(
             PipelineName=self._pipeline,
-            PipelineDefinition=drift_objects.drift_definition(LABELS, spec.model, drift, AROUND),
+            PipelineDefinition=drift_definition.drift_definition(LABELS, spec.model, drift, AROUND),
             RoleArn=iam.Account.of(LABELS.environment).role(self._places.role(Duty.DRIFT_PIPELINE)),
             ClientRequestToken="d" * 32,
         )
@@ -76,7 +76,7 @@ class Watched:
         arn = sagemaker.start_pipeline_execution(
             PipelineName=self._pipeline,
             PipelineParameters=[
-                {"Name": name, "Value": value} for name, value in drift_objects.given(approved).items()
+                {"Name": name, "Value": value} for name, value in drift_definition.given(approved).items()
             ],
             ClientRequestToken=f"{self._runs:032}",
         )["PipelineExecutionArn"]

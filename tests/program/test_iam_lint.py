@@ -111,6 +111,7 @@ ACCEPTED = (
     Accepted(
         "UNKNOWN_ACTION", "ecr:DescribeImageSigningStatus", "newer than the linter's copy of the service reference"
     ),
+    Accepted("UNKNOWN_ACTION", "sagemaker:CallMlflowAppApi", "newer than the linter's copy of the service reference"),
     Accepted("RESOURCE_MISMATCH", "'logs:DescribeLogGroups'", "the service reference has a log group for it by now"),
 )
 

@@ -102,6 +102,10 @@ class InProcess:
         """As the application's."""
         self._application.answered(target, status, seconds)
 
+    def about(self, target: bytes) -> dict[str, str]:
+        """As the application's."""
+        return self._application.about(target)
+
     def ask(self, pieces: list[bytes]) -> bytes:
         """Send bytes on a connection of their own, piece by piece, then end it; give what came back.
 

@@ -36,6 +36,7 @@ MAY_BE_EMPTY = (
     ".slipway:monitoring.cloudWatch.",
     ".slipway:rollouts.controller.",
     ".slipway:studio.domain.",
+    ".slipway:tracking.app.",
     ".slipway:models[].serving.eks.rollout.",
     ".slipway:models[].retraining.schedule.",
 )

@@ -87,6 +87,7 @@ PARTS: Final[dict[str, object]] = {
     "teams.0.namespaces.1.secrets": SECRETS,
     "fargate.profile": FARGATE_PROFILE,
     "studio.domain": STUDIO,
+    "tracking.app": {"logRetentionDays": 365},
     "network.peerings": [PEERING],
     "loadBalancing.certificateArns": [CERTIFICATE],
     "models.0.approved": APPROVED,

@@ -64,6 +64,15 @@ TARGETS: Final[dict[str, Any]] = {
     },
 }
 """Every SageMaker target of a model, described; `serving` points to one of them."""
+LARGE: Final[dict[str, Any]] = {
+    "largestMb": 12.5,
+    "longestSeconds": 600,
+    "peakPerMinute": 10,
+    "usualMilliseconds": 9000,
+    "immediate": False,
+    "coldStarts": True,
+}
+"""Requests that only a queue takes."""
 FLEET: Final[dict[str, Any]] = {"fleet": {"prefix": "fleet/", "memoryMib": 2048}, "row": None}
 ROW: Final[dict[str, Any]] = {
     "fleet": None,
@@ -92,7 +101,7 @@ def approved(version: int) -> dict[str, Any]:
 SERVED: Final[dict[str, dict[str, Any]]] = {
     "at-once": serving("real-time"),
     "now-and-then": serving("serverless"),
-    "queue": serving("asynchronous"),
+    "queue": serving("asynchronous", requests=LARGE),
     "nightly": serving("batch"),
     "fleet": serving("real-time", hosting=FLEET, realTime={**TARGETS["realTime"], "capturePercent": 0}),
     "row": serving("real-time", hosting=ROW, realTime={**TARGETS["realTime"], "instanceType": "ml.g5.xlarge"}),

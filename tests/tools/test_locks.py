@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tools import locks
-from tools.environments import BENCH_GROUPS, GROUPS, REQUIREMENTS
+from tools.environments import BENCH_GROUPS, GROUPS, REQUIREMENTS, SDK_GROUP, SERVER_GROUPS
 
 HASH = "--hash=sha256:" + "a" * 64
 
@@ -89,7 +89,7 @@ def test_each_constraint_is_resolved_before_the_locks_that_it_constrains() -> No
     for group, constraint in locks.ORDER:
         assert constraint is None or constraint in done
         done.add(group)
-    assert done == {"bootstrap", *GROUPS, *BENCH_GROUPS}
+    assert done == {"bootstrap", *GROUPS, SDK_GROUP, *BENCH_GROUPS, *SERVER_GROUPS}
 
 
 def test_uv_is_told_to_keep_hashes_in_and_addresses_out() -> None:

@@ -74,6 +74,21 @@ def test_files_of_an_estimate_are_optional_and_reach_the_program_as_they_are(
     assert words[words.index("--") :] == ["--", "sandbox", "cost", "--stack", "dev", *flags]
 
 
+@pytest.mark.parametrize(
+    ("given", "reached"),
+    [
+        (["IN=my rows $$(id).csv"], ["sandbox", "transform", "--model", "m", "--in", "my rows $(id).csv", "--out", ""]),
+        (
+            ["STACK=prod", "IN=s3://b/m/", "OUT=a b"],
+            ["operations.transform", "--stack", "prod", "--model", "m", "--in", "s3://b/m/", "--out", "a b"],
+        ),
+    ],
+)
+def test_a_batch_is_run_here_or_asked_for_there(python: str, given: list[str], reached: list[str]) -> None:
+    words = re.findall(r"^<(.*)>$", make("transform", python, "MODEL=m", *given).stdout, re.MULTILINE)
+    assert words[words.index("--") + 1 :] == reached
+
+
 def test_every_target_says_what_it_does_how_long_it_took_and_keeps_the_exit_code(python: str) -> None:
     done = make("down", python)
     assert done.returncode == 0

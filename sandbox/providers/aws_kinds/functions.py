@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.providers.aws_kinds.shared import FUNCTION, QUEUE, ROLE, TABLE, uuid
+from sandbox.providers.aws_kinds.shared import FUNCTION, QUEUE, ROLE, TABLE, side, uuid
 from sandbox.providers.kinds import Birth, Kind, arn, joined, together
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ KINDS: Final[dict[str, Kind]] = {
         needs={"eventSourceArn": QUEUE, "functionName": FUNCTION},
         api=("lambda", "CreateEventSourceMapping", ""),
         seconds=5.0,
+    ),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": side(FUNCTION, "functionName"),
+    "aws:lambda/permission:Permission": Kind(
+        identify=joined("statementId"),
+        immutable=frozenset({"action", "function", "principal", "sourceAccount", "sourceArn", "statementId"}),
+        autoname="statementId",
+        needs={"function": FUNCTION},
+        api=("lambda", "AddPermission", ""),
     ),
     TABLE: Kind(
         identify=joined("name"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sandbox.providers.aws_kinds.shared import KEY, ROLE, side
-from sandbox.providers.kinds import Kind, arn, hex_id, joined, together
+from sandbox.providers.kinds import Kind, arn, fill, hex_id, joined, together
 
 DOMAIN: Final = "aws:sagemaker/domain:Domain"
 CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
@@ -41,6 +41,16 @@ KINDS: Final[dict[str, Kind]] = {
         immutable=frozenset({"domainId", "userProfileName", "singleSignOnUserIdentifier", "singleSignOnUserValue"}),
         needs={"domainId": DOMAIN},
         api=("sagemaker", "CreateUserProfile", ""),
+    ),
+    "aws:sagemaker/mlflowApp:MlflowApp": Kind(
+        identify=lambda birth: fill(
+            "arn:{partition}:sagemaker:{region}:{account}:mlflow-app/app-{id}", birth, birth.hex(12, "app").upper()
+        ),
+        compute=lambda _birth, id_: {"arn": id_},
+        immutable=frozenset({"name"}),
+        needs={"roleArn": ROLE},
+        api=("sagemaker", "CreateMlflowApp", ""),
+        seconds=120.0,
     ),
     "aws:sagemaker/pipeline:Pipeline": Kind(
         identify=joined("pipelineName"),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 REQUESTS_PER_SWAP = 1_000
 RATE = 2_000.0
 CONNECTIONS = 64
-QUIET_SECONDS = 2.0
 OK, REFUSED = 200, 422
 VERSION = b"\r\nmodel-version: "
 ROWS = np.random.default_rng(5).random((64, 2), dtype=np.float32)
@@ -61,14 +60,14 @@ async def offer(admin: int, directory: Path) -> int:
 
 
 async def swap_under_load(
-    load: Load, server: Server, admin: int, offers: list[tuple[Path, int]], size: int
+    load: Load, server: Server, admin: int, offers: list[tuple[Path, int]], size: int, *, quiet_seconds: float
 ) -> list[float]:
     """Measure quietly, then while swapping; give both p99s, and raise if a swap was answered wrongly."""
     loop = asyncio.get_running_loop()
     tail: list[float] = []
 
     async def swaps() -> None:
-        await asyncio.sleep(QUIET_SECONDS)
+        await asyncio.sleep(quiet_seconds)
         tail.append(load.tally.quantile(0.99))
         load.tally.seconds.clear()
         for directory, expected in offers:
@@ -105,7 +104,10 @@ def hot_swap(run: Run) -> Count:
     with serving(one, SLIPWAY_ADMIN_PORT="0") as server:
         admin = server.announced_port()
         load = Load(lambda: server.port, wires, judge, connections=CONNECTIONS, patient=False)
-        quiet, swapping = uvloop.run(swap_under_load(load, server, admin, offers, run.size))
+        quiet_seconds = 10.0 if run.timed else 2.0
+        quiet, swapping = uvloop.run(
+            swap_under_load(load, server, admin, offers, run.size, quiet_seconds=quiet_seconds)
+        )
     differ = sum(a != b for a, b in zip(*judge.answers.values(), strict=True))
     if differ < len(ROWS) * 0.9 or min(judge.counts[version] for version in judge.answers) < run.size // 20:
         raise AssertionError("the versions cannot be told apart, or one hardly answered")

@@ -16,8 +16,8 @@ def check(base: Path) -> int:
     if any("poison" in text for text in rows):
         (base / "output/message").write_text("train/2013-02.csv is poisoned")
         return 3
-    for name in ("train", "validation"):
-        shutil.copytree(base / "processing/input" / name, base / "processing/output" / name, dirs_exist_ok=True)
+    for name, source in {"train": "train", "validation": "validation", "test": "validation"}.items():
+        shutil.copytree(base / "processing/input" / source, base / "processing/output" / name, dirs_exist_ok=True)
     (base / "processing/output/report/data.json").write_text(json.dumps({"files": len(rows)}))
     return 0
 
@@ -28,8 +28,13 @@ def evaluate(base: Path) -> int:
         member = tar.extractfile("evaluation.json")
         found = json.loads(member.read() if member else b"{}")
     auc = found["binary_classification_metrics"]["auc"]["value"]
-    found["lineage"] = {"auc": f"{auc:.6f}", "model_sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}
+    found["lineage"] = {
+        "code_version": "none",
+        "auc": f"{auc:.6f}",
+        "model_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+    }
     found["card"] = {"training_observations": '"a few"', "training_metrics": "[]", "hyper_parameters": "[]"}
+    found["card"]["code_version"] = '"none"'
     found["card"]["metric_data"] = json.dumps([{"name": "auc", "type": "number", "value": auc}])
     (base / "processing/output/report/evaluation.json").write_text(json.dumps(found))
     return 0

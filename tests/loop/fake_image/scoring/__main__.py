@@ -59,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         rows = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
-        self._answer(json.dumps({"predictions": [0.5] * len(rows)}).encode())
+        lines = self.headers.get("Accept") == "text/csv"
+        self._answer(b"0.5\n" * len(rows) if lines else json.dumps({"predictions": [0.5] * len(rows)}).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
