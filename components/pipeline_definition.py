@@ -1,9 +1,9 @@
 """The pipeline of a model as SageMaker reads it: check the data, train, evaluate, pass the gate, register.
 
 Pure functions from settings, names and the network's ids to the JSON of a pipeline definition. Steps refer to one
-another by `Get`, which also orders them. Whoever starts an execution gives two parameters: which data it is
-(`DataVersion`, a digest over the objects) and which image (`ImageDigest`). All else is fixed here, so that a pull
-request shows it.
+another by `Get`, which also orders them. Whoever starts an execution gives parameters: which data it is
+(`DataVersion`, a digest over the objects), which image (`ImageDigest`) and, if not the first, which of the settings'
+instance types to train on (`InstanceType`). All else is fixed here, so that a pull request shows it.
 Arguments of a step are those of `CreateProcessingJob`, `CreateTrainingJob` and `CreateModelPackage` (SageMaker API
 reference); the words between them are in `components.pipeline_words`.
 """
@@ -44,10 +44,17 @@ def pipeline_definition(labels: Labels, model: ModelSpec, around: Surroundings) 
     definition: Step = {
         "Version": VERSION,
         "Metadata": {},
-        "Parameters": [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")],
+        "Parameters": _parameters(model),
         "Steps": [steps.process(), steps.train(), *adopt, steps.evaluate(), *end],
     }
     return json.dumps(definition)
+
+
+def _parameters(model: ModelSpec) -> list[Step]:
+    """What an execution is given; the hosts to train on are those of choice where it says nothing."""
+    types = model.training.instance_types
+    given = [{"Name": name, "Type": "String"} for name in ("DataVersion", "ImageDigest")]
+    return [*given, {"Name": "InstanceType", "Type": "String", "DefaultValue": types[0], "EnumValues": types}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,9 @@ class _Steps:
             "HyperParameters": algorithm.hyperparameters,
             "InputDataConfig": algorithm.channels,
             "OutputDataConfig": {"S3OutputPath": places.uri(places.jobs), "KmsKeyId": self.around.key_arn},
-            "ResourceConfig": self.requests.hosts(training.instance_type, training.instance_count, training.volume_gib),
+            "ResourceConfig": self.requests.hosts(
+                training.instance_type, training.instance_count, training.volume_gib, told=parameter("InstanceType")
+            ),
             "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_seconds},
             "VpcConfig": self.requests.network,
             "EnableNetworkIsolation": True,

@@ -81,9 +81,9 @@ class JobRequests:
             "Tags": self.tags,
         }
 
-    def hosts(self, instance_type: str, count: int, volume_gib: int) -> Step:
-        """Hosts with encrypted volumes."""
-        hosts: Step = {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}
+    def hosts(self, instance_type: str, count: int, volume_gib: int, *, told: Step | None = None) -> Step:
+        """Hosts with encrypted volumes; of a type like this one that the execution is told, where there is a choice."""
+        hosts: Step = {"InstanceType": told or instance_type, "InstanceCount": count, "VolumeSizeInGB": volume_gib}
         return hosts | {"VolumeKmsKeyId": self.around.key_arn} if takes_volume_key(instance_type) else hosts
 
     def role(self, duty: Duty) -> str:

@@ -11,6 +11,7 @@ from components import iam
 from components.approval_grants import read_packages
 from components.labels import DATA
 from components.lambda_functions import run_grants
+from components.model_places import ModelPlaces
 from components.retraining_objects import DEAD, THING, data_prefixes, table_name
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _list_data(account: iam.Account, labels: Labels, models: Sequence[ModelSpec]
 
 
 def _run_pipelines(account: iam.Account, labels: Labels, models: Sequence[ModelSpec]) -> list[iam.Statement]:
-    """Start and find executions of exactly these pipelines; they run as their own roles."""
+    """Start and find executions of exactly these pipelines, see why one failed; they run as their own roles."""
     pipelines = [account.arn("sagemaker", f"pipeline/{labels.pipeline(model.name)}") for model in models]
     if not pipelines:
         return []
@@ -73,8 +74,15 @@ def _run_pipelines(account: iam.Account, labels: Labels, models: Sequence[ModelS
         },
         {
             "Effect": "Allow",
-            "Action": "sagemaker:DescribePipelineExecution",
+            "Action": ["sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutionSteps"],
             "Resource": [f"{pipeline}/execution/*" for pipeline in pipelines],
+        },
+        {
+            "Effect": "Allow",
+            "Action": "sagemaker:DescribeTrainingJob",
+            "Resource": [
+                account.arn("sagemaker", f"training-job/{ModelPlaces(labels, model).job_prefix}-*") for model in models
+            ],
         },
     ]
 

@@ -75,6 +75,7 @@ def model_document(labels: Labels, model: ModelSpec) -> str:
             "drift": spec is not None and spec.drift,
             "dailyRuns": spec and spec.daily_runs,
             "monthlyRuns": spec and spec.monthly_runs,
+            "instances": model.training.instance_types,
         }
     )
 

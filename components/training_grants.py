@@ -146,30 +146,30 @@ def _create(account: iam.Account, places: ModelPlaces) -> list[iam.Statement]:
         if warm is None
         else {"NumericLessThanEqualsIfExists": {"sagemaker:KeepAlivePeriod": str(warm)}}
     )
-    hosts = model.training.instance_type
-    trainings: tuple[str, str, str, iam.Condition] = (
+    hosts = model.training.instance_types
+    trainings: tuple[str, str, tuple[str, ...], iam.Condition] = (
         ("CreateTrainingJob", f"training-job/{places.job_prefix}", hosts, bound)
         if model.training.tuning is None
         else ("CreateHyperParameterTuningJob", f"hyper-parameter-tuning-job/{places.tuning_prefix}", hosts, {})
     )
-    kinds: list[tuple[str, str, str, iam.Condition]] = [
-        ("CreateProcessingJob", f"processing-job/{places.job_prefix}", model.processing.instance_type, {}),
+    kinds: list[tuple[str, str, tuple[str, ...], iam.Condition]] = [
+        ("CreateProcessingJob", f"processing-job/{places.job_prefix}", (model.processing.instance_type,), {}),
         trainings,
     ]
-    return [start_job(account, action, job, hosts, more) for action, job, hosts, more in kinds]
+    return [start_job(account, action, job, *hosts, more=more) for action, job, hosts, more in kinds]
 
 
 def start_job(
-    account: iam.Account, action: str, job: str, instance_type: str, more: iam.Condition | None = None
+    account: iam.Account, action: str, job: str, *instance_types: str, more: iam.Condition | None = None
 ) -> iam.Statement:
-    """Start jobs of one kind whose names begin with `job`: isolated, encrypted between hosts, on one instance type."""
+    """Start jobs of one kind whose names begin with `job`: isolated, encrypted between hosts, on these types only."""
     return {
         "Effect": "Allow",
         "Action": f"sagemaker:{action}",
         "Resource": account.arn("sagemaker", f"{job}-*"),
         "Condition": {
             "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
-            "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [instance_type]},
+            "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": list(instance_types)},
             **(more or {}),
         },
     }

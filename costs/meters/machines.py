@@ -103,6 +103,8 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
     """
     spec, processing = model.training, model.processing
     spot = ", spot" if spec.spot else ""
+    others = " or ".join(spec.fallback_instance_types)
+    else_on = f", where there is none on {others}" if others else ""
     trainings = 1 if spec.tuning is None else spec.tuning.jobs
     most = Decimal(trainings * spec.instance_count * spec.max_runtime_seconds) / SECONDS_PER_HOUR
     search = "" if spec.tuning is None else f"{trainings} trainings and "
@@ -110,7 +112,7 @@ def training(model: ModelSpec, context: Context) -> Iterator[Finding]:
         Quantity.TRAINING_HOURS,
         model.name,
         meter="training",
-        what=f"training on {spec.instance_type}{spot}; a run takes {search}{most:.1f} hours at most",
+        what=f"training on {spec.instance_type}{spot}{else_on}; a run takes {search}{most:.1f} hours at most",
         price=f"sagemaker.{spec.instance_type}",
         discount="sagemaker.spot" if spec.spot else "",
         run=most,

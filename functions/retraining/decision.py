@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from retraining.facts import OPEN, Kind
+from retraining.facts import OPEN, Kind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from retraining.facts import Book, Fact, ModelSettings
+    from retraining.facts import Book, Fact, ModelSettings, Run
 
 DAY_SECONDS: Final = 86_400
 MONTH_SECONDS: Final = 30 * DAY_SECONDS
@@ -41,6 +41,8 @@ class Decision:
     """Facts that are answered by a start."""
     image: str = ""
     """Image that the newest request names; empty for that of the version in service."""
+    instance: str = ""
+    """Instance type to train on."""
     asked: bool = False
     """Whether something else than new data asks for the start: then the same data is trained on again."""
 
@@ -58,25 +60,37 @@ def decide(settings: ModelSettings, book: Book, current: Collection[str], now: f
     data = [fact for fact in pending if fact.kind is Kind.DATA and fact.id in current]
     asking = [fact for fact in pending if fact.kind is not Kind.DATA]
     outdated = len(pending) - len(data) - len(asking)
-    because = [_named(kind, found) for kind in Kind if (found := [fact for fact in asking if fact.kind is kind])]
+    short, instead = _instead(settings, book)
+    because = [f"run {short.number} found no {short.instance}: {instead} instead"] if short is not None else []
+    because += [_named(kind, found) for kind in Kind if (found := [fact for fact in asking if fact.kind is kind])]
     ready, waiting = _data(settings, data, now)
     if data:
         because.append(_named(Kind.DATA, data))
     if outdated:
         because.append(f"{outdated} of its events are about versions of objects that are not the latest any more")
-    if not data and not asking:
+    if not data and not asking and short is None:
         return Decision(verdict=Verdict.NOTHING, reasons=tuple(because or ["nothing new"]))
-    against = _against(settings, book, now) if asking or ready else [waiting]
+    against = _against(settings, book, now) if asking or ready or short is not None else [waiting]
     if against:
         return Decision(verdict=Verdict.WAIT, reasons=(*because, *against))
-    named = [fact.image for fact in asking if fact.image]
+    named = [short.image] if short is not None else []
+    named += [fact.image for fact in asking if fact.image]
     return Decision(
         verdict=Verdict.START,
         reasons=tuple(because),
         covers=frozenset(fact.id for fact in pending),
         image=named[-1] if named else "",
-        asked=bool(asking),
+        instance=instead,
+        asked=bool(asking) or short is not None,
     )
+
+
+def _instead(settings: ModelSettings, book: Book) -> tuple[Run | None, str]:
+    """The newest run if AWS had no host for it and there is another type to try, and that type; else the first type."""
+    last = book.last
+    if last is not None and last.status is Status.NO_CAPACITY and (another := settings.after(last.instance)):
+        return last, another
+    return None, settings.instances[0]
 
 
 def _named(kind: Kind, facts: Sequence[Fact]) -> str:

@@ -155,6 +155,7 @@ def next_run(settings: ModelSettings, book: Book, decision: Decision, *, image: 
         covers=frozenset(sorted(decision.covers)[:MOST_FACTS]),
         data_version=version,
         image=image,
+        instance=decision.instance,
         reasons=reasons,
         status=Status.SPARED if same else Status.CLAIMED,
     )

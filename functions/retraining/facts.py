@@ -53,6 +53,8 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
+    NO_CAPACITY = "no-capacity"
+    """AWS had no host of its type: nothing is wrong with data or code, and another type may be had."""
     SPARED = "spared"
     """Not started: the run before it has had this data."""
 
@@ -78,6 +80,8 @@ class Run:
     image: str
     """Digest of the training image."""
     reasons: tuple[str, ...]
+    instance: str
+    """SageMaker instance type of its training."""
     status: Status = Status.CLAIMED
     arn: str = ""
     """Of the execution, as soon as it is known."""
@@ -142,6 +146,13 @@ class ModelSettings:
     """Runs in 24 hours at most; None for no bound."""
     monthly_runs: int | None
     """Runs in 30 days at most; None for no bound."""
+    instances: tuple[str, ...]
+    """Instance types of its training: that of the pipeline, then those to take when there is none of it, in order."""
+
+    def after(self, instance: str) -> str:
+        """The instance type to take when there was none of this one; empty when none is left."""
+        at = self.instances.index(instance) if instance in self.instances else 0
+        return next(iter(self.instances[at + 1 :]), "")
 
     def document(self) -> str:
         """These settings as the table has them."""
@@ -162,6 +173,7 @@ class ModelSettings:
                 "drift": self.drift,
                 "dailyRuns": self.daily_runs,
                 "monthlyRuns": self.monthly_runs,
+                "instances": self.instances,
             }
         )
 
@@ -186,6 +198,7 @@ class ModelSettings:
             drift=found["drift"],
             daily_runs=found["dailyRuns"],
             monthly_runs=found["monthlyRuns"],
+            instances=tuple(found["instances"]),
         )
 
     def trains_on(self, bucket: str, key: str) -> bool:

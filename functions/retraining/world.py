@@ -11,6 +11,7 @@ from retraining.facts import Status
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
 
     from retraining.facts import ModelSettings, Run
 
@@ -21,6 +22,8 @@ _STATUS: Final = {
     "Failed": Status.FAILED,
     "Stopped": Status.STOPPED,
 }
+_NO_CAPACITY: Final = "CapacityError"
+"""In the failure of a job that SageMaker has no host for."""
 LOOK_BACK: Final = timedelta(days=1)
 """Before the time of a claim, because clocks differ."""
 MOST_DESCRIPTION: Final = 3072
@@ -90,7 +93,7 @@ class AwsWorld:
 
     def start(self, settings: ModelSettings, run: Run) -> str:
         """Start the execution of a run; with the same token, name the one that was started."""
-        parameters = {"DataVersion": run.data_version, "ImageDigest": run.image}
+        parameters = {"DataVersion": run.data_version, "ImageDigest": run.image, "InstanceType": run.instance}
         return self._sagemaker.start_pipeline_execution(
             PipelineName=settings.pipeline,
             PipelineExecutionDisplayName=run.name,
@@ -117,4 +120,25 @@ class AwsWorld:
             found = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         except self._sagemaker.exceptions.ResourceNotFound:
             return Status.STOPPED
-        return _STATUS[found["PipelineExecutionStatus"]]
+        status = _STATUS[found["PipelineExecutionStatus"]]
+        return Status.NO_CAPACITY if status is Status.FAILED and self._lacked_capacity(arn) else status
+
+    def _lacked_capacity(self, arn: str) -> bool:
+        """Whether an execution failed because there was no host to train on."""
+        pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
+        steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
+        return any(self._no_host(step) for step in steps if step.get("StepStatus") == "Failed")
+
+    def _no_host(self, step: PipelineExecutionStepTypeDef) -> bool:
+        """Whether a step failed for want of capacity: at once on demand, at the end of the wait for spot hosts.
+
+        Source: SageMaker developer guide, "Retry Policy for Pipeline Steps" (`SageMaker.CAPACITY_ERROR`); API
+        reference, `DescribeTrainingJob`, `SecondaryStatus`.
+        """
+        if _NO_CAPACITY in step.get("FailureReason", ""):
+            return True
+        training = step.get("Metadata", {}).get("TrainingJob", {}).get("Arn", "")
+        if not training:
+            return False
+        job = self._sagemaker.describe_training_job(TrainingJobName=training.rpartition("/")[2])
+        return job["SecondaryStatus"] == "MaxWaitTimeExceeded"

@@ -76,7 +76,7 @@ def values_of(definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
     """Value of every parameter of a definition.
 
     Raises:
-        UnresolvedError: One has no value, a value has no parameter, or is not of the parameter's type.
+        UnresolvedError: One has no value, a value has no parameter, or is not of the parameter's type or values.
     """
     known = {each["Name"]: each for each in definition.get("Parameters", [])}
     if strange := sorted(given.keys() - known.keys()):
@@ -89,4 +89,6 @@ def values_of(definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
             values[name] = _READ[each["Type"]](given[name]) if name in given else each["DefaultValue"]
         except (ValueError, KeyError):
             raise UnresolvedError(f"parameter {name}: {given[name]!r} is no {each['Type']}") from None
+        if values[name] not in (allowed := each.get("EnumValues", [values[name]])):
+            raise UnresolvedError(f"parameter {name}: {values[name]!r} is none of {', '.join(map(str, allowed))}")
     return values

@@ -57,6 +57,7 @@ def settings_of(spec: LoopSpec) -> ModelSettings:
         drift=said is not None and said.drift,
         daily_runs=said and said.daily_runs,
         monthly_runs=said and said.monthly_runs,
+        instances=spec.model.training.instance_types,
     )
 
 

@@ -71,6 +71,10 @@ class TrainingSpec(Section):
 
     instance_type: Annotated[str, Field(pattern=TRAINING_INSTANCE)]
     """SageMaker instance type."""
+    fallback_instance_types: Annotated[
+        tuple[Annotated[str, Field(pattern=TRAINING_INSTANCE)], ...], Field(max_length=4, strict=False)
+    ]
+    """Types to train on when AWS has no host of that one, in this order; empty lets the run fail."""
     instance_count: Annotated[int, Field(ge=1, le=16)]
     """Training hosts."""
     volume_gib: Annotated[int, Field(ge=1, le=16384)]
@@ -89,6 +93,11 @@ class TrainingSpec(Section):
     """A search for better ones in each run of the pipeline; null trains once."""
     algorithm: AlgorithmSpec | None
     """What trains in place of the model image; null for the model image itself."""
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """That of choice, then those to fall back on."""
+        return (self.instance_type, *self.fallback_instance_types)
 
 
 class DataSpec(Section):

@@ -3,9 +3,17 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from settings.instances import PROCESSING_TYPES, TRAINING_TYPES, Accelerator, accelerator, near
+from settings.instances import (
+    PROCESSING_TYPES,
+    TRAINING_TYPES,
+    Accelerator,
+    accelerator,
+    architecture,
+    near,
+    takes_volume_key,
+)
 from settings.model import Settings
-from settings.problems import Finding, join, repeated
+from settings.problems import Finding, Path, join, repeated
 from settings.rules.environment import Rule
 
 BINARY, MULTICLASS, REGRESSION = "binary:logistic", "multi:softprob", "reg:squarederror"
@@ -58,15 +66,46 @@ def dataset_prefixes_are_apart(settings: Settings) -> Iterator[Finding]:
 
 def training_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
     """SageMaker refuses an unknown type when the training job starts, long after the stack is up."""
-    name = settings.models[index].training.instance_type
-    if name not in TRAINING_TYPES:
-        choices = near(name, TRAINING_TYPES)
-        yield Finding(
-            path=("models", index, "training", "instanceType"),
-            found=name,
-            allowed="a SageMaker training type of settings/instances.py",
-            remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5, ml.c6i or ml.g5",
-        )
+    for path, name in _training_types(settings, index):
+        if name not in TRAINING_TYPES:
+            choices = near(name, TRAINING_TYPES)
+            yield Finding(
+                path=path,
+                found=name,
+                allowed="a SageMaker training type of settings/instances.py",
+                remedy=f"write {join(choices)}" if choices else "choose another family, such as ml.m5, ml.c6i or ml.g5",
+            )
+
+
+def _training_types(settings: Settings, index: int) -> Iterator[tuple[Path, str]]:
+    """Where each instance type of a training is written, and which it is."""
+    training = settings.models[index].training
+    yield ("models", index, "training", "instanceType"), training.instance_type
+    for place, name in enumerate(training.fallback_instance_types):
+        yield ("models", index, "training", "fallbackInstanceTypes", place), name
+
+
+def fallback_hosts_take_the_same_job(settings: Settings, index: int) -> Iterator[Finding]:
+    """One request is sent with another type in it: what holds of the first type has to hold of all."""
+    (_, first), *others = _training_types(settings, index)
+    seen = [first]
+    for path, name in others:
+        if name in seen:
+            yield Finding(path=path, found=f"{name} again", allowed="a type once", remedy="remove it")
+        elif {first, name} <= TRAINING_TYPES and _hosts(name) != _hosts(first):
+            yield Finding(
+                path=path,
+                found=f"{name} ({_hosts(name)})",
+                allowed=f"hosts that can take the job of {first} ({_hosts(first)})",
+                remedy="choose such a type, or remove it",
+            )
+        seen.append(name)
+
+
+def _hosts(name: str) -> str:
+    """What the request of a job, its image or its device depend on."""
+    bare, disks = name.removeprefix("ml."), "no local disks" if takes_volume_key(name) else "local disks"
+    return f"{architecture(bare)}, accelerator: {accelerator(bare)}, {disks}"
 
 
 def processing_type_exists(settings: Settings, index: int) -> Iterator[Finding]:
@@ -242,6 +281,7 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     training_type_exists,
+    fallback_hosts_take_the_same_job,
     processing_type_exists,
     warm_hosts_are_not_spot,
     spot_training_has_time_to_wait,

@@ -28,6 +28,7 @@ from costs.usage import usage_of
 from guardrails import deployment, gate
 from guardrails.packconfig import configure, load
 from guardrails.registry import all_rules
+from sandbox.loop.execution_parts import values_of
 from sandbox.loop.references import Scope, resolve
 from settings.model import ScriptSpec
 from settings.places import REGIONS
@@ -92,7 +93,7 @@ def steps(settings: Settings) -> dict[str, Any]:
     processing = {"ProcessingOutputConfig": {"Outputs": outputs}, "ProcessingJobArn": "arn:aws:job"}
     training = {"TrainingJobName": "job", "ModelArtifacts": {"S3ModelArtifacts": "s3://models/left/model.tar.gz"}}
     scope = Scope(
-        parameters={"DataVersion": "0123", "ImageDigest": DIGEST},
+        parameters=values_of(definition, {"DataVersion": "0123", "ImageDigest": DIGEST}),
         execution={},
         steps={"Process": processing, "Train": training, "Adopt": processing, "Evaluate": processing},
         property_file=lambda _step, _name: {},

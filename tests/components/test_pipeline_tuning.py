@@ -59,7 +59,11 @@ def request(settings: Settings) -> dict[str, Any]:
         {"OutputName": name, "S3Output": {"S3Uri": f"s3://models/{name}"}} for name in ("train", "validation", "test")
     ]
     scope = Scope(
-        parameters={"DataVersion": "0123", "ImageDigest": "sha256:" + "ab" * 32},
+        parameters={
+            "DataVersion": "0123",
+            "ImageDigest": "sha256:" + "ab" * 32,
+            "InstanceType": settings.models[0].training.instance_type,
+        },
         execution={},
         steps={"Process": {"ProcessingOutputConfig": {"Outputs": [*outputs, report]}}, "Tune": TUNED},
         property_file=lambda _step, _name: {"lineage": {"auc": "0.70", "model_sha256": "cd" * 32}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from components.pipeline_definition import pipeline_definition
 from components.pipeline_jobs import Surroundings
 from components.pipeline_metrics import GROUPS, metric_definitions
 from lifecycle import training_log
-from sandbox.loop.references import Scope, references, resolve, steps_named
+from sandbox.loop.execution_parts import values_of
+from sandbox.loop.references import Scope, UnresolvedError, references, resolve, steps_named
 from settings.model import ModelSpec
 from tests.settings.stacks import changed, settings_of
 from tests.support.optional import SEARCH
@@ -81,9 +83,9 @@ def scope(definition: dict[str, Any]) -> Scope:
         "ModelArtifacts": {"S3ModelArtifacts": "s3://models/model.tar.gz"},
     }
     names = {each["Name"] for each in definition["Parameters"]}
-    assert names == {"DataVersion", "ImageDigest"}
+    assert names == {"DataVersion", "ImageDigest", "InstanceType"}
     return Scope(
-        parameters={"DataVersion": "0123", "ImageDigest": DIGEST},
+        parameters=values_of(definition, {"DataVersion": "0123", "ImageDigest": DIGEST}),
         execution={},
         steps={"Process": processing, "Train": training, "Evaluate": processing | {"ProcessingJobArn": "arn:aws:job"}},
         property_file=lambda _step, _name: {
@@ -188,8 +190,20 @@ def test_a_spot_job_has_checkpoints_and_a_bound_on_its_wait_and_another_job_neit
 
 
 def test_a_host_with_local_disks_is_given_no_key_for_its_volume() -> None:
-    hosts = step(defined(**{"training.instanceType": "ml.g5.xlarge"}), "Train")["Arguments"]["ResourceConfig"]
+    disks = {"training.instanceType": "ml.g5.xlarge", "training.fallbackInstanceTypes": ["ml.g5.2xlarge"]}
+    hosts = step(defined(**disks), "Train")["Arguments"]["ResourceConfig"]
     assert "VolumeKmsKeyId" not in hosts
+
+
+def test_an_execution_may_be_told_another_type_to_train_on_of_those_in_the_settings_only() -> None:
+    definition = defined(**{"training.fallbackInstanceTypes": ["ml.m6i.xlarge"]})
+    given = {"DataVersion": "0123", "ImageDigest": DIGEST}
+    hosts = step(definition, "Train")["Arguments"]["ResourceConfig"]["InstanceType"]
+    for told, expected in (({}, "ml.m5.xlarge"), ({"InstanceType": "ml.m6i.xlarge"}, "ml.m6i.xlarge")):
+        around = replace(scope(definition), parameters=values_of(definition, given | told))
+        assert resolve(hosts, around) == expected
+    with pytest.raises(UnresolvedError, match=r"none of ml\.m5\.xlarge, ml\.m6i\.xlarge"):
+        values_of(definition, given | {"InstanceType": "ml.p5.48xlarge"})
 
 
 def test_rows_that_judge_reach_no_training_and_nothing_else_judges(stack: str) -> None:

@@ -69,6 +69,7 @@ def fact(number: int, model: str = MODEL) -> Fact:
 def run(number: int, token: str = "first", **more: Any) -> Run:  # noqa: S107 - names a run
     covers = frozenset(fact(each).id for each in range(5))
     given: dict[str, Any] = {"at": 2.5, "covers": covers, "data_version": "d", "image": IMAGE, "reasons": ("a", "b")}
+    given["instance"] = "ml.m6i.xlarge"
     return Run(model=MODEL, number=number, token=token, **{**given, **more})
 
 
@@ -187,6 +188,7 @@ def test_a_request_starts_the_pipeline_with_the_data_and_the_approved_image(clie
     assert {each["Name"]: each["Value"] for each in parameters["PipelineParameters"]} == {
         "DataVersion": outcome.run.data_version,
         "ImageDigest": IMAGE,
+        "InstanceType": "ml.m5.xlarge",
     }
     assert [each["PipelineExecutionDisplayName"] for each in started(clients)] == [outcome.run.name]
 
@@ -218,6 +220,45 @@ def test_an_execution_that_is_gone_has_stopped(clients: Clients) -> None:
     with Stubber(clients.sagemaker) as stub:
         stub.add_client_error("describe_pipeline_execution", "ResourceNotFound")
         assert AwsWorld(clients.s3, clients.sagemaker).status(ARN) is Status.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("reason", "secondary", "expected"),
+    [
+        ("CapacityError: Unable to provision requested ML compute capacity.", "", Status.NO_CAPACITY),
+        ("ClientError: the job was stopped", "MaxWaitTimeExceeded", Status.NO_CAPACITY),
+        ("ClientError: the job was stopped", "MaxRuntimeExceeded", Status.FAILED),
+        ("AlgorithmError: label is not in the header", "Failed", Status.FAILED),
+    ],
+)
+def test_an_execution_that_found_no_host_is_told_from_one_that_failed(
+    clients: Clients, reason: str, secondary: str, expected: Status
+) -> None:
+    job = "flight-delay-0123"
+    metadata = {"TrainingJob": {"Arn": f"arn:aws:sagemaker:{REGION}:123456789012:training-job/{job}"}}
+    steps = [
+        {"StepName": "Process", "StepStatus": "Succeeded"},
+        {"StepName": "Train", "StepStatus": "Failed", "FailureReason": reason, "Metadata": metadata},
+    ]
+    described = {
+        "TrainingJobName": job,
+        "TrainingJobArn": metadata["TrainingJob"]["Arn"],
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://b/k"},
+        "TrainingJobStatus": "Stopped",
+        "SecondaryStatus": secondary,
+        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "CreationTime": 0,
+    }
+    asked = {"PipelineExecutionArn": ARN}
+    with Stubber(clients.sagemaker) as stub:
+        stub.add_response("describe_pipeline_execution", {"PipelineExecutionStatus": "Failed"}, asked)
+        stub.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": steps}, asked)
+        if secondary:
+            stub.add_response("describe_training_job", described, {"TrainingJobName": job})
+        assert AwsWorld(clients.s3, clients.sagemaker).status(ARN) is expected
+        stub.assert_no_pending_responses()
 
 
 def test_an_execution_is_found_by_its_name(clients: Clients, door: Door) -> None:

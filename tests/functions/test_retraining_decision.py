@@ -18,7 +18,14 @@ def fact(number: int, *, ago: float = 0.0, kind: Kind = Kind.DATA, image: str = 
     return Fact(model=MODEL, kind=kind, id=f"{number:016x}", at=NOW - ago, note=f"note {number}", image=image)
 
 
-def run(number: int, *, ago: float, status: Status = Status.SUCCEEDED, covers: tuple[Fact, ...] = ()) -> Run:
+def run(
+    number: int,
+    *,
+    ago: float,
+    status: Status = Status.SUCCEEDED,
+    covers: tuple[Fact, ...] = (),
+    instance: str = SETTINGS.instances[0],
+) -> Run:
     ids = frozenset(each.id for each in covers)
     return Run(
         model=MODEL,
@@ -28,6 +35,7 @@ def run(number: int, *, ago: float, status: Status = Status.SUCCEEDED, covers: t
         covers=ids,
         data_version="d",
         image=IMAGE,
+        instance=instance,
         reasons=(),
         status=status,
     )
@@ -128,3 +136,37 @@ def test_a_record_of_a_clock_that_was_wrong_does_not_wait_until_it_is_right(ahea
 def test_the_newest_request_names_the_image() -> None:
     first, second = (fact(number, ago=9 - number, kind=Kind.HAND, image=f"image {number}") for number in (1, 2))
     assert decide(SETTINGS, Book([second, first, fact(3, kind=Kind.HAND)]), set(), NOW).image == "image 2"
+
+
+def test_a_run_without_capacity_goes_on_with_the_next_type_and_the_last_one_ends_it() -> None:
+    first, second, last = SETTINGS.instances
+    later = fact(2, ago=0.0)
+    old = run(1, ago=DAY_SECONDS, status=Status.NO_CAPACITY, instance=first)
+
+    found = decide(SETTINGS, Book((later,), (old,)), {later.id}, NOW)
+    assert (found.verdict, found.instance, found.image, found.asked) == (Verdict.START, second, IMAGE, True)
+    assert found.reasons[0] == f"run 1 found no {first}: {second} instead"
+    assert found.covers == {later.id}, "what has arrived meanwhile is trained on, too"
+
+    tried = run(2, ago=1.0, status=Status.NO_CAPACITY, instance=second)
+    assert decide(SETTINGS, Book((), (old, tried)), (), NOW).instance == last
+    ended = replace(tried, instance=last)
+    assert decide(SETTINGS, Book((), (old, ended)), (), NOW).verdict is Verdict.NOTHING
+
+    asked = fact(3, kind=Kind.HAND)
+    assert decide(SETTINGS, Book((asked,), (ended,)), (), NOW).instance == first, "a new reason begins anew"
+
+
+def test_another_type_is_not_taken_beyond_the_runs_that_are_allowed() -> None:
+    short = run(1, ago=60.0, status=Status.NO_CAPACITY)
+    found = decide(replace(SETTINGS, daily_runs=1), Book((), (short,)), (), NOW)
+    assert found.verdict is Verdict.WAIT
+    assert found.reasons[-1] == "1 runs in 24 hours, 1 are allowed"
+
+
+def test_a_type_that_the_settings_no_longer_name_is_followed_by_the_first_fallback() -> None:
+    short = run(1, ago=60.0, status=Status.NO_CAPACITY, instance="ml.c4.xlarge")
+    assert decide(SETTINGS, Book((), (short,)), (), NOW).instance == SETTINGS.instances[1]
+    assert decide(replace(SETTINGS, instances=SETTINGS.instances[:1]), Book((), (short,)), (), NOW).reasons == (
+        "nothing new",
+    )

@@ -62,6 +62,7 @@ MODEL: dict[str, object] = {
         "maxRuntimeSeconds": 60,
         "spot": True,
         "maxWaitSeconds": 120,
+        "fallbackInstanceTypes": ["ml.m6i.xlarge"],
         "keepAliveSeconds": None,
         "algorithm": None,
         "hyperparameters": {

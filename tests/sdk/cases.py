@@ -25,15 +25,17 @@ AROUND: Final = Surroundings(
 )
 _HYPERBAND: Final = {"strategy": "hyperband", "minimumRounds": 40, "earlyStopping": False, "warmStartFrom": []}
 _WARM: Final = {"training.spot": False, "training.maxWaitSeconds": None, "training.keepAliveSeconds": 600}
+_DISKS: Final = {"training.instanceType": "ml.g5.xlarge", "training.fallbackInstanceTypes": ["ml.g5.2xlarge"]}
 _CLASSES: Final = {"training.hyperparameters.objective": "multi:softprob", "training.hyperparameters.num_class": 3}
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "a search": {"training.tuning": SEARCH},
     "a search by hyperband": {"training.tuning": SEARCH | _HYPERBAND},
-    "a search on hosts with local disks": {"training.tuning": SEARCH, "training.instanceType": "ml.g5.xlarge"},
+    "a search on hosts with local disks": {"training.tuning": SEARCH, **_DISKS},
     "no champion": {"gate.champion": None},
     "no champion and a search": {"gate.champion": None, "training.tuning": SEARCH},
+    "other hosts when there is none": {"training.fallbackInstanceTypes": ["ml.m6i.xlarge", "ml.m4.xlarge"]},
     "warm hosts": _WARM,
-    "local disks": {"training.instanceType": "ml.g5.xlarge"},
+    "local disks": _DISKS,
     "no cache": {"pipeline.cacheDays": None},
     "one attempt": {"pipeline.attempts": 1},
     "approval by itself": {"pipeline.approval": "automatic"},

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 CONTAINER: Final = "/opt/ml/processing"
 DATA_VERSION: Final = ParameterString(name="DataVersion")
 IMAGE_DIGEST: Final = ParameterString(name="ImageDigest")
+INSTANCE_TYPE: Final = "InstanceType"
+"""Parameter with the instance type to train on."""
 EVALUATION: Final = PropertyFile(name="evaluation", output_name="report", path="evaluation.json")
 
 
@@ -126,6 +128,12 @@ class Jobs:
             subnets=list(self.around.subnets),
             encrypt_inter_container_traffic=True,
         )
+
+    @property
+    def instance_type(self) -> ParameterString:
+        """Which of the settings' types to train on."""
+        types = self.model.training.instance_types
+        return ParameterString(name=INSTANCE_TYPE, default_value=types[0], enum_values=list(types))
 
     def volume_key(self, instance_type: str) -> str | None:
         return self.around.key_arn if takes_volume_key(instance_type) else None

@@ -69,7 +69,8 @@ def model_definition(jobs: Jobs, ours: Definition) -> Definition:
     training = trained(jobs, process)
     evaluate = _evaluate(jobs, ours, process, training)
     steps = [process, training.step, evaluate, *_gate(jobs, ours, process, training, evaluate)]
-    return _compiled(jobs, jobs.labels.pipeline(jobs.model.name), [DATA_VERSION, IMAGE_DIGEST], steps)
+    parameters = [DATA_VERSION, IMAGE_DIGEST, jobs.instance_type]
+    return _compiled(jobs, jobs.labels.pipeline(jobs.model.name), parameters, steps)
 
 
 def drift_definition(jobs: Jobs, ours: Definition) -> Definition:

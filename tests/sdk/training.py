@@ -92,7 +92,7 @@ def _trainer(jobs: Jobs) -> ModelTrainer:
         training_image=jobs.image,
         training_input_mode="File",
         compute=Compute(
-            instance_type=spec.instance_type,
+            instance_type=jobs.instance_type,
             instance_count=spec.instance_count,
             volume_size_in_gb=spec.volume_gib,
             enable_managed_spot_training=spec.spot,

@@ -31,6 +31,7 @@ POISON: Final[tuple[object, ...]] = (
     {"id": "1", "source": "aws.ec2", "detail-type": "Spot Interruption", "time": "-", "detail": {}},
 )
 TROUBLES: Final = ("error before", "error after", "kill before", "kill after")
+ENDS: Final = (Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED, Status.NO_CAPACITY)
 MAX_SKEW: Final = 240.0
 STEP: Final = 6 * 3600.0
 """Of the time that passes while an account comes to rest."""
@@ -141,7 +142,7 @@ class History:
         """Time passes, and what runs may end."""
         self.account.now += self.draw.choice((1.0, 60.0, 700.0, 4000.0, STEP, DAY))
         if self.draw.random() < 0.6:
-            self.account.world.finish(self.draw.choice((Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED)))
+            self.account.world.finish(self.draw.choice(ENDS))
 
     def weather(self) -> None:
         """Calls become reliable or not, and the function gets another host, with another clock."""
@@ -194,12 +195,21 @@ class History:
             self.account.wait(STEP)
 
     def _waiting(self) -> bool:
-        """Whether a fact is pending that is about something that is there, or something is there without a fact."""
+        """Whether a fact is pending that is about something that is there, something is there without a fact, or the
+        last run found no host and another type is left.
+        """
         pending, current = self.account.pending, self._current()
         known = {fact.id for fact in self.account.ledger.read(MODEL).facts}
         return self._complete() and (
-            bool(asked(pending)) or any(fact.id in current for fact in pending) or bool(current - known)
+            bool(asked(pending))
+            or any(fact.id in current for fact in pending)
+            or bool(current - known)
+            or any(map(self._next, self.account.runs[-1:]))
         )
+
+    def _next(self, run: Run) -> str:
+        """The instance type that a run has to be followed on, because there was no host for it."""
+        return self.account.settings.after(run.instance) if run.status is Status.NO_CAPACITY else ""
 
     def _current(self) -> set[str]:
         return {object_identity(BUCKET, key, version) for key, version in self.account.world.objects.items()}
@@ -222,7 +232,8 @@ class History:
         if self.wanted - facts:
             yield f"lost: {len(self.wanted - facts)} requests were never written down"
         if self._waiting():
-            yield f"lost: still pending: {[fact.note for fact in self.account.pending]}"
+            ended = [f"run {run.number} is {run.status}" for run in started[-1:]]
+            yield f"lost: still pending: {[fact.note for fact in self.account.pending]}, {ended}"
         newest = max((int(version[1:]) for version in self.account.world.objects.values()), default=0)
         seen = self.account.world.digests[started[-1].data_version] if started else 0
         if seen < newest and self._complete():
@@ -247,7 +258,10 @@ class History:
             yield f"doubled or lost: {len(self.account.executions)} executions of {len(started)} runs"
         asks = {fact.id for fact in asked(self._facts())}
         for before, run in pairwise(started):
-            if (run.data_version, run.image) == (before.data_version, before.image) and not run.covers & asks:
+            if (instead := self._next(before)) and run.instance != instead:
+                yield f"lost: run {before.number} found no host, run {run.number} is not on {instead}"
+            same = (run.data_version, run.image) == (before.data_version, before.image)
+            if same and not instead and not run.covers & asks:
                 yield f"doubled: run {run.number} had nothing that run {before.number} had not"
 
     def _disordered(self, started: list[Run]) -> Iterator[str]:
