@@ -84,6 +84,8 @@ class Door:
         if run.status is Status.CLAIMED:
             return self._start(settings, run, self.world.find(settings, run))
         status = self.world.status(run.arn)
+        if status is Status.NO_CAPACITY and not settings.after(run.instance):
+            status = Status.FAILED
         if status is not run.status:
             self.ledger.mark(run, status, run.arn)
         return replace(run, status=status)

@@ -54,7 +54,7 @@ class Status(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     NO_CAPACITY = "no-capacity"
-    """AWS had no host of its type: nothing is wrong with data or code, and another type may be had."""
+    """AWS had no host of its type, and there is another type to try: nothing is wrong with data or code."""
     SPARED = "spared"
     """Not started: the run before it has had this data."""
 

@@ -151,7 +151,7 @@ def test_a_run_without_capacity_goes_on_with_the_next_type_and_the_last_one_ends
     tried = run(2, ago=1.0, status=Status.NO_CAPACITY, instance=second)
     assert decide(SETTINGS, Book((), (old, tried)), (), NOW).instance == last
     ended = replace(tried, instance=last)
-    assert decide(SETTINGS, Book((), (old, ended)), (), NOW).verdict is Verdict.NOTHING
+    assert decide(SETTINGS, Book((), (old, ended)), (), NOW).verdict is Verdict.NOTHING, "the door calls it failed"
 
     asked = fact(3, kind=Kind.HAND)
     assert decide(SETTINGS, Book((asked,), (ended,)), (), NOW).instance == first, "a new reason begins anew"

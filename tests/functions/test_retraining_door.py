@@ -10,6 +10,7 @@ import pytest
 
 from retraining.decision import Verdict
 from retraining.facts import Kind, Status
+from retraining.handler import counts
 from tests.support.retraining import DAY, IMAGE, MODEL, RECEIVES, Account, Killed, MemoryWorld, Trouble
 
 if TYPE_CHECKING:
@@ -250,3 +251,23 @@ def test_trouble_of_a_step_is_told_and_leaves_the_event_done(account: Account) -
 def test_the_kinds_of_trouble_are_what_they_are_called() -> None:
     assert issubclass(Trouble, Exception)
     assert not issubclass(Killed, Exception)
+
+
+def test_a_run_without_a_host_goes_through_the_types_of_the_settings_and_then_has_failed(account: Account) -> None:
+    first, *others = account.settings.instances
+    account.deliver(account.requested("again"))
+    for instance in others:
+        account.wait(QUIET, finish=Status.NO_CAPACITY)
+        assert (account.runs[-1].instance, account.runs[-1].status) == (instance, Status.RUNNING)
+    found = account.wait(QUIET, finish=Status.NO_CAPACITY)
+
+    tried = account.runs[1:]
+    assert [run.instance for run in tried] == [first, *others]
+    assert [run.status for run in tried] == [Status.NO_CAPACITY, Status.NO_CAPACITY, Status.FAILED]
+    assert len({(run.data_version, run.image) for run in tried}) == 1
+    assert counts(found)["RunsFailed"] == 1
+    account.deliver(account.tick())
+    assert len(account.runs) == 4
+    account.wait(DAY)
+    account.deliver(account.requested("once more"))
+    assert account.runs[-1].instance == first
