@@ -28,7 +28,18 @@ CHANNELS: Final = ("train", "validation")
 CODE: Final = "code"
 """Channel of a script, by which the image of AWS gets one without a network."""
 _CODE_FOLDER: Final = f"/opt/ml/input/data/{CODE}"
-_SILENT: Final = {"early_stopping_rounds": 0, "num_class": 0, "scale_pos_weight": 1}
+_SILENT: Final = {
+    "early_stopping_rounds": 0,
+    "num_class": 0,
+    "scale_pos_weight": 1,
+    "gamma": 0,
+    "reg_alpha": 0,
+    "max_delta_step": 0,
+    "max_leaves": 0,
+    "grow_policy": "depthwise",
+    "colsample_bylevel": 1,
+    "colsample_bynode": 1,
+}
 """Values by which the settings say that something is not wanted; XGBoost says it by silence."""
 
 
@@ -116,6 +127,6 @@ def _of_the_model_image(model: ModelSpec, image: Step) -> AlgorithmRequest:
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metrics.items()],
             "EnableSageMakerMetricsTimeSeries": False,
         },
-        hyperparameters={"label": model.label} | {name: str(value) for name, value in settings.model_dump().items()},
+        hyperparameters={"label": model.label} | settings.told(),
         channels=[channel(name, output("Process", name), form) for name in CHANNELS],
     )

@@ -137,7 +137,7 @@ class _Steps:
         """Make a model of ours of the trees that another algorithm left, which all later steps go on with."""
         settings, algorithm = self.model.training.hyperparameters, self.model.training.algorithm
         also = {} if algorithm is None else algorithm.chosen.hyperparameters
-        told = [f"--hyperparameter={name}={value}" for name, value in settings.model_dump().items()]
+        told = [f"--hyperparameter={name}={value}" for name, value in settings.told().items()]
         told += [f"--also={name}={value}" for name, value in also.items()]
         inputs: Step = {"model": result(TRAIN, "ModelArtifacts.S3ModelArtifacts")}
         below = [result(TRAIN, "TrainingJobName"), ADOPTED]

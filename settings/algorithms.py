@@ -38,11 +38,12 @@ us-west-2 246618743249
 """)
 """Region → account whose registry holds the image; the same for every version."""
 
-SPELLINGS: Final = {"reg_lambda": "lambda"}
+SPELLINGS: Final = {"reg_lambda": "lambda", "reg_alpha": "alpha"}
 """Our name of a hyperparameter → XGBoost's own, where they differ."""
 TYPED: Final = (
     *("num_round", "max_depth", "eta", "subsample", "colsample_bytree", "min_child_weight", "early_stopping_rounds"),
-    *("seed", "objective", "num_class", "reg_lambda", "max_bin", "scale_pos_weight"),
+    *("seed", "objective", "num_class", "reg_lambda", "reg_alpha", "max_bin", "scale_pos_weight", "gamma"),
+    *("max_delta_step", "colsample_bylevel", "colsample_bynode", "max_leaves", "grow_policy"),
 )
 """Hyperparameters of the settings that are XGBoost's; the others are instructions for the model image."""
 
@@ -73,19 +74,11 @@ class Number:
         return f"{kind} {'above' if self.above else 'of at least'} {self.low:g}{upper}"
 
 
-_SHARE: Final = Number(high=1, above=True)
 _PROBABILITY: Final = Number(high=1)
 _SWITCH: Final = Number(high=1, whole=True)
 OTHERS: Final[dict[str, Number | tuple[str, ...]]] = {
-    "alpha": Number(),
     "base_score": Number(),
     "booster": ("gbtree", "dart"),
-    "colsample_bylevel": _SHARE,
-    "colsample_bynode": _SHARE,
-    "gamma": Number(),
-    "grow_policy": ("depthwise", "lossguide"),
-    "max_delta_step": Number(),
-    "max_leaves": Number(whole=True),
     "normalize_type": ("tree", "forest"),
     "num_parallel_tree": Number(low=1, whole=True),
     "one_drop": _SWITCH,

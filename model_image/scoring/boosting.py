@@ -86,7 +86,7 @@ def fit(
         labels = train.labels if isinstance(train, Pages) else train[1]
         weight = _weigh(settings, known, labels, around.hosts)
         with around.stop.deferred():
-            run = _Run(settings, known, unseen, weight, start)
+            run = _Run(settings, _params(settings, schema, weight), (known, unseen), start)
             _boost(run, settings, around)
         return run.best_model()
     except xgboost.core.XGBoostError as error:
@@ -114,6 +114,17 @@ def _weigh(settings: Hyperparameters, train: Matrix, labels: Labels, hosts: Host
     return 1.0
 
 
+def _params(settings: Hyperparameters, schema: Schema, positive_weight: float) -> list[tuple[str, object]]:
+    """Give what XGBoost is told; a name that comes twice has several values."""
+    params: list[tuple[str, object]] = [*settings.xgboost_params().items(), ("nthread", threads(settings))]
+    params += [("seed_per_iteration", True), ("device", devices.choose(settings.device))]
+    if settings.objective == BINARY:
+        params += [("scale_pos_weight", positive_weight)]
+    if directions := settings.constraints:
+        params += [("monotone_constraints", f"({','.join(str(directions.get(name, 0)) for name in schema.names)})")]
+    return params + [("eval_metric", metric) for metric in TASKS[settings.objective].progress]
+
+
 def _boost(run: _Run, settings: Hyperparameters, around: Surroundings) -> None:
     progress, pace = _Progress(around.log), _Pace(settings, run.rounds)
     kept = around.hosts.from_first(around.store is not None)
@@ -136,20 +147,14 @@ class _Run:
     def __init__(
         self,
         settings: Hyperparameters,
-        train: Matrix,
-        validation: Matrix,
-        positive_weight: float,
+        params: list[tuple[str, object]],
+        data: tuple[Matrix, Matrix],
         start: Checkpoint | None,
     ) -> None:
-        params: list[tuple[str, object]] = [*settings.xgboost_params().items(), ("nthread", threads(settings))]
-        params += [("seed_per_iteration", True), ("device", devices.choose(settings.device))]
-        if settings.objective == BINARY:
-            params += [("scale_pos_weight", positive_weight)]
         task = TASKS[settings.objective]
-        params += [("eval_metric", metric) for metric in task.progress]
         model = bytearray(start.model) if start else None
-        self._booster = xgboost.Booster(params, [train, validation], model_file=model)
-        self._train, self._validation = train, validation
+        self._booster = xgboost.Booster(params, data, model_file=model)
+        self._train, self._validation = data
         self._most, self._patience = settings.num_round, settings.early_stopping_rounds
         self.history: dict[str, list[float]] = dict(start.history) if start else {name: [] for name in task.progress}
         """Validation metrics, one value a round."""

@@ -13,6 +13,8 @@ from scoring.errors import UserError, summarize
 from scoring.hosts import Hosts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from scoring.dataset import Column, Table
@@ -104,6 +106,23 @@ def check_columns(table: Table, schema: Schema) -> None:
         f"channel {table.channel!r} has column {name!r}, training data has not"
         for name in table.columns
         if name not in expected
+    ]
+    if problems:
+        raise UserError(summarize(problems))
+
+
+def check_constraints(schema: Schema, directions: Mapping[str, int]) -> None:
+    """Check that what has to keep a direction are numeric features.
+
+    Raises:
+        UserError: with every column that is not.
+    """
+    kinds = {feature.name: feature.kind for feature in schema.features}
+    problems = [
+        f"hyperparameter 'monotone_constraints' names {name!r}, which "
+        + ("holds texts: only numbers have a direction" if name in kinds else f"is no feature{suggestion(name, kinds)}")
+        for name in directions
+        if kinds.get(name) is not Kind.NUMERIC
     ]
     if problems:
         raise UserError(summarize(problems))

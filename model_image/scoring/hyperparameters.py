@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import orjson
 
 from scoring import devices
 from scoring.contract import BINARY, MAX_CLASSES, MULTICLASS, OBJECTIVES, REGRESSION
@@ -13,6 +15,16 @@ from scoring.errors import UserError, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+DEPTHWISE, LOSSGUIDE = "depthwise", "lossguide"
+DIRECTIONS = (-1, 1)
+
+XGBOOSTS = (
+    *("objective", "num_class", "max_depth", "eta", "subsample", "colsample_bytree", "colsample_bylevel"),
+    *("colsample_bynode", "min_child_weight", "gamma", "max_delta_step", "max_leaves", "grow_policy", "reg_lambda"),
+    *("reg_alpha", "max_bin", "seed"),
+)
+"""Names that XGBoost has, too, and whose values it takes as they are."""
 
 TUNER_NAMES = frozenset({"_tuning_objective_metric"})
 """Names that a SageMaker tuning job adds by itself; they do not change training."""
@@ -45,10 +57,26 @@ class Hyperparameters:
     """Share of rows drawn for each tree."""
     colsample_bytree: float = 1.0
     """Share of columns drawn for each tree."""
+    colsample_bylevel: float = 1.0
+    """Share of the tree's columns drawn for each level."""
+    colsample_bynode: float = 1.0
+    """Share of the level's columns drawn for each split."""
     min_child_weight: float = 1.0
     """Least sum of instance weight in a leaf."""
+    gamma: float = 0.0
+    """Least loss reduction that a split has to bring."""
+    max_delta_step: float = 0.0
+    """Largest weight of a leaf before `eta`; 0 sets no limit."""
+    max_leaves: int = 0
+    """Most leaves of a tree; 0 sets no limit beside ``max_depth``."""
+    grow_policy: str = DEPTHWISE
+    """``lossguide`` splits the leaf that gains most, ``depthwise`` level by level."""
     reg_lambda: float = 1.0
     """L2 penalty on leaf weights."""
+    reg_alpha: float = 0.0
+    """L1 penalty on leaf weights."""
+    monotone_constraints: str = "{}"
+    """JSON object: column → 1 where the answer must never fall as its values grow, -1 where it must never rise."""
     max_bin: int = 256
     """Most histogram bins per feature."""
     seed: int = 0
@@ -72,11 +100,15 @@ class Hyperparameters:
     slices: str = ""
     """Categorical columns, separated by commas, whose values are evaluated one by one."""
 
+    @property
+    def constraints(self) -> dict[str, int]:
+        """Columns that have to keep a direction."""
+        return orjson.loads(self.monotone_constraints)
+
     def xgboost_params(self) -> dict[str, str | int | float]:
-        """Give the parameters for XGBoost; the rest of them, such as the rounds, is the caller's."""
-        own = ("objective", "max_depth", "eta", "subsample", "colsample_bytree", "min_child_weight", "reg_lambda")
-        own += ("num_class",) if self.objective == MULTICLASS else ()
-        return {name: getattr(self, name) for name in (*own, "max_bin", "seed")} | {"tree_method": "hist"}
+        """Give the parameters for XGBoost; what depends on the data, and the rounds, is the caller's."""
+        own = XGBOOSTS if self.objective == MULTICLASS else tuple(name for name in XGBOOSTS if name != "num_class")
+        return {name: getattr(self, name) for name in own} | {"tree_method": "hist"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +176,23 @@ class Choice:
         return text
 
 
+def constraints(text: str) -> str:
+    """Read directions of columns, from JSON, and give them in one spelling.
+
+    Raises:
+        ValueError: saying what is expected.
+    """
+    expected = 'expected a JSON object of columns and 1 or -1, such as {"distance": 1}'
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    directions = cast("dict[str, object]", found) if isinstance(found, dict) else {"": found}
+    if any(type(value) is not int or value not in DIRECTIONS for value in directions.values()):
+        raise ValueError(expected)
+    return orjson.dumps(directions, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError("expected the name of a column")
@@ -160,8 +209,16 @@ PARSERS: dict[str, Callable[[str], str | int | float]] = {
     "eta": Real(0, 1, low_allowed=False),
     "subsample": Real(0, 1, low_allowed=False),
     "colsample_bytree": Real(0, 1, low_allowed=False),
+    "colsample_bylevel": Real(0, 1, low_allowed=False),
+    "colsample_bynode": Real(0, 1, low_allowed=False),
     "min_child_weight": Real(0),
+    "gamma": Real(0),
+    "max_delta_step": Real(0),
+    "max_leaves": Whole(0, 2**31 - 1),
+    "grow_policy": Choice((DEPTHWISE, LOSSGUIDE)),
     "reg_lambda": Real(0),
+    "reg_alpha": Real(0),
+    "monotone_constraints": constraints,
     "max_bin": Whole(2, 65_536),
     "seed": Whole(0, 2**31 - 1),
     "device": Choice(devices.CHOICES),
@@ -210,6 +267,8 @@ def _contradictions(parsed: Mapping[str, str | int | float]) -> list[str]:
     objective = parsed.get("objective", BINARY)
     weighed = parsed.get("scale_pos_weight", 1.0) != 1.0
     balanced = parsed.get("class_weight") == "balanced"
+    directed: dict[str, int] = orjson.loads(str(parsed.get("monotone_constraints", "{}")))
+    unbounded = parsed.get("grow_policy") == LOSSGUIDE and not parsed.get("max_leaves")
     cases = {
         "hyperparameters 'scale_pos_weight' and 'class_weight' exclude each other; remove one": weighed and balanced,
         f"hyperparameter 'scale_pos_weight' needs objective {BINARY}": weighed and objective != BINARY,
@@ -219,6 +278,13 @@ def _contradictions(parsed: Mapping[str, str | int | float]) -> list[str]:
         and objective != MULTICLASS,
         "hyperparameter 'num_class' is 1; write at least 2, or 0 for the classes that occur": parsed.get("num_class")
         == 1,
+        f"hyperparameter 'grow_policy' is {LOSSGUIDE!r}; then 'max_leaves' has to say where a tree ends": unbounded,
+        f"hyperparameter 'monotone_constraints' needs one answer, objective {MULTICLASS} gives one for each class": (
+            bool(directed) and objective == MULTICLASS
+        ),
+        f"hyperparameter 'monotone_constraints' names {parsed.get('label')!r}, the label; write features": (
+            parsed.get("label") in directed
+        ),
     }
     return [problem for problem, holds in cases.items() if holds]
 

@@ -96,6 +96,7 @@ def load(
     for line in features.warnings(tables[channels.TRAIN], schema) if not spill else ():
         log(f"warning: {line}")
     report.check_slices(schema, settings.slices)
+    features.check_constraints(schema, settings.constraints)
     samples = hosts.agree(
         lambda: {name: _samples(tables[name], schema, target) for name in found if name not in spilled}
     )

@@ -1,5 +1,6 @@
 """The models: how each is trained, judged and served."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -13,6 +14,12 @@ from settings.model.processing import ProcessingSpec
 from settings.model.retraining import ModelRetrainingSpec
 from settings.model.serving import ServingSpec
 from settings.model.tuning import TuningSpec
+
+Directions = Annotated[
+    dict[Annotated[str, Field(pattern=COLUMN, max_length=64)], Literal[-1, 1]],
+    Field(max_length=32),
+]
+"""Direction by column; as text, so many are below the 2,500 characters that SageMaker takes of a hyperparameter."""
 
 
 class HyperparametersSpec(Section):
@@ -36,6 +43,20 @@ class HyperparametersSpec(Section):
     """Share of columns that each tree sees."""
     min_child_weight: Annotated[float, Field(ge=0)]
     """Smallest sum of instance weights in a leaf."""
+    gamma: Annotated[float, Field(ge=0)] = 0.0
+    """Smallest loss reduction that a split has to bring."""
+    max_delta_step: Annotated[float, Field(ge=0)] = 0.0
+    """Largest weight of a leaf before `eta`, which steadies very unequal classes; 0 sets no limit."""
+    colsample_bylevel: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the tree's columns that each of its levels sees."""
+    colsample_bynode: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the level's columns that each split sees."""
+    grow_policy: Literal["depthwise", "lossguide"] = "depthwise"
+    """`depthwise` grows a tree level by level; `lossguide` splits the leaf that gains most, up to `max_leaves`."""
+    max_leaves: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
+    """Leaves of a tree at most; 0 sets no limit beside `max_depth`."""
+    monotone_constraints: Directions = Field(default_factory=dict[str, Literal[-1, 1]])
+    """Column → 1 where the answer must never fall as its numbers grow, or -1 where it must never rise."""
     early_stopping_rounds: Annotated[int, Field(ge=0, le=10_000)]
     """Rounds without a better validation metric before training stops; 0 trains all rounds."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)]
@@ -46,6 +67,8 @@ class HyperparametersSpec(Section):
     """Classes of `multi:softprob`; 0 takes those that occur in the training labels."""
     reg_lambda: Annotated[float, Field(ge=0)] = 1.0
     """L2 penalty on leaf weights."""
+    reg_alpha: Annotated[float, Field(ge=0)] = 0.0
+    """L1 penalty on leaf weights."""
     max_bin: Annotated[int, Field(ge=2, le=65_536)] = 256
     """Histogram bins of a column at most."""
     scale_pos_weight: Annotated[float, Field(gt=0)] = 1.0
@@ -64,6 +87,11 @@ class HyperparametersSpec(Section):
     """Memory, MiB, above which training data stay on disk, one part file at a time; 0 takes the container's memory."""
     slices: str = ""
     """Categorical columns, separated by commas, whose values are evaluated one by one."""
+
+    def told(self) -> dict[str, str]:
+        """All of them as texts, which is how SageMaker passes them."""
+        plain = {name: str(value) for name, value in self.model_dump().items()}
+        return plain | {"monotone_constraints": json.dumps(self.monotone_constraints, sort_keys=True)}
 
 
 class TrainingSpec(Section):

@@ -13,8 +13,14 @@ Tunable = Literal[
     "eta",
     "subsample",
     "colsample_bytree",
+    "colsample_bylevel",
+    "colsample_bynode",
     "min_child_weight",
+    "gamma",
+    "max_delta_step",
+    "max_leaves",
     "reg_lambda",
+    "reg_alpha",
     "max_bin",
 ]
 """Hyperparameters of the model image that a search may choose.

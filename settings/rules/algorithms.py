@@ -148,8 +148,10 @@ def only_the_model_image_takes_its_instructions(settings: Settings, index: int) 
     for _ in _algorithm(settings, index):
         for name, field in HyperparametersSpec.model_fields.items():
             value = getattr(training.hyperparameters, name)
-            if name not in TYPED and value != field.default:
-                allowed = f"{show(field.default)} with an algorithm other than the model image's"
+            default = field.get_default(call_default_factory=True)
+            if name not in TYPED and value != default:
+                neutral = "{}" if default == {} else show(default)
+                allowed = f"{neutral} with an algorithm other than the model image's"
                 remedy = f"remove {name}, or write algorithm: null"
                 yield _finding(index, ("hyperparameters", name), value, allowed, remedy)
 

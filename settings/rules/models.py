@@ -31,6 +31,7 @@ OWN_HYPERPARAMETERS: Final[tuple[tuple[str, object, tuple[str, ...]], ...]] = (
     ("num_class", 0, (MULTICLASS,)),
     ("scale_pos_weight", 1, (BINARY,)),
     ("class_weight", "none", (BINARY, MULTICLASS)),
+    ("monotone_constraints", {}, (BINARY, REGRESSION)),
 )
 """Hyperparameters of some objectives only, with the value that has no effect."""
 
@@ -258,6 +259,32 @@ def classes_are_weighed_once(settings: Settings, index: int) -> Iterator[Finding
         )
 
 
+def a_lossguided_tree_has_an_end(settings: Settings, index: int) -> Iterator[Finding]:
+    """Without a number of leaves the order of splits decides nothing, and the image refuses the job."""
+    training = settings.models[index].training
+    searched = () if training.tuning is None else (*training.tuning.ranges, *training.tuning.choices)
+    leaves = [training.hyperparameters.max_leaves] if all(each.name != "max_leaves" for each in searched) else []
+    if training.hyperparameters.grow_policy == "lossguide" and 0 in leaves:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "max_leaves"),
+            found="0",
+            allowed="1 and more with grow_policy lossguide",
+            remedy="write how many leaves a tree may have, 31 for example, or remove grow_policy",
+        )
+
+
+def directions_are_of_features(settings: Settings, index: int) -> Iterator[Finding]:
+    """What is predicted has no direction to keep; whether the data has the others, the job finds out."""
+    model = settings.models[index]
+    if model.label in model.training.hyperparameters.monotone_constraints:
+        yield Finding(
+            path=("models", index, "training", "hyperparameters", "monotone_constraints", model.label),
+            found=f"{model.label}, the label",
+            allowed="columns of numbers that the model learns from",
+            remedy="remove it",
+        )
+
+
 def approved_model_is_in_this_environment(settings: Settings, index: int) -> Iterator[Finding]:
     """Serving pods may read the models bucket of their own environment and no other."""
     model, environment = settings.models[index], settings.environment
@@ -293,5 +320,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     gpu_training_has_a_gpu,
     data_on_disk_have_one_host,
     classes_are_weighed_once,
+    a_lossguided_tree_has_an_end,
+    directions_are_of_features,
     approved_model_is_in_this_environment,
 )

@@ -80,6 +80,16 @@ def _allowed(hyperparameter: str, value: float) -> str:
     return next((words for holds, words in tests if not holds), "")
 
 
+def searched_leaves_end_a_lossguided_tree(settings: Settings, index: int) -> Iterator[Finding]:
+    """The image refuses a training that grows leaf by leaf to no end."""
+    for tuning in _tuning(settings, index):
+        lossguided = settings.models[index].training.hyperparameters.grow_policy == "lossguide"
+        for name, path, value in _searched(tuning):
+            if lossguided and name == "max_leaves" and value == 0:
+                remedy = "begin with 2, or remove grow_policy"
+                yield _finding(index, path, "0", "1 and more with grow_policy lossguide", remedy)
+
+
 def a_range_can_be_spread(settings: Settings, index: int) -> Iterator[Finding]:
     """A range has an inside, and values whose logarithm there is."""
     for tuning in _tuning(settings, index):
@@ -196,6 +206,7 @@ def tuned_hosts_are_not_kept(settings: Settings, index: int) -> Iterator[Finding
 MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     a_search_chooses_each_hyperparameter_once,
     the_image_takes_what_is_searched,
+    searched_leaves_end_a_lossguided_tree,
     a_range_can_be_spread,
     a_search_fits_its_budget,
     a_grid_is_whole,

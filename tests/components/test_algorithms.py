@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from settings.model import Settings
 
-BUILT_IN = {"builtIn": {"name": "xgboost", "version": "3.2-0", "hyperparameters": {"gamma": "0.5"}}}
+BUILT_IN = {"builtIn": {"name": "xgboost", "version": "3.2-0", "hyperparameters": {"rate_drop": "0.5"}}}
 SOURCE = "tests/support/script_mode"
 SCRIPT = {"script": {"version": "3.0-5", "source": SOURCE, "entryPoint": "train.py", "hyperparameters": {"trees": "2"}}}
 FOREIGN = "555566667777.dkr.ecr.us-east-1.amazonaws.com/research/forest"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from scoring.boosting import Samples
 
 SCHEMA = Schema("y", (*(Feature(f"x{place}") for place in range(5)), Feature("c", Kind.CATEGORICAL, tuple("abcdefg"))))
@@ -84,8 +86,18 @@ def changed(**changes: str | float) -> Hyperparameters:
         changed(subsample=1.0, colsample_bytree=1.0),
         changed(objective=MULTICLASS, num_class=3, class_weight="balanced", num_round=12, early_stopping_rounds=6),
         changed(objective=REGRESSION, num_round=12),
+        changed(
+            colsample_bylevel=0.8,
+            colsample_bynode=0.8,
+            grow_policy="lossguide",
+            max_leaves=7,
+            gamma=0.1,
+            reg_alpha=0.2,
+            max_delta_step=0.7,
+            monotone_constraints='{"x0": 1}',
+        ),
     ],
-    ids=["sampling", "early stopping", "no sampling", "classes", "numbers"],
+    ids=["sampling", "early stopping", "no sampling", "classes", "numbers", "every other"],
 )
 def test_a_run_continued_after_any_round_ends_with_the_same_bytes(tmp_path: Path, settings: Hyperparameters) -> None:
     expected, _ = run(settings)
@@ -100,6 +112,49 @@ def test_a_run_continued_after_any_round_ends_with_the_same_bytes(tmp_path: Path
         model, log = run(settings, folder)
         assert model == expected, place
         assert log[0] == f"continues after round {place} of {settings.num_round} from a checkpoint"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gamma": 2.0},
+        {"reg_alpha": 2.0},
+        {"max_delta_step": 0.05},
+        {"colsample_bylevel": 0.5},
+        {"colsample_bynode": 0.5},
+        {"max_leaves": 4},
+        {"max_leaves": 4, "grow_policy": "lossguide", "max_depth": 8},
+        {"monotone_constraints": '{"x0": -1}'},
+    ],
+    ids=str,
+)
+def test_xgboost_is_told_every_hyperparameter_of_the_trees(changes: dict[str, str | float]) -> None:
+    assert run(changed(**changes))[0] != run()[0]
+
+
+@pytest.mark.parametrize("objective", [BINARY, REGRESSION])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_answers_keep_the_direction_of_a_column_that_is_named(objective: str, direction: int) -> None:
+    free, _ = run(changed(objective=objective))
+    kept, _ = run(changed(objective=objective, monotone_constraints=f'{{"x1": {direction}, "x4": 1}}'))
+    rows = np.repeat(VALIDATION[0], 25, axis=0)
+    rows[:, 1] = np.tile(np.linspace(-3, 3, 25, dtype=np.float32), len(VALIDATION[0]))
+
+    def steps(model: bytes) -> NDArray[np.float32]:
+        answers = Predictor(model, SCHEMA).predict(rows)
+        return direction * np.diff(answers.reshape(-1, 25), axis=1)
+
+    assert steps(free).min() < 0 < steps(free).max()
+    assert steps(kept).min() >= 0
+
+
+@pytest.mark.parametrize("policy", ["depthwise", "lossguide"])
+def test_no_tree_has_more_leaves_than_are_allowed(policy: str) -> None:
+    model, _ = run(changed(max_leaves=5, grow_policy=policy, max_depth=8, subsample=1.0))
+    trees = xgboost.Booster(model_file=bytearray(model)).get_dump()
+    leaves = [tree.count("leaf=") for tree in trees]
+    assert len(leaves) == SETTINGS.num_round
+    assert max(leaves) == 5
 
 
 def test_xgboost_itself_does_not_continue_a_run_with_sampling_to_the_same_bytes() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring import hyperparameters
+from scoring import features, hyperparameters
+from scoring.contract import Feature, Kind, Schema
 from scoring.errors import UserError
 from scoring.hyperparameters import PARSERS, Hyperparameters, parse
 
@@ -47,6 +48,43 @@ def test_no_text_makes_a_parser_fail_in_another_way_than_a_clear_refusal(name: s
             parse({"label": "y", name: text})
     else:
         assert hyperparameters.as_mapping(parse({"label": "y", name: text}))[name] == expected
+
+
+def test_directions_of_columns_have_one_spelling() -> None:
+    parsed = parse({"label": "y", "monotone_constraints": ' {"b": -1,\n"a":1} '})
+    assert parsed.monotone_constraints == '{"a":1,"b":-1}'
+    assert parsed.constraints == {"a": 1, "b": -1}
+    assert parse({"label": "y"}).constraints == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "(1,-1)", "[1]", '{"a": 2}', '{"a": 0}', '{"a": "1"}', '{"a": true}', '{"a": 1.0}']
+)
+def test_directions_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="expected a JSON object of columns and 1 or -1"):
+        parse({"label": "y", "monotone_constraints": text})
+
+
+def test_what_does_not_go_together_is_told_all_at_once() -> None:
+    told = {"label": "y", "grow_policy": "lossguide", "objective": "multi:softprob", "num_class": "1"}
+    with pytest.raises(UserError) as caught:
+        parse({**told, "monotone_constraints": '{"y": 1}', "class_weight": "balanced", "scale_pos_weight": "2"})
+    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == [
+        *("scale_pos_weight", "scale_pos_weight", "num_class", "grow_policy", "monotone_constraints"),
+        "monotone_constraints",
+    ]
+    assert parse({"label": "y", "grow_policy": "lossguide", "max_leaves": "31"}).max_leaves == 31
+
+
+def test_only_columns_of_numbers_have_a_direction() -> None:
+    schema = Schema("y", (Feature("distance"), Feature("carrier", Kind.CATEGORICAL, ("AA", "UA"))))
+    features.check_constraints(schema, {"distance": -1})
+    with pytest.raises(UserError) as caught:
+        features.check_constraints(schema, {"distanse": 1, "carrier": 1})
+    assert str(caught.value).splitlines() == [
+        "hyperparameter 'monotone_constraints' names 'distanse', which is no feature; did you mean 'distance'?",
+        "hyperparameter 'monotone_constraints' names 'carrier', which holds texts: only numbers have a direction",
+    ]
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e400", "1_0", ""])

@@ -84,7 +84,7 @@ def _trainer(jobs: Jobs) -> ModelTrainer:
         "volume_kms_key_id": jobs.volume_key(spec.instance_type),
         "keep_alive_period_in_seconds": spec.keep_alive_seconds,
     }
-    settings = {"label": jobs.model.label} | spec.hyperparameters.model_dump()
+    settings = {"label": jobs.model.label} | spec.hyperparameters.told()
     trainer = ModelTrainer(
         sagemaker_session=jobs.session,
         role=jobs.account.role(places.role(Duty.TRAIN)),
