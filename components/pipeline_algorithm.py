@@ -92,9 +92,10 @@ def algorithm_request(account: iam.Account, places: ModelPlaces, image: Step) ->
     found = training_image(account, model)
     if algorithm is None or found is None:
         return _of_the_model_image(model, image)
-    specification: Step = {"TrainingImage": found[0], "TrainingInputMode": "File"}
+    mode = model.training.input_mode
+    specification: Step = {"TrainingImage": found[0], "TrainingInputMode": mode}
     told = xgboost_hyperparameters(model) | algorithm.chosen.hyperparameters
-    channels = [channel(name, joined("/", output("Process", numbers(name)), ""), CSV) for name in CHANNELS]
+    channels = [channel(name, joined("/", output("Process", numbers(name)), ""), CSV, mode) for name in CHANNELS]
     if algorithm.own is not None:
         words = {"ContainerEntrypoint": algorithm.own.entry_point, "ContainerArguments": algorithm.own.arguments}
         specification |= {name: list(value) for name, value in words.items() if value}
@@ -119,14 +120,14 @@ def xgboost_hyperparameters(model: ModelSpec) -> dict[str, str]:
 
 def _of_the_model_image(model: ModelSpec, image: Step) -> AlgorithmRequest:
     settings, form = model.training.hyperparameters, CONTENT_TYPES[model.data.format]
-    metrics = metric_definitions(settings.objective)
+    metrics, mode = metric_definitions(settings.objective), model.training.input_mode
     return AlgorithmRequest(
         specification={
             "TrainingImage": image,
-            "TrainingInputMode": "File",
+            "TrainingInputMode": mode,
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metrics.items()],
             "EnableSageMakerMetricsTimeSeries": False,
         },
         hyperparameters={"label": model.label} | settings.told(),
-        channels=[channel(name, output("Process", name), form) for name in CHANNELS],
+        channels=[channel(name, output("Process", name), form, mode) for name in CHANNELS],
     )

@@ -187,7 +187,7 @@ def constraints(text: str) -> str:
         found: object = orjson.loads(text)
     except orjson.JSONDecodeError:
         found = None
-    directions = cast("dict[str, object]", found) if isinstance(found, dict) else {"": found}
+    directions = cast("dict[str, object]", found) if isinstance(found, dict) else {"": None}
     if any(type(value) is not int or value not in DIRECTIONS for value in directions.values()):
         raise ValueError(expected)
     return orjson.dumps(directions, option=orjson.OPT_SORT_KEYS).decode()

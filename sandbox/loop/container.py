@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.loop import hosts, script_mode
+from sandbox.loop import hosts, read_only, script_mode
 from sandbox.loop.files import object_path, pack, write_json
 from sandbox.loop.processes import clean_environment, leash_command
 from sandbox.loop.request import split_uri
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from sandbox.loop.request import InputChannel, TrainingRequest
+
+MODES = ("File", "FastFile")
+"""Input modes of a channel that are provided here."""
 
 FAILURE_LIMIT = 1024
 """Characters of the failure file that SageMaker keeps."""
@@ -79,6 +82,10 @@ class Container:
         """What is kept in S3 between the attempts of a spot job."""
         return self.base / "checkpoints"
 
+    def channel(self, name: str) -> Path:
+        """Where the files of a channel lie."""
+        return self.base / "input/data" / name
+
     def prepare(self, request: TrainingRequest, host: str = "algo-1") -> None:
         """Lay out the folders and the configuration files of a job, as `host` of it finds them."""
         shutil.rmtree(self.base, ignore_errors=True)
@@ -90,15 +97,20 @@ class Container:
         write_json(config / "resourceconfig.json", _resources(request, host))
 
     def download(self, s3: S3Client, channel: InputChannel) -> None:
-        """Copy the objects of a channel (File mode, S3Prefix) to where the container reads them.
+        """Copy the objects of a channel (S3Prefix) to where the container reads them, in FastFile mode too.
 
         Raises:
             ChannelError: No object has the prefix, or the channel asks for what is not provided here.
         """
-        if channel.data_type != "S3Prefix" or channel.settings["TrainingInputMode"] != "File":
-            raise ChannelError(f"channel {channel.name!r}: only S3DataType S3Prefix in File mode is provided here")
+        if channel.data_type != "S3Prefix" or channel.settings["TrainingInputMode"] not in MODES:
+            provided = f"only S3DataType S3Prefix in {' or '.join(MODES)} mode is provided here"
+            raise ChannelError(f"channel {channel.name!r}: {provided}")
+        if channel.streamed and not read_only.possible():
+            raise ChannelError(
+                f"channel {channel.name!r}: this machine makes no mount namespace; write inputMode: File"
+            )
         try:
-            count = copy_prefix(s3, channel.s3_uri, self.base / "input/data" / channel.name)
+            count = copy_prefix(s3, channel.s3_uri, self.channel(channel.name))
         except s3.exceptions.NoSuchBucket:
             raise ChannelError(f"channel {channel.name!r}: the bucket of {channel.s3_uri} does not exist") from None
         if count == 0:
@@ -109,7 +121,14 @@ class Container:
         return copy_prefix(s3, f"{uri}/", self.checkpoints)
 
     def start(
-        self, command: list[str], image: ModelImage, extra: Mapping[str, str], record: Path, beside: Sequence[Container]
+        self,
+        command: list[str],
+        image: ModelImage,
+        extra: Mapping[str, str],
+        record: Path,
+        *,
+        beside: Sequence[Container],
+        streamed: Sequence[str],
     ) -> subprocess.Popen[str]:
         """Start a training. The process is recorded at `record` and dies with the calling thread's process.
 
@@ -119,12 +138,13 @@ class Container:
             extra: Variables of the job.
             record: Where the process is recorded.
             beside: The other hosts of the job; all of them are one process group then.
+            streamed: Channels that can only be read.
         """
         variables = {"SAGEMAKER_BASE_DIR": str(self.base), **extra}
-        leash = leash_command("child", record)
+        leash, everyone = leash_command("child", record), [self, *beside]
         if beside:  # a changed user namespace forgets who it dies with, so the leash comes after it
-            bases = [self.base, *(each.base for each in beside)]
-            leash, command = [*hosts.ISOLATED, *leash], hosts.command_line(bases, command)
+            leash, command = [*hosts.ISOLATED, *leash], hosts.command_line([each.base for each in everyone], command)
+        leash = [*read_only.before([each.channel(name) for each in everyone for name in streamed]), *leash]
         return subprocess.Popen(  # noqa: S603 - our own interpreter and words, no shell
             [*leash, *command],
             cwd=self.base,

@@ -176,7 +176,8 @@ class JobRunner:
         log = self.log_path(job.name)
         first, *beside = containers
         command = self._image.training(job.request)
-        process = first.start(command, self._image, environment, log.with_name("trainer.json"), beside)
+        record, streamed = log.with_name("trainer.json"), [each.name for each in job.request.channels if each.streamed]
+        process = first.start(command, self._image, environment, record, beside=beside, streamed=streamed)
         guard = Guard(process, job, self._grace_seconds)
         guard.start()
         with process, log.open("a", encoding="utf-8") as file:

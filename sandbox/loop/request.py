@@ -30,6 +30,11 @@ class InputChannel:
     settings: dict[str, str]
     """What the container finds under the channel's name in `inputdataconfig.json`."""
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the container finds files that it can only read."""
+        return self.settings["TrainingInputMode"] == "FastFile"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRequest:
@@ -72,7 +77,9 @@ class TrainingRequest:
             metric_definitions={item["Name"]: item["Regex"] for item in algorithm.get("MetricDefinitions", [])},
             hyperparameters=sent.get("HyperParameters", {}),
             environment=sent.get("Environment", {}),
-            channels=tuple(_channel(item) for item in sent.get("InputDataConfig", [])),
+            channels=tuple(
+                _channel(item, algorithm.get("TrainingInputMode", "File")) for item in sent.get("InputDataConfig", [])
+            ),
             output_uri=output["S3OutputPath"].rstrip("/"),
             kms_key=output.get("KmsKeyId", ""),
             checkpoint_uri=sent.get("CheckpointConfig", {}).get("S3Uri"),
@@ -82,10 +89,10 @@ class TrainingRequest:
         )
 
 
-def _channel(sent: dict[str, Any]) -> InputChannel:
+def _channel(sent: dict[str, Any], mode: str) -> InputChannel:
     source = sent["DataSource"].get("S3DataSource", {})
     settings = {
-        "TrainingInputMode": sent.get("InputMode", "File"),
+        "TrainingInputMode": sent.get("InputMode", mode),
         "RecordWrapperType": sent.get("RecordWrapperType", "None"),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
     }

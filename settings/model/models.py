@@ -113,6 +113,8 @@ class TrainingSpec(Section):
     """Managed spot training; SageMaker then needs checkpoints and `maxWaitSeconds`."""
     max_wait_seconds: Annotated[int, Field(ge=60, le=432_000)] | None
     """Spot only: longest time from the start to the end, waiting for capacity included."""
+    input_mode: Literal["File", "FastFile"] = "File"
+    """`File` copies the data to the hosts before the training starts; `FastFile` streams each file when it is read."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] | None
     """How long idle hosts are kept, and paid, for the next job (a warm pool); null keeps none."""
     hyperparameters: HyperparametersSpec

@@ -165,6 +165,16 @@ def classes_are_told_to_the_algorithm(settings: Settings, index: int) -> Iterato
             yield _finding(index, ("hyperparameters", "num_class"), 0, allowed, "write the number of classes")
 
 
+def the_built_in_algorithm_reads_copies(settings: Settings, index: int) -> Iterator[Finding]:
+    """AWS's image refuses a channel in a mode that it does not list (its `algorithm_mode/channel_validation.py`)."""
+    training = settings.models[index].training
+    for algorithm in _algorithm(settings, index):
+        if algorithm.built_in is not None and training.input_mode != "File":
+            allowed = "File with a built-in algorithm: its image takes no other mode that the program offers"
+            remedy = "write inputMode: File, or algorithm: null, whose image reads streamed files"
+            yield _finding(index, ("inputMode",), training.input_mode, allowed, remedy)
+
+
 def other_algorithms_have_one_host(settings: Settings, index: int) -> Iterator[Finding]:
     """Every host would find all rows, in one file, and learn from each of them as often as there are hosts."""
     count = settings.models[index].training.instance_count
@@ -193,6 +203,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     the_built_in_algorithm_takes_what_it_is_told,
     only_the_model_image_takes_its_instructions,
     classes_are_told_to_the_algorithm,
+    the_built_in_algorithm_reads_copies,
     other_algorithms_have_one_host,
     other_algorithms_are_not_searched,
 )

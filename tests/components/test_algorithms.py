@@ -137,6 +137,20 @@ def test_an_algorithm_learns_from_numbers_and_the_evaluation_asks_about_the_file
     assert given["test"] == "s3://models/test"
 
 
+@pytest.mark.parametrize("name", ["script", "own", None])
+@pytest.mark.parametrize("mode", ["File", "FastFile"])
+def test_data_come_to_a_training_as_the_settings_say_and_a_script_always_as_a_copy(name: str | None, mode: str) -> None:
+    algorithm: Any = ALGORITHMS[name] if name else None
+    train = steps(trained_by(algorithm, **{"training.inputMode": mode}))["Train"]
+    code = {"code": "File"} if name == "script" else {}
+    assert {each["ChannelName"]: each["InputMode"] for each in train["InputDataConfig"]} == {
+        "train": mode,
+        "validation": mode,
+        **code,
+    }
+    assert train["AlgorithmSpecification"]["TrainingInputMode"] == mode
+
+
 def test_what_the_algorithm_leaves_is_adopted_before_anything_else_is_done_with_it(kind: str) -> None:
     settings = trained_by(ALGORITHMS[kind])
     found, definition = steps(settings), _text(settings)

@@ -8,10 +8,14 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.loop import read_only
+from sandbox.loop.container import ChannelError, Container
 from sandbox.loop.processes import ProcessRecord, running, start_time, wait_until
+from sandbox.loop.request import InputChannel
 
 if TYPE_CHECKING:
     from conftest import Api
@@ -51,6 +55,33 @@ def test_a_job_runs_under_the_container_contract_and_leaves_its_artefacts_in_s3(
     assert json.loads(files["input/config/inputdataconfig.json"])["train"]["ContentType"] == "text/csv"
     assert json.loads(files["input/config/resourceconfig.json"])["current_host"] == "algo-1"
     assert members(api, "toy/jobs/succeeds/output/output.tar.gz") == {"notes.txt": b"notes"}
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_streamed_channel_can_be_read_and_not_be_changed(api: Api, hosts: int) -> None:
+    """Two hosts are one process group in a network of their own, and have their own copies."""
+
+    def submit(name: str, mode: str) -> dict[str, Any]:
+        request: dict[str, Any] = {**api.request(name, {"mode": mode})}
+        request["AlgorithmSpecification"] = {**request["AlgorithmSpecification"], "TrainingInputMode": "FastFile"}
+        api.submit({**request, "ResourceConfig": {**request["ResourceConfig"], "InstanceCount": hosts}})
+        return {**api.wait(name)}
+
+    reads, writes = (submit(f"streamed-{mode}-{hosts}", mode) for mode in ("succeed", "write"))
+    assert reads["TrainingJobStatus"] == "Completed", reads.get("FailureReason")
+    inputs = json.loads(members(api, f"toy/jobs/streamed-succeed-{hosts}/output/model.tar.gz")["inputs.json"])
+    configured = json.loads(inputs["files"]["input/config/inputdataconfig.json"])
+    assert configured["train"]["TrainingInputMode"] == "FastFile"
+    assert inputs["files"]["input/data/train/2013-01.csv"] == "label,x\n1,2\n"
+    assert writes["TrainingJobStatus"] == "Failed"
+    assert "Read-only file system" in (api.paths.jobs / f"streamed-write-{hosts}/container.log").read_text()
+
+
+def test_a_machine_that_mounts_nothing_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(read_only, "possible", lambda: False)
+    channel = InputChannel("train", "s3://bucket/prefix", "S3Prefix", {"TrainingInputMode": "FastFile"})
+    with pytest.raises(ChannelError, match="channel 'train': this machine makes no mount namespace; write inputMode"):
+        Container(tmp_path).download(boto3.client("s3", region_name="eu-central-1"), channel)
 
 
 def test_artefacts_are_encrypted_with_the_key_of_the_request(api: Api) -> None:

@@ -58,7 +58,7 @@ def test_directions_of_columns_have_one_spelling() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "(1,-1)", "[1]", '{"a": 2}', '{"a": 0}', '{"a": "1"}', '{"a": true}', '{"a": 1.0}']
+    "text", ["", "1", "(1,-1)", "[1]", '{"a": 2}', '{"a": 0}', '{"a": "1"}', '{"a": true}', '{"a": 1.0}']
 )
 def test_directions_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="expected a JSON object of columns and 1 or -1"):

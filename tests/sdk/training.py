@@ -64,7 +64,7 @@ def _channels(jobs: Jobs, process: ProcessingStep) -> list[shapes.Channel]:
         shapes.Channel(
             channel_name=name,
             content_type=_CONTENT[jobs.model.data.format],
-            input_mode="File",
+            input_mode=jobs.model.training.input_mode,
             data_source=shapes.DataSource(
                 s3_data_source=shapes.S3DataSource(
                     s3_data_type="S3Prefix",
@@ -90,7 +90,7 @@ def _trainer(jobs: Jobs) -> ModelTrainer:
         role=jobs.account.role(places.role(Duty.TRAIN)),
         base_job_name=places.job_prefix,
         training_image=jobs.image,
-        training_input_mode="File",
+        training_input_mode=spec.input_mode,
         compute=Compute(
             instance_type=jobs.instance_type,
             instance_count=spec.instance_count,

@@ -35,6 +35,8 @@ def train() -> int:
         except KeyboardInterrupt:
             (base / "model/partial.txt").write_text("as far as it got")
             return 1
+    if mode == "write":
+        (base / "input/data/train/2013-01.csv").write_text("other data")
     return succeed(base, settings)
 
 
