@@ -72,9 +72,11 @@ def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Rec
     text = summary(record, not_back)
     rejected: dict[str, Any] = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": text}
     gone = record.state.phase is Phase.ROLLED_BACK and not _keeps(record)
+    # All of them: the API reference does not say what becomes of properties that an update leaves out.
+    known = sagemaker.describe_model_package(ModelPackageName=package_arn).get("CustomerMetadataProperties", {})
     sagemaker.update_model_package(
         ModelPackageArn=package_arn,
-        CustomerMetadataProperties={PROPERTY.format(where=where): text},
+        CustomerMetadataProperties={**known, PROPERTY.format(where=where): text},
         **(rejected if gone else {}),
     )
 

@@ -132,9 +132,7 @@ class SageMaker:
         return self.packages[ModelPackageName]
 
     def update_model_package(self, *, ModelPackageArn: str, **changes: Any) -> None:  # noqa: N803 - as the API spells it
-        found = self.packages[ModelPackageArn]
-        properties = found.get("CustomerMetadataProperties", {}) | changes.get("CustomerMetadataProperties", {})
-        found |= changes | {"CustomerMetadataProperties": properties}
+        self.packages[ModelPackageArn] |= changes
 
     def said(self, name: str) -> str:
         return self.packages[PACKAGES + name]["CustomerMetadataProperties"]["release-here"]

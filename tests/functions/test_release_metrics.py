@@ -132,10 +132,13 @@ def test_prometheus_is_asked_for_the_time_that_is_meant_and_its_refusal_is_told(
 
 
 class Registry:
-    """Keeps what is updated."""
+    """Keeps what is updated, of a version that has properties already."""
 
     def __init__(self) -> None:
         self.updates: list[dict[str, Any]] = []
+
+    def describe_model_package(self, **_: object) -> dict[str, Any]:
+        return {"CustomerMetadataProperties": {"model-sha256": "0" * 64, "release-prod": "of another time"}}
 
     def update_model_package(self, **update: Any) -> None:
         self.updates.append(update)
@@ -146,9 +149,11 @@ def test_the_registry_learns_the_end_in_characters_that_it_takes(phase: Phase) -
     known = Registry()
     reason = "p95: 5 % above 0.01 s; [undecided] " * 20
     state = State(phase, 0, 0.0, reason)
-    registry.report(known, "arn", "prod", Record(wanted=NEW, previous=OLD, begun=0.0, state=state))  # pyright: ignore[reportArgumentType] - the one call that is made
+    registry.report(known, "arn", "prod", Record(wanted=NEW, previous=OLD, begun=0.0, state=state))  # pyright: ignore[reportArgumentType] - the calls that are made
 
-    value = known.updates[0]["CustomerMetadataProperties"]["release-prod"]
+    said = known.updates[0]["CustomerMetadataProperties"]
+    assert said.keys() == {"model-sha256", "release-prod"}, "what others have said of it stays"
+    value = said["release-prod"]
     assert re.fullmatch(r"[\w\s_.:/=+\-@]{1,256}", value)
     assert value.startswith(phase)
     rejected = [update for update in known.updates if update.get("ModelApprovalStatus") == "Rejected"]
