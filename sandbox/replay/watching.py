@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 VARIANT: Final = "eks/main"
 """Endpoint and variant in the layout of captures."""
+REPORTS: Final = ("drift", "reports")
+"""Where a release step looks for reports (`components.model_places`)."""
 IGNORED: Final = ("month",)
 """Features that move by themselves: every month is one that no model has seen."""
 LIMITS: Final = {
@@ -110,7 +112,7 @@ class Watching:
         return Seen(found["drift"], found["constraint_violations"]["violations"], distances)
 
     def _report(self, name: str, part: str) -> dict[str, Any]:
-        return json.loads(steps.fetch(self._clients.s3, self._uri("drift", name, f"{part}.json")))
+        return json.loads(steps.fetch(self._clients.s3, self._uri(*REPORTS, name, f"{part}.json")))
 
     def _request(self, name: str, month: Month, package: Package, version: str) -> dict[str, Any]:
         """The job that the evaluation of the pipeline would be, with other words, inputs and outputs."""
@@ -142,6 +144,6 @@ class Watching:
             "ProcessingInputs": [job_input(each, uri) for each, uri in inputs.items()],
             "ProcessingOutputConfig": {
                 "KmsKeyId": self._spec.key_arn,
-                "Outputs": [job_output("report", self._uri("drift", name))],
+                "Outputs": [job_output("report", self._uri(*REPORTS, name))],
             },
         }
