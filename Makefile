@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost chain destroy orphans promote retrain redrive transform rollback subject rollout loop serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost capacity chain destroy orphans promote retrain redrive transform rollback subject rollout loop serve test test-unit test-kube \
 	test-sdk check bench reliability soak lock doctor fmt schema docs spelling clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -97,6 +97,9 @@ cost: export COST_BASE = $(BASE)
 cost: export COST_OUT = $(if $(filter file,$(origin OUT)),,$(OUT))
 cost: ## What an environment costs a month; needs STACK; optionally PLAN, BASE=<earlier estimate or plan>, OUT=<JSON>
 	$(need_stack)$(call timed,cost $(STACK),$(LOCAL) sandbox cost --stack $(STACK) --plan "$$COST_PLAN" --base "$$COST_BASE" --out "$$COST_OUT")
+
+capacity: ## Pods and nodes that each model's target load needs, what the nodes cost a month, how long a burst waits; needs STACK
+	$(need_stack)$(call timed,capacity of $(STACK),$(RUN) --group local -- tools.serving_report Pulumi.$(STACK).yaml)
 
 policy: export POLICY_OUT = $(OUT)
 policy: export POLICY_CHARTS = $(CHARTS)

@@ -10,13 +10,12 @@ import sys
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from costs.data import Amount, Record, read
 from costs.estimate import Estimate, Place, bill
-from costs.meters.machines import LAUNCH_TEMPLATE
+from costs.imagined import imagined, nodes
 from costs.meters.serving import ENDPOINT_CONFIGURATION
-from costs.plan import Planned
 from costs.prices import price_table
 from costs.usage import Usage
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from costs.band import Band
+    from costs.plan import Planned
     from costs.prices import Prices
 
 FOLDER: Final = Path(__file__).with_name("scenarios")
@@ -100,59 +100,39 @@ def steps(given: Scenario, prices: Prices) -> tuple[Step, ...]:
     return tuple(Step(lever, bill(plan, place, given, prices, on=prices.read)) for lever, plan in states)
 
 
-def _planned(token: str, name: str, inputs: dict[str, Any], **made_of: Planned) -> Planned:
-    return Planned(
-        urn=f"urn:pulumi:scenario::slipway::slipway:scenario:Scenario${token}::{name}",
-        type=token,
-        name=name,
-        inputs=inputs,
-        property_dependencies={property_: [other.urn] for property_, other in made_of.items()},
-    )
-
-
 def _endpoints(given: Scenario) -> list[Planned]:
     variant = {"variantName": "all", "instanceType": given.inputs["hostType"].value}
-    configuration = _planned(
+    configuration = imagined(
         ENDPOINT_CONFIGURATION,
         "endpoint",
         {"productionVariants": [variant | {"initialInstanceCount": int(given.number("hosts"))}]},
     )
     return [
         configuration,
-        _planned("aws:sagemaker/endpoint:Endpoint", "endpoint", {}, endpointConfigName=configuration),
+        imagined("aws:sagemaker/endpoint:Endpoint", "endpoint", {}, endpointConfigName=configuration),
     ]
 
 
 def _platform(given: Scenario) -> Iterator[Planned]:
     """Yield what a cluster needs before the first node of a workload."""
     zones = range(int(given.number("zones")))
-    yield _planned("eks:index:Cluster", "cluster", {"version": "1.35", "upgradePolicy": {"supportType": "STANDARD"}})
-    yield from _nodes("system", "m6i.large", 50, int(given.number("systemNodes")), "ON_DEMAND")
+    yield imagined("eks:index:Cluster", "cluster", {"version": "1.35", "upgradePolicy": {"supportType": "STANDARD"}})
+    yield from nodes("system", "m6i.large", 50, int(given.number("systemNodes")), "ON_DEMAND")
     for zone in zones:
-        yield _planned("aws:ec2/natGateway:NatGateway", f"nat-{zone}", {})
-        yield _planned("aws:ec2/eip:Eip", f"nat-{zone}", {})
+        yield imagined("aws:ec2/natGateway:NatGateway", f"nat-{zone}", {})
+        yield imagined("aws:ec2/eip:Eip", f"nat-{zone}", {})
     subnets = [f"subnet-{zone}" for zone in zones]
     for service in range(_SERVICES):
         inputs = {"vpcEndpointType": "Interface", "subnetIds": subnets}
-        yield _planned("aws:ec2/vpcEndpoint:VpcEndpoint", f"service-{service}", inputs)
-    yield _planned("aws:lb/loadBalancer:LoadBalancer", "balancer", {"loadBalancerType": "application"})
-    yield _planned("aws:cloudwatch/logGroup:LogGroup", "logs", {})
-    yield _planned("aws:kms/key:Key", "key", {})
+        yield imagined("aws:ec2/vpcEndpoint:VpcEndpoint", f"service-{service}", inputs)
+    yield imagined("aws:lb/loadBalancer:LoadBalancer", "balancer", {"loadBalancerType": "application"})
+    yield imagined("aws:cloudwatch/logGroup:LogGroup", "logs", {})
+    yield imagined("aws:kms/key:Key", "key", {})
 
 
 def _pool(given: Scenario, capacity: str, count: int) -> list[Planned]:
     kind = {"on-demand": "ON_DEMAND", "spot": "SPOT"}[capacity]
-    return _nodes(capacity, given.inputs["nodeType"].value, int(given.number("nodeDisk")), count, kind)
-
-
-def _nodes(name: str, instance_type: str, disk: int, count: int, capacity: str) -> list[Planned]:
-    template = _planned(LAUNCH_TEMPLATE, name, {"blockDeviceMappings": [{"ebs": {"volumeSize": disk}}]})
-    inputs = {
-        "instanceTypes": [instance_type],
-        "capacityType": capacity,
-        "scalingConfig": {"minSize": 0, "desiredSize": count, "maxSize": count},
-    }
-    return [template, _planned("aws:eks/nodeGroup:NodeGroup", name, inputs, launchTemplate=template)]
+    return nodes(capacity, given.inputs["nodeType"].value, int(given.number("nodeDisk")), count, kind)
 
 
 def report(given: Scenario, found: Sequence[Step]) -> str:

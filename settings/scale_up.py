@@ -1,6 +1,6 @@
 """How long a burst waits for more pods: from the load to the first answer of a new one, from dated assumptions.
 
-`python -m settings.serving_report` prints it for every model. What was measured is in the stack file, what a
+`make capacity` prints it for every model. What was measured is in the stack file, what a
 program's own documentation says is named; the rest are assumptions of 2026-11-22 that an account has yet to prove.
 """
 

@@ -55,15 +55,15 @@ def supply(settings: Settings, spec: EksServingSpec) -> list[Nodes]:
     return [*managed, *elastic]
 
 
-def nodes_for(pods: int, nodes: Iterable[Nodes]) -> int | None:
-    """Return how many nodes `pods` fill, pool by pool in the given order; None where they find no room."""
-    taken = 0
+def nodes_for(pods: int, nodes: Iterable[Nodes]) -> dict[str, int] | None:
+    """Return how many nodes of each pool `pods` fill, pool by pool in the given order; None where they find no room."""
+    taken: dict[str, int] = {}
     for pool in nodes:
         if pods <= 0:
             break
         if pool.pods:
-            here = min(-(-pods // pool.pods), pool.count)
-            taken, pods = taken + here, pods - here * pool.pods
+            taken[pool.pool] = min(-(-pods // pool.pods), pool.count)
+            pods -= taken[pool.pool] * pool.pods
     return taken if pods <= 0 else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from settings.scale_up import CEILING_SECONDS, GOAL_SECONDS, has_headroom, seconds, slowest_start, steps
 from settings.serving_capacity import Nodes, nodes_for, pods_for, room, supply
-from settings.serving_report import report
 from tests.settings.stacks import changed, decoded, settings_of
 
 if TYPE_CHECKING:
@@ -44,11 +43,13 @@ POOLS = st.lists(st.builds(Nodes, pool=st.just("p"), count=st.integers(0, 50), p
 
 @given(pods=st.integers(0, 2000), pools=POOLS)
 def test_pods_find_nodes_exactly_while_there_is_room(pods: int, pools: list[Nodes]) -> None:
-    nodes = nodes_for(pods, pools)
+    named = [replace(pool, pool=str(place)) for place, pool in enumerate(pools)]
+    nodes = nodes_for(pods, named)
     assert (nodes is None) is (pods > room(pools))
     if nodes is not None:
-        assert nodes <= sum(pool.count for pool in pools)
-        assert (nodes == 0) is (pods == 0)
+        assert all(nodes.get(pool.pool, 0) <= pool.count for pool in named)
+        assert sum(nodes.get(pool.pool, 0) * pool.pods for pool in named) >= pods
+        assert (sum(nodes.values()) == 0) is (pods == 0)
 
 
 def test_prod_carries_its_target_on_the_managed_nodes_alone() -> None:
@@ -56,7 +57,7 @@ def test_prod_carries_its_target_on_the_managed_nodes_alone() -> None:
     pools = {pool.pool: pool for pool in supply(settings, spec_of(settings))}
     assert pools.keys() == {"cpu", "burst-cpu"}
     assert pods_for(3500, spec_of(settings)) == 4
-    assert nodes_for(10, [pools["cpu"]]) == 2
+    assert nodes_for(10, [pools["cpu"]]) == {"cpu": 2}
 
 
 def test_pods_that_bear_interruptions_find_other_nodes() -> None:
@@ -86,15 +87,3 @@ def test_the_slowest_start_does_not_depend_on_the_present_one(start: int) -> Non
 def test_a_placeholder_smaller_than_a_pod_is_no_headroom() -> None:
     settings = settings_of(changed({"karpenter.headroom.pools.0.cpuMillis": 499}))
     assert not has_headroom(settings, spec_of(settings))
-    assert not any("placeholder" in line for line in report(settings))
-
-
-def test_the_report_names_load_pods_nodes_and_every_wait() -> None:
-    lines = list(report(settings_of(decoded())))
-    assert lines[0] == (
-        "flight-delay: 3500 requests/s and 50 % in reserve need 4 pods, which fill 1 node; "
-        "3 to 10 pods fill at most 2 nodes and carry 15000 requests/s"
-    )
-    assert "  on a node that has to start: pending to ready 48 s (at most 60), load to ready 78 s" in lines
-    assert "  in the place of a placeholder: pending to ready 9 s (at most 15), load to ready 39 s" in lines
-    assert json.dumps(lines).count("assumption") == 6

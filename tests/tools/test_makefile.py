@@ -36,7 +36,7 @@ def test_make_alone_lists_every_target() -> None:
 
 
 @pytest.mark.parametrize("stack", ["", "nope", "dev prod", "dev; echo injected"])
-@pytest.mark.parametrize("target", ["preview", "plan", "cost"])
+@pytest.mark.parametrize("target", ["preview", "plan", "cost", "capacity"])
 def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(python: str, target: str, stack: str) -> None:
     assert len(STACKS) >= 2
     done = make(target, python, f"STACK={stack}")
