@@ -75,10 +75,11 @@ transform: ## Answer many rows by a batch transform; needs MODEL; OUT=<folder>, 
 	$(MODEL),$(LOCAL) sandbox transform --model "$$TRANSFORM_MODEL" --in "$$TRANSFORM_IN" --out "$$TRANSFORM_OUT"))
 
 promote: export PROMOTED_MODEL = $(MODEL)
-promote: ## Register an approved version of one environment in the next; needs MODEL, FROM, TO, credentials; VERSION=n
+promote: export PROMOTED_UNSOAKED = $(UNSOAKED)
+promote: ## Register an approved version of one environment in the next; needs MODEL, FROM, TO, credentials; VERSION=n UNSOAKED='why'
 	$(if $(and $(MODEL),$(FROM),$(TO)),,$(error Write for example: make promote MODEL=flight-delay FROM=staging TO=prod))$(call \
 	timed,promote $(MODEL) from $(FROM) to $(TO),$(RUN) --group local --crane -- operations.promote --model "$$PROMOTED_MODEL" \
-	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)'))
+	--from '$(FROM)' --to '$(TO)' $(if $(VERSION),--version '$(VERSION)') --unsoaked "$$PROMOTED_UNSOAKED")
 
 rollback: export ROLLBACK_MODEL = $(MODEL)
 rollback: ## Give a model's pods the version that served before; needs MODEL, STACK, credentials; JUDGED=1 only if truth says so

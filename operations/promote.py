@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ from components.promotion_policies import PROMOTION, package_arns, promotion_rol
 from components.training_grants import APPROVAL
 from lifecycle.crane import Crane, log_in
 from lifecycle.promotion import Destination, Registry, promote
+from lifecycle.soak import HOUR, Soak
 from lifecycle.steps import LifecycleError
 from settings.check import load_file
 from settings.problems import SettingsError
@@ -48,11 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--from", required=True, dest="origin", help="environment that has approved the version")
     parser.add_argument("--to", required=True, dest="target", help="environment that gets it")
     parser.add_argument("--version", type=int, help="number of the version there; the newest approved one otherwise")
+    parser.add_argument("--unsoaked", default="", help="why it may travel without the service that soakHours asks for")
     options = parser.parse_args(arguments)
     try:
         origin, target = (load_file(ROOT / f"Pulumi.{stack}.yaml") for stack in (options.origin, options.target))
         theirs, ours = check(origin, target, options.model)
-        said = _promote(origin, theirs, target, ours, options.version)
+        soak = soak_of(origin, target, time.time(), options.unsoaked)
+        said = _promote((origin, theirs), (target, ours), options.version, soak)
     except (SettingsError, RefusedError, LifecycleError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -82,7 +86,24 @@ def check(origin: Settings, target: Settings, name: str) -> tuple[ModelSpec, Mod
     return cast("tuple[ModelSpec, ModelSpec]", tuple(found))
 
 
-def _promote(origin: Settings, theirs: ModelSpec, target: Settings, ours: ModelSpec, version: int | None) -> str:
+def soak_of(origin: Settings, target: Settings, now: float, waived: str) -> Soak:
+    """How long a version has to have served in the environment that it comes from.
+
+    Args:
+        origin: That environment.
+        target: The one that asks for it.
+        now: Seconds since the epoch.
+        waived: Why a person does without; empty where nobody does.
+    """
+    before = target.registry.promotes_from
+    hours = 0 if before is None else before.soak_hours
+    return Soak(where=Labels(origin.environment).cluster, seconds=hours * HOUR, now=now, waived=waived.strip())
+
+
+def _promote(
+    before: tuple[Settings, ModelSpec], after: tuple[Settings, ModelSpec], version: int | None, soak: Soak
+) -> str:
+    (origin, theirs), (target, ours) = before, after
     source, own = Labels(origin.environment), Labels(target.environment)
     keys = _become(promotion_role(own), target.environment.region)
 
@@ -116,6 +137,7 @@ def _promote(origin: Settings, theirs: ModelSpec, target: Settings, ours: ModelS
             ),
             version,
             crane.copy,
+            soak,
         )
     said = "registered" if done.created else "had been registered before"
     return f"version {done.package.version} of {ours.name} {said} in {target.environment.name}: {done.package.status}"

@@ -12,17 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from lifecycle import steps
+from lifecycle.soak import SOAK_PROPERTY, judge, note
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, ORIGIN_PROPERTY, LifecycleError, Package
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import CreateModelPackageInputTypeDef, DescribeModelPackageOutputTypeDef
 
+    from lifecycle.soak import Soak
+
 CARD_STATUS: Final = {"Approved": "Approved", "PendingManualApproval": "PendingReview"}
 """Approval status of a version → status of its model card."""
+STAYS: Final = ("release-", "followed-", "packaged-image", SOAK_PROPERTY)
+"""Begins of the names of customer metadata that say what became of a version in one environment, and no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,11 @@ class Promotion:
 
 
 def promote(
-    origin: Registry, target: Destination, version: int | None, copy_image: Callable[[str, str], str]
+    origin: Registry,
+    target: Destination,
+    version: int | None,
+    copy_image: Callable[[str, str], str],
+    soak: Soak | None = None,
 ) -> Promotion:
     """Register an approved version of `origin` in `target`, or find it there.
 
@@ -67,15 +76,17 @@ def promote(
         target: Where it goes.
         version: Its number; None takes the newest approved one.
         copy_image: Copies an image from one reference to another; gives the digest of the copy.
+        soak: How long it has to have served where it comes from; None asks for nothing.
 
     Raises:
-        LifecycleError: There is no such version, it is not approved, it does not say what was registered, or what
-            arrived is not what was registered. Nothing has been registered then.
+        LifecycleError: There is no such version, it is not approved, it has not served for long enough, it does not say
+            what was registered, or what arrived is not what was registered. Nothing has been registered then.
     """
     source = _approved(origin, version)
     done = steps.find_package(target.sagemaker, target.group, lambda here: _origin(here) == source.arn)
     if done is not None:
         return Promotion(done, created=False)
+    told = _soaked(origin, source, soak)
     described = origin.sagemaker.describe_model_package(ModelPackageName=source.arn)
     digest = source.properties[MODEL_DIGEST_PROPERTY]
     place = f"{target.prefix}{digest}/"
@@ -85,9 +96,23 @@ def promote(
         name: _relocated(report, origin.s3, target.s3, place)
         for name, report in described.get("ModelMetrics", {}).items()
     }
-    request = _request(described, target, image=image, artefact=artefact, metrics=metrics)
+    request = _request(described, target, image=image, artefact=artefact, metrics=metrics, told=told)
     arn = target.sagemaker.create_model_package(**request)["ModelPackageArn"]
     return Promotion(steps.describe_package(target.sagemaker, arn), created=True)
+
+
+def _soaked(origin: Registry, source: Package, soak: Soak | None) -> dict[str, str]:
+    """What the new version says of the service of the old one.
+
+    Raises:
+        LifecycleError: It has not served for long enough, and nobody has waived that.
+    """
+    if soak is None or not soak.seconds:
+        return {}
+    served = judge(source, steps.packages(origin.sagemaker, origin.group), soak)
+    if not served.enough and not soak.waived:
+        raise LifecycleError(served.told)
+    return {SOAK_PROPERTY: note(served, soak)}
 
 
 def _origin(package: Package) -> str:
@@ -147,6 +172,7 @@ def _request(
     image: str,
     artefact: str,
     metrics: dict[str, object],
+    told: dict[str, str],
 ) -> CreateModelPackageInputTypeDef:
     """The version as it was registered, with its parts at their new addresses.
 
@@ -166,9 +192,15 @@ def _request(
         "ModelMetrics": metrics,
         "ModelApprovalStatus": target.status,
         "CustomerMetadataProperties": {
-            **described.get("CustomerMetadataProperties", {}),
+            **_lineage(described.get("CustomerMetadataProperties", {})),
+            **told,
             ORIGIN_PROPERTY: described["ModelPackageArn"],
         },
         "ClientToken": hashlib.sha256(described["ModelPackageArn"].encode()).hexdigest()[:36],
     }
     return cast("CreateModelPackageInputTypeDef", request)
+
+
+def _lineage(properties: Mapping[str, str]) -> dict[str, str]:
+    """What is true of a version wherever it is: here it has no image with the model yet, and no release."""
+    return {name: value for name, value in properties.items() if not name.startswith(STAYS)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -85,15 +85,17 @@ def fetch(s3: S3Client, uri: str) -> bytes:
 
 def find_package(sagemaker: SageMakerClient, group: str, wanted: Callable[[Package], bool]) -> Package | None:
     """The newest version of `group` that is wanted."""
+    return next((package for package in packages(sagemaker, group) if wanted(package)), None)
+
+
+def packages(sagemaker: SageMakerClient, group: str) -> Iterator[Package]:
+    """All versions of `group`, the newest first; each is described when it is asked for."""
     pages = sagemaker.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=group, ModelPackageType="Versioned", SortBy="CreationTime", SortOrder="Descending"
     )
     for page in pages:
         for summary in page["ModelPackageSummaryList"]:
-            package = describe_package(sagemaker, summary["ModelPackageArn"])
-            if wanted(package):
-                return package
-    return None
+            yield describe_package(sagemaker, summary["ModelPackageArn"])
 
 
 def describe_package(sagemaker: SageMakerClient, arn: str) -> Package:

@@ -17,14 +17,25 @@ if TYPE_CHECKING:
 
 PROPERTY: Final = "release-{where}"
 """Customer metadata of the version, one for each place that it is released to."""
+FOLLOWED: Final = "followed-{where}"
+"""Customer metadata of a version that another one took over from there: which one, and when."""
 MOST: Final = 256
 """Longest value (SageMaker API reference, `UpdateModelPackage`, `CustomerMetadataProperties`)."""
 NOT_BACK: Final = "not-back"
 """Begins the value of a version that was to be taken back while the one before it is not known to serve."""
 TAKEN_BACK: Final = re.compile(rf"{Phase.ROLLED_BACK} \S+ at (\S+)")
 """Begins the value of a version that was taken back; the group says when."""
+SERVES: Final = re.compile(rf"{Phase.PROMOTED} \S+ at (\S+)")
+"""Begins the value of a version that was promoted, or that serves again; the group says since when."""
+ENDED: Final = re.compile(r"by \S+ at (\S+)")
+"""Value of `FOLLOWED`; the group says when."""
 _STRANGE: Final = re.compile(r"[^\w\s.:/=+\-@]")
 """What a value may not hold, by the same reference."""
+
+
+def fit(text: str) -> str:
+    """A text as a value of customer metadata may be."""
+    return _STRANGE.sub(" ", text).strip()[:MOST]
 
 
 def require_approval(sagemaker: SageMakerClient, package_arn: str) -> None:
@@ -62,6 +73,8 @@ def summary(record: Record, not_back: str = "") -> str:
 def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Record, not_back: str = "") -> None:
     """Say how a release ended; a version that was taken back is no longer approved, so that nothing releases it again.
 
+    The version that it took over from is told first: whoever reads that one serves may take it that all has been said.
+
     Args:
         sagemaker: Client of the registry's region.
         package_arn: The version.
@@ -69,15 +82,26 @@ def report(sagemaker: SageMakerClient, package_arn: str, where: str, record: Rec
         record: How the release ended.
         not_back: As for `summary`.
     """
+    follows = record.state.phase is Phase.PROMOTED and record.previous is not None and not not_back
+    if follows and record.previous is not None and record.previous.name not in ("", record.wanted.name):
+        before = f"{package_arn.rpartition('/')[0]}/{record.previous.name}"
+        _add(sagemaker, before, FOLLOWED.format(where=where), f"by {record.wanted.name} at {_time(record)}")
     text = summary(record, not_back)
     rejected: dict[str, Any] = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": text}
     gone = record.state.phase is Phase.ROLLED_BACK and not _keeps(record)
-    # All of them: the API reference does not say what becomes of properties that an update leaves out.
+    _add(sagemaker, package_arn, PROPERTY.format(where=where), text, rejected if gone else None)
+
+
+def _add(
+    sagemaker: SageMakerClient, package_arn: str, name: str, text: str, also: dict[str, Any] | None = None
+) -> None:
+    """Add a property to those of a version.
+
+    All are sent: the API reference does not say what becomes of properties that an update leaves out.
+    """
     known = sagemaker.describe_model_package(ModelPackageName=package_arn).get("CustomerMetadataProperties", {})
     sagemaker.update_model_package(
-        ModelPackageArn=package_arn,
-        CustomerMetadataProperties={**known, PROPERTY.format(where=where): text},
-        **(rejected if gone else {}),
+        ModelPackageArn=package_arn, CustomerMetadataProperties={**known, name: text}, **(also or {})
     )
 
 
@@ -110,8 +134,11 @@ def _again(record: Record, instead: str) -> Record:
 
 
 def _text(end: str, record: Record, reason: str) -> str:
-    at = datetime.fromtimestamp(record.state.since, UTC).isoformat(timespec="seconds")
-    return _STRANGE.sub(" ", f"{end} {_digest(record.wanted)} at {at} {reason}").strip()[:MOST]
+    return fit(f"{end} {_digest(record.wanted)} at {_time(record)} {reason}")
+
+
+def _time(record: Record) -> str:
+    return datetime.fromtimestamp(record.state.since, UTC).isoformat(timespec="seconds")
 
 
 def _digest(version: Version) -> str:

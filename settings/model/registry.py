@@ -24,6 +24,8 @@ class OriginSpec(NeighbourSpec):
 
     key_arn: Annotated[str, Field(pattern=KEY_ARN)]
     """Its key, which its artefacts are encrypted with; its stack's output `keyArn`."""
+    soak_hours: Annotated[float, Field(ge=0, le=2160)] = 24
+    """Hours that a version has to have served there without a break before it comes here; 0 asks for nothing."""
 
 
 class RegistrySpec(Section):

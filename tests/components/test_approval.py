@@ -112,7 +112,7 @@ def test_each_environment_names_the_one_that_names_it() -> None:
     sections = {stack: stack_section(stack, "registry") for stack in STACKS}
     for origin, target in CHAIN:
         assert sections[origin]["promotesTo"] == place(target)
-        assert {**sections[target]["promotesFrom"], "keyArn": ""} == {**place(origin), "keyArn": ""}
+        assert sections[target]["promotesFrom"].items() >= place(origin).items()
     assert sections["prod"]["promotesTo"] is sections["dev"]["promotesFrom"] is None
 
 

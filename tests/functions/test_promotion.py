@@ -12,6 +12,7 @@ import pytest
 from moto import mock_aws
 
 from lifecycle.promotion import Destination, Registry, promote
+from lifecycle.soak import SOAK_PROPERTY, Soak
 from lifecycle.steps import ORIGIN_PROPERTY, LifecycleError
 from sandbox.loop.loopback import ACCESS_KEY, loopback_session
 
@@ -66,8 +67,8 @@ class Environments:
         }
         return sagemaker.create_model_package(**request, ModelApprovalStatus=cast("Any", status))["ModelPackageArn"]
 
-    def promote(self, version: int | None = None) -> Any:
-        return promote(self.origin, self.target, version, self.images)
+    def promote(self, version: int | None = None, soak: Soak | None = None) -> Any:
+        return promote(self.origin, self.target, version, self.images, soak)
 
     def here(self) -> list[str]:
         found = self.target.sagemaker.list_model_packages(ModelPackageGroupName="slipway-prod-m")
@@ -181,3 +182,42 @@ def test_a_promotion_to_an_environment_that_approves_by_itself_is_approved(both:
     both.register()
     both.target = replace(both.target, status="Approved")
     assert both.promote().package.status == "Approved"
+
+
+RELEASED = {"release-slipway-staging": f"promoted {DIGEST} at 1970-01-01T00:00:00+00:00", "packaged-image": DIGEST}
+SOAK = Soak(where="slipway-staging", seconds=3600, now=3600)
+
+
+def lineage() -> dict[str, str]:
+    return {"model-sha256": hashlib.sha256(MODEL).hexdigest()}
+
+
+def test_a_version_that_served_long_enough_travels_without_what_became_of_it_there(both: Environments) -> None:
+    source = both.register(CustomerMetadataProperties=lineage() | RELEASED)
+    assert both.promote(soak=SOAK).package.properties == lineage() | {
+        ORIGIN_PROPERTY: source,
+        SOAK_PROPERTY: "version 1 serves at slipway-staging since 1970-01-01T00:00:00+00:00. 1 h are asked for",
+    }
+
+
+def test_a_version_that_has_not_served_for_long_enough_stays_and_nothing_is_copied(both: Environments) -> None:
+    both.register(CustomerMetadataProperties=lineage() | RELEASED)
+    with pytest.raises(LifecycleError, match=r"it may be promoted from 1970-01-01T01:00:00\+00:00 on$"):
+        both.promote(soak=replace(SOAK, now=3599))
+    both.register()
+    with pytest.raises(LifecycleError, match=r"^version 2 has to have served at slipway-staging for 1 h"):
+        both.promote(soak=SOAK)
+    assert both.images.copied == both.here() == []
+    assert both.promote(1, SOAK).created, "the one before served until now"
+
+
+def test_who_waives_the_service_is_told_of_with_the_version(both: Environments) -> None:
+    both.register()
+    found = both.promote(soak=replace(SOAK, waived="the old one is wrong")).package.properties[SOAK_PROPERTY]
+    assert found.startswith("waived: the old one is wrong: version 1 has to have served at slipway-staging for 1 h")
+
+
+def test_what_was_promoted_before_is_found_however_little_it_served(both: Environments) -> None:
+    both.register()
+    both.promote()
+    assert both.promote(soak=SOAK).created is False

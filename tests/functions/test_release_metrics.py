@@ -151,7 +151,7 @@ def test_the_registry_learns_the_end_in_characters_that_it_takes(phase: Phase) -
     state = State(phase, 0, 0.0, reason)
     registry.report(known, "arn", "prod", Record(wanted=NEW, previous=OLD, begun=0.0, state=state))  # pyright: ignore[reportArgumentType] - the calls that are made
 
-    said = known.updates[0]["CustomerMetadataProperties"]
+    said = known.updates[-1]["CustomerMetadataProperties"]
     assert said.keys() == {"model-sha256", "release-prod"}, "what others have said of it stays"
     value = said["release-prod"]
     assert re.fullmatch(r"[\w\s_.:/=+\-@]{1,256}", value)

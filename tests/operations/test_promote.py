@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operations.promote import RefusedError, check, main
+from operations.promote import RefusedError, check, main, soak_of
 from settings.check import load_file
 from tests.settings.stacks import stack_file
 
@@ -47,3 +47,10 @@ def test_an_origin_that_lets_nobody_read_is_named() -> None:
         RefusedError, match=r"^staging lets no role of prod read \(Pulumi\.staging\.yaml, promotesTo\)$"
     ):
         check(closed, target, "flight-delay")
+
+
+def test_prod_asks_for_a_day_in_the_cluster_of_staging_and_staging_for_none_in_dev() -> None:
+    dev, staging, prod = (load_file(stack_file(stack)) for stack in ("dev", "staging", "prod"))
+    soak = soak_of(staging, prod, 5.0, " a fix ")
+    assert (soak.where, soak.seconds, soak.now, soak.waived) == ("slipway-staging", 86_400, 5.0, "a fix")
+    assert soak_of(dev, staging, 5.0, "").seconds == 0
