@@ -110,8 +110,9 @@ UNKNOWN = (
             promoted(2, 90),
             [promoted(3, 80)],
             (
-                "version 2 served at slipway-staging from 2026-01-01T18:00:00+00:00 to 2026-01-02T04:00:00+00:00. 24 h are "
-                "asked for: another one took over. Release it there again, or promote the other one when its time has come"
+                "version 2 served at slipway-staging from 2026-01-01T18:00:00+00:00 to 2026-01-02T04:00:00+00:00. 24 h "
+                "are asked for: another one took over. Release it there again, or promote the other one when its time "
+                "has come"
             ),
         ),
         (
