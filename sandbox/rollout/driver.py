@@ -111,6 +111,25 @@ class Driver:
             self.tell(f"{number} of {replicas} processes are {self.challenger.version.name}")
         return State(Phase.PROMOTED, replicas, time.monotonic())
 
+    def back(self, replicas: int, ready_seconds: float) -> bool:
+        """Give everything to the old version again, after the new one was promoted; whether it became ready.
+
+        What served before was judged when it came, and is not judged again: its processes start beside those of the
+        version that has to go, and one change of the table sends everybody to them. Until then nothing changes.
+
+        Args:
+            replicas: Processes of the old version.
+            ready_seconds: Longest time until all of them are ready.
+        """
+        self.champion.start(replicas)
+        if not wait_until(self.champion.ready, ready_seconds, POLL_SECONDS):
+            self.champion.stop()
+            return False
+        self.proxy.change(Table(champion=self.champion.ports()))
+        self.challenger.stop()
+        self.tell(f"{Phase.ROLLED_BACK}: {self.champion.version.name} serves again")
+        return True
+
     def _roll_back(self, replicas: int, ready_seconds: float, started: float) -> State:
         self.champion.start(replicas - len(self.champion.servers))
         wait_until(self.champion.ready, ready_seconds, POLL_SECONDS)

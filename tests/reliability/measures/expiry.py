@@ -16,7 +16,7 @@ ACTIONS = 40
     25,
     "deployed and previous digest, lifecycle rules",
     target="0 of 10,000 histories in which a rule removed an image or artefact in service, or of the version before",
-    floor=150,
+    floor=1_000,
     full=10_000,
 )
 def lifecycle_rules(run: Run) -> Count:

@@ -130,11 +130,11 @@ class Stage:
             return f"status {status}"
         return self._check(place, version, body) if self._check is not None else ""
 
-    def fleet(self, fault: str = "") -> Fleet:
-        """A version of the model that has not been there before."""
+    def fleet(self, fault: str = "", model: str = "model") -> Fleet:
+        """A version that has not been there before, of a model in a folder of that name."""
         version = Version(
             name=f"v{len(self.fleets)}",
-            model_dir=self._folder / "model",
+            model_dir=self._folder / model,
             python=Path(sys.executable),
             source=ROOT / "model_image",
             fault=fault,
