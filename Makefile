@@ -7,7 +7,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help up down status preview plan policy report cost capacity chain destroy orphans promote retrain redrive transform rollback subject rollout loop serve test test-unit test-kube \
-	test-sdk check bench reliability soak lock doctor fmt schema docs spelling clean
+	test-sdk check bench latency reliability soak lock doctor fmt schema docs spelling clean
 
 RUN := $(PYTHON) -m tools.bootstrap
 LOCAL := $(RUN) --group local --group image --cli --
@@ -138,6 +138,14 @@ test-sdk: ## The pipelines made again by SageMaker's own SDK, in an environment 
 bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv-1:c64 ROUNDS=5 SECONDS=1.5 OUT=docs/benchmarks.md
 	$(call timed,bench,$(RUN) --group image -- bench --peers '$(PEERS)' --points '$(POINTS)' $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter file,$(origin OUT)),,--out '$(OUT)'))
+
+latency: export LATENCY_ROWS = $(ROWS)
+latency: export LATENCY_DROP = $(DROP)
+latency: ## Latency of a running server for one row; needs PORT, ROWS=<CSV file>; DROP=label RATES=200,1000 SECONDS=20 BOUND_MS=100
+	$(if $(PORT),,$(error name a port of loopback: make latency PORT=8080 ROWS=july.csv DROP=late))
+	$(if $(ROWS),,$(error name a CSV file: make latency PORT=8080 ROWS=july.csv DROP=late))
+	$(call timed,latency,$(RUN) --group image -- bench.latency --port '$(PORT)' --rows "$$LATENCY_ROWS" --drop "$$LATENCY_DROP" \
+	$(if $(RATES),--rates '$(RATES)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(BOUND_MS),--bound-ms '$(BOUND_MS)'))
 
 reliability: ## Figures of reliability with their denominators; FULL=1: at the size of the targets; ONLY=12,13 SIZE=n SEED=n
 	$(call timed,reliability,$(RUN) --group dev --group image -- tests.reliability $(if $(FULL),--full) --only '$(ONLY)' \
