@@ -258,6 +258,12 @@ def policy(console: Console, stack: str | None, out: str | None, charts: str | N
 
 def rollout(console: Console, strategy: str, fault: str) -> None:
     """Replace the model of environment `local` by another version under load, and say what happens."""
+    given = {"STRATEGY": (strategy, (*show.ROLLOUTS, *show.SPLITS)), "FAULT": (fault, ("", *FAULTS, UNREADY))}
+    for name, (word, known) in given.items():
+        if word not in known:
+            listed = ", ".join(filter(None, known))
+            example = "make rollout STRATEGY=canary FAULT=slow"
+            raise CommandError(f"{name}={word}: there are {listed}. Write for example: {example}")
     show.show(console, state_folder(LOCAL), _image_python(), strategy, fault)
 
 
@@ -417,8 +423,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "rollout": Command(
         rollout,
         {
-            "strategy": {"choices": [*show.ROLLOUTS, *show.SPLITS], "default": "canary"},
-            "fault": {"choices": ["", *FAULTS, UNREADY], "default": "", "help": "what is wrong with the new version"},
+            "strategy": {"default": "canary", "help": "how the new version takes over, or is tried"},
+            "fault": {"default": "", "help": "what is wrong with the new version"},
         },
     ),
     "loop": Command(
