@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.alias_generators import to_camel
 
 from settings.model import NAME, PATTERNS, Settings
+from settings.model.patterns import DIGEST
 from settings.problems import Finding, Path, join, show
 from settings.versions import STANDARD_SUPPORT_ENDS
 
@@ -167,8 +168,21 @@ def _as_network(value: object, _: Node) -> str:
 
 
 def _in_that_form(value: object, here: Node) -> str:
+    if here.get("pattern") == DIGEST:
+        return _as_digest(str(value))
     name = re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")
     return f"write {name}" if here.get("pattern") == NAME and re.match(NAME, name) else "write it in that form"
+
+
+def _as_digest(value: str) -> str:
+    """Return the remedy where a digest is expected: of a whole reference its end, of a tag where its digest stands."""
+    digest = value.rpartition("@")[2]
+    if re.match(DIGEST, digest):
+        return f"write {digest}"
+    return (
+        "write the digest, for a tag may name another image tomorrow: it stands with the version as packaged-image, "
+        "and aws ecr describe-images --repository-name <repository> --image-ids imageTag=<tag> tells it"
+    )
 
 
 _BY_VALUE: Final[dict[str, Callable[[object, Node], str]]] = {
