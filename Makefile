@@ -151,8 +151,9 @@ reliability: ## Figures of reliability with their denominators; FULL=1: at the s
 	$(call timed,reliability,$(RUN) --group dev --group image -- tests.reliability $(if $(FULL),--full) --only '$(ONLY)' \
 	$(if $(SIZE),--size $(SIZE)) --seed $(or $(SEED),1))
 
-soak: ## Memory and descriptors of the model server under load for MINUTES=30
-	$(call timed,soak,$(RUN) --group dev --group image -- tests.reliability --soak-minutes $(or $(MINUTES),30))
+soak: ## MINUTES=30, half each: memory of the model server under load, faults of the whole loop; OF=memory or OF=loop: one of them
+	$(call timed,soak,$(RUN) --group dev --group image -- tests.reliability --soak-minutes $(or $(MINUTES),30) \
+	$(if $(OF),--soak-of '$(OF)') --seed $(or $(SEED),1))
 
 check: ## Format, lint, types, import contracts, schemas, policy documents, locks
 	$(call timed,check,$(DEV) tools.suite check)

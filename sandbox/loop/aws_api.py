@@ -38,6 +38,7 @@ from sandbox.loop.pipeline_api import PipelineApi
 from sandbox.loop.processes import LOOPBACK, end, running, this_process, write_record
 from sandbox.loop.processing import ProcessingJob, ProcessingRunner
 from sandbox.loop.processing_api import ProcessingApi
+from sandbox.loop.refusals import Refusals
 from sandbox.loop.request import TrainingRequest
 from sandbox.loop.spec import HEALTH_PATH, TROUBLE_PATH, LoopPaths
 from sandbox.loop.transform import TransformJob, TransformRunner
@@ -232,7 +233,7 @@ def serve(options: argparse.Namespace, environment: Environment, jobs: Path, rec
     api = Apis(moto, environment, runner, options.fingerprint, others)
     environment.create()
     signal.signal(signal.SIGTERM, _leave)
-    server = make_server(LOOPBACK, options.port, api, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server(LOOPBACK, options.port, Refusals(api), threaded=True, request_handler=MotoRequestHandler)
     write_record(record, this_process(port=options.port, fingerprint=options.fingerprint))
     with server:
         server.serve_forever()

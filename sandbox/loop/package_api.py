@@ -1,4 +1,4 @@
-"""Model cards of versions, which moto takes and forgets."""
+"""Model cards of versions and tokens of requests, which moto takes and forgets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ class PackageApi:
 
     def __init__(self) -> None:
         self._cards: dict[str, object] = {}
+        self._made: dict[str, dict[str, object]] = {}
+        """Client token → what the first request with it was answered (API reference, `CreateModelPackage`)."""
 
     def answer(self, operation: str, environ: WSGIEnvironment, moto: Moto) -> dict[str, object]:
         """Answer one request; the caller lets one in at a time."""
-        card = json.loads(body(environ)).get("ModelCard")
+        given = json.loads(body(environ))
+        card, token = given.get("ModelCard"), str(given.get("ClientToken", ""))
+        if operation == "CreateModelPackage" and token in self._made:
+            return self._made[token]
         answered = moto.ask()
         if answered is None:
             refused = moto.refusal[1]
@@ -31,5 +36,7 @@ class PackageApi:
         if operation == "CreateModelPackage":
             if card is not None:
                 self._cards[arn] = card
+            if token:
+                self._made[token] = answered
             return answered
         return answered | ({"ModelCard": self._cards[arn]} if arn in self._cards else {})

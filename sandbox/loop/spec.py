@@ -21,6 +21,10 @@ HEALTH_PATH = "/_slipway/health"
 TROUBLE_PATH = "/_slipway/trouble"
 """Path at which the AWS APIs take `{"interrupt": <training job>}` and `{"failNext": <reason>}`; for tests."""
 
+REFUSE_PATH = "/_slipway/refuse"
+"""Path at which the AWS APIs take `{"operation": …, "times": 2, "done": false}`: so many next calls of an operation of
+SageMaker fail, before their effect or after it; for tests."""
+
 
 class LoopError(Exception):
     """The loop cannot go on; the message says what to do."""

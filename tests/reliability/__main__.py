@@ -1,9 +1,9 @@
-"""`make reliability`: every figure, one line each; `make soak`: memory and descriptors over hours.
+"""`make reliability`: every figure, one line each; `make soak`: the server's memory and the loop's faults over hours.
 
 python -m tests.reliability                      # at the size of `make test`
 python -m tests.reliability --full               # at the size that the targets are for
 python -m tests.reliability --only 13,19 --size 100000
-python -m tests.reliability --soak-minutes 30
+python -m tests.reliability --soak-minutes 30 --soak-of loop
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.reliability.figures import Count, Figure, Measure, Run, measures
+from tests.reliability.loop_soak import loop_soak
 from tests.reliability.measures.memory import soak
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--size", type=int, help="trials per figure, in place of the floor or the full size")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--soak-minutes", type=float, help="only the soak, for so long")
+    parser.add_argument("--soak-of", choices=("memory", "loop"), help="one half of the soak, for all of that time")
     return parser.parse_args(arguments)
 
 
@@ -71,11 +73,27 @@ def soak_for(minutes: float) -> Measure:
     return Measure(number=17, name=name, target=target, floor=SOAK_REQUESTS, full=SOAK_REQUESTS, take=take_soak)
 
 
+def soak_loop_for(minutes: float) -> Measure:
+    """Make the faults of the whole loop a measurement of its own, of the given length."""
+
+    def take_faults(run: Run) -> Count:
+        return loop_soak(run, minutes * 60)
+
+    target = "0 faults or histories after which something is lost, doubled or stuck"
+    return Measure(number=23, name=f"faults over {minutes:g} minutes", target=target, floor=1, full=1, take=take_faults)
+
+
+def soaks(minutes: float, of: str | None) -> list[Measure]:
+    """The parts of a soak that together take so long."""
+    made = {"memory": soak_for, "loop": soak_loop_for}
+    return [made[of](minutes)] if of else [make(minutes / len(made)) for make in made.values()]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure, print as it goes, keep the raw results; 1 when any trial failed."""
     parsed = parse(arguments)
     wanted = {int(number) for number in parsed.only.split(",") if number}
-    chosen = [soak_for(parsed.soak_minutes)] if parsed.soak_minutes else measures()
+    chosen = soaks(parsed.soak_minutes, parsed.soak_of) if parsed.soak_minutes else measures()
     found: list[Figure] = []
     for measure in chosen:
         if wanted and measure.number not in wanted:
