@@ -6,7 +6,11 @@ import contextlib
 import http.client
 import io
 import json
+import os
+import resource
+import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -169,10 +173,15 @@ def test_the_registered_report_tells_of_slices_and_of_calibration(
     assert sum(each["rows"] for each in written["calibration"]["bins"]) == rows
 
 
+@pytest.fixture(scope="module")
+def watched(spec: LoopSpec, january: LoopReport) -> Watched:
+    clients = Clients(january.places["AWS APIs"], spec.region)
+    return Watched(spec, clients, steps.describe_package(clients.sagemaker, january.places["model package"]))
+
+
 def test_the_pipeline_that_looks_for_drift_says_nothing_of_nothing_and_raises_what_moved(
-    spec: LoopSpec, january: LoopReport, clients: Clients
+    january: LoopReport, watched: Watched
 ) -> None:
-    watched = Watched(spec, clients, steps.describe_package(clients.sagemaker, january.places["model package"]))
     silent = watched.run()
     rows = watched.capture(january.endpoint_url)
     moved = watched.run()
@@ -185,6 +194,54 @@ def test_the_pipeline_that_looks_for_drift_says_nothing_of_nothing_and_raises_wh
     assert moved.metrics["data-raised"] == 1
     assert moved.metrics["data-score"] > 1 > moved.metrics["quality-score"]
     assert moved.memory["data"]["raised"] is True
+
+
+def kill(pid: int) -> None:
+    """End a process as an operator or a host that goes would."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def fill(pid: int) -> None:
+    """Let a process write no more than a few bytes into any file, as on a disk that is full."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (8, 8))
+
+
+@contextlib.contextmanager
+def met_by_the_next_look(spec: LoopSpec, meet: Callable[[int], None]) -> Iterator[None]:
+    """Let the process of the next job that looks for drift meet with something."""
+    records, met = LoopPaths.of(spec.state_dir).jobs, list[int]()
+    known = {*records.glob("*-drift-*/trainer.json")}
+
+    def find() -> bool:
+        for record in {*records.glob("*-drift-*/trainer.json")} - known:
+            if found := running(record):
+                meet(found.pid)
+                met.append(found.pid)
+        return bool(met)
+
+    thread = threading.Thread(target=lambda: wait_until(find, 30, 0.005))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert met, "the job was not there"
+
+
+@pytest.mark.parametrize("meet", [kill, fill])
+def test_a_look_for_drift_that_is_killed_or_can_write_nothing_leaves_nothing_and_the_next_one_works(
+    spec: LoopSpec, january: LoopReport, watched: Watched, meet: Callable[[int], None]
+) -> None:
+    rows = watched.capture(january.endpoint_url)
+    before = watched.run()
+    kept = watched.kept()
+    with met_by_the_next_look(spec, meet), pytest.raises(pipelines.PipelineFailedError, match="exit code"):
+        watched.run()
+
+    assert watched.kept() == kept, "neither a report nor a memory that is half there"
+    after = watched.run()
+    assert after.report["rows"] == before.report["rows"] >= rows
+    assert after.memory["data"]["raised"] is True
 
 
 class Poisoning(NamedTuple):

@@ -127,6 +127,12 @@ class Watched:
         self._put(f"{self._places.truth}{hour}/labels.jsonl", "\n".join(truth))
         return len(rows)
 
+    def kept(self) -> dict[str, str]:
+        """Key → ETag of all that jobs have left."""
+        prefix = f"{self._spec.model.name}/drift/"
+        found = self._clients.s3.list_objects_v2(Bucket=self._spec.models_bucket, Prefix=prefix)
+        return {item.get("Key", ""): item.get("ETag", "") for item in found.get("Contents", [])}
+
     def _put(self, key: str, text: str) -> None:
         self._clients.s3.put_object(Bucket=self._spec.models_bucket, Key=key, Body=text.encode())
 
