@@ -94,6 +94,8 @@ class Captures:
         self._version = version
         self.outcomes: Counter[str] = Counter()
         """Records by what became of them: `read`, `of another version`, `binary` (which are not read), `malformed`."""
+        self.answered: Counter[str] = Counter()
+        """Records by the version that answered, where they say it."""
 
     def records(self, files: list[Path]) -> Iterator[Record]:
         """Give the records, one in memory at a time."""
@@ -109,7 +111,10 @@ class Captures:
         try:
             document = orjson.loads(line)
             event, parts = document["eventMetadata"], document["captureData"]
-            if self._version and f"{VERSION_ATTRIBUTE}{self._version}" not in event.get("customAttributes", ()):
+            attributes = event.get("customAttributes", ())
+            named = [each.removeprefix(VERSION_ATTRIBUTE) for each in attributes if each.startswith(VERSION_ATTRIBUTE)]
+            self.answered.update(named)
+            if self._version and self._version not in named:
                 return "of another version"
             given, answered = parts["endpointInput"], parts["endpointOutput"]
             if BINARY in (given["encoding"], answered["encoding"]):

@@ -82,6 +82,7 @@ def run(base: Path, limits: Limits, subject: Subject) -> None:
         "version": subject.version,
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat()},
         "records": dict(captures.outcomes),
+        "answered": dict(captures.answered),
         "rows": comparison.rows,
         "labels": sum(len(labels) for _, labels in comparison.judged),
         "labels_unused": truth.unused,

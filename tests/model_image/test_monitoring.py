@@ -254,6 +254,8 @@ def test_only_captures_of_the_window_and_of_the_version_are_compared_and_broken_
     found = place.run(monkeypatch, model_version="1")
 
     assert found["records"] == {"read": 30, "of another version": 7, "malformed": 2}
+    assert sum(found["answered"].values()) == 37
+    assert sorted(found["answered"].values()) == [7, 30]
     assert found["rows"] == 30
 
 
