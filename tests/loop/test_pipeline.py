@@ -32,7 +32,7 @@ from tests.loop.watched import RECORD_ROWS, Watched
 from tests.support.model_cards import CARD_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef
 
@@ -207,7 +207,7 @@ def fill(pid: int) -> None:
 
 
 @contextlib.contextmanager
-def met_by_the_next_look(spec: LoopSpec, meet: Callable[[int], None]) -> Iterator[None]:
+def met_by_the_next_look(spec: LoopSpec, meet: Callable[[int], None]) -> Generator[None]:
     """Let the process of the next job that looks for drift meet with something."""
     records, met = LoopPaths.of(spec.state_dir).jobs, list[int]()
     known = {*records.glob("*-drift-*/trainer.json")}
