@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +34,8 @@ class Month:
     """Bodies of the requests, CSV with up to `BOARD` rows."""
     labels: tuple[tuple[float, ...], ...]
     """What became of the flights of each request."""
+    skipped: int = 0
+    """Requests of the month that come before these."""
 
     @classmethod
     def read(cls, data: Path, number: int) -> Month:
@@ -69,7 +71,12 @@ class Month:
 
     def identifier(self, place: int) -> str:
         """What the caller calls a request, by which the truth is joined later."""
-        return f"{flights.YEAR}-{self.number:02}-{place:05}"
+        return f"{flights.YEAR}-{self.number:02}-{place + self.skipped:05}"
+
+    def split(self, count: int) -> tuple[Month, Month]:
+        """The first requests, and the rest."""
+        first = replace(self, questions=self.questions[:count], labels=self.labels[:count])
+        return first, replace(self, questions=self.questions[count:], labels=self.labels[count:], skipped=count)
 
     def wires(self) -> list[bytes]:
         """The requests, by name."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from lifecycle import steps
 from rollout.judgement import Limits
 from rollout.plan import Phase, Plan
+from rollout.recall import Limits as RecallLimits
+from rollout.recall import Service, decide
 from sandbox.loop import account, evaluate, flights, image, services
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import end, wait_until
@@ -14,6 +17,7 @@ from sandbox.loop.spec import LoopError, LoopPaths
 from sandbox.loop.stages import fetched
 from sandbox.replay.learning import Decision, Learning
 from sandbox.replay.months import Month, month_name
+from sandbox.replay.records import Records
 from sandbox.replay.traffic import Asked, Traffic
 from sandbox.replay.watching import Seen, Watching
 from sandbox.rollout.driver import Driver
@@ -43,6 +47,17 @@ LIMITS: Final = Limits(min_requests=100, error_margin=0.03, slower=10, quantiles
 """Retrained models answer otherwise, by design: only answers that have nothing to do with the old ones end a rollout.
 Latency is compared coarsely, for the trainings share this machine's processors."""
 FROZEN: Final = "frozen"
+FEWEST_FOR_RECALL: Final = 4
+"""Months; from the middle one on, the next version that takes over is one that has to go."""
+MIXED: Final = "mixed"
+"""Its fault (`sandbox.rollout.faults`)."""
+EARLY_BOARDS: Final = 200
+"""Requests of a month until the first truth comes."""
+DAY_SECONDS: Final = 86_400
+RECALL: Final = RecallLimits(
+    minimum_labels=2000, looks=1, trial_seconds=400 * DAY_SECONDS, window_seconds=7 * DAY_SECONDS
+)
+"""One look is all that there is until the month is over; between two months of MONTHS may be any time."""
 
 
 @dataclass(slots=True)
@@ -60,6 +75,10 @@ class Chapter:
     """Version in service at the end."""
     watched: Watched | None = None
     """What was seen in the month after; None after the last."""
+    spoiled: bool = False
+    """Whether the version that took over is served wrongly, which nothing but the truth can show."""
+    recalled: str = ""
+    """How it was taken back when the truth had come; empty where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +134,12 @@ class Player:
 
     def _chapters(self, data: Path, platform: _Platform) -> list[Chapter]:
         chapters: list[Chapter] = []
+        begins_worse = self._numbers[len(self._numbers) // 2] if len(self._numbers) >= FEWEST_FOR_RECALL else 0
         months = [Month.read(data, number) for number in self._numbers]
         for arrived, following in zip(months, [*months[1:], None], strict=True):
             # after the last month, callers ask about the first one's flights while the last version is rolled out
             with self._console.step(f"{arrived.name} arrives") as step:
+                platform.spoil_next |= arrived.number == begins_worse and following is not None
                 chapter = platform.learn(data, arrived, following or months[0], step)
                 decision = chapter.decision
                 ended = (
@@ -127,7 +148,8 @@ class Player:
                 step.summary = f"{ended}: {decision.reason}"
             if following is not None:
                 with self._console.step(f"{following.name} is asked about") as step:
-                    chapter.watched = platform.watch(following, chapter.asked, step)
+                    rest = platform.look_early(following, chapter, step) if chapter.spoiled else following
+                    chapter.watched = platform.watch(rest, following, chapter.asked, step)
                     step.summary = f"{chapter.asked.sent:,} requests, {chapter.asked.failures.total():,} failed"
             chapters.append(chapter)
         return chapters
@@ -139,6 +161,8 @@ class _Serving:
 
     package: Package
     fleet: Fleet
+    since: float = 0.0
+    """Of the flights' clock, in seconds since the epoch."""
 
 
 class _Platform:
@@ -149,7 +173,13 @@ class _Platform:
         self._learning = Learning(spec, clients, built)
         self._watching = Watching(spec, paths, clients, built)
         self._traffic = Traffic(lambda: proxy.port)
+        self._records = Records(clients.sagemaker)
+        self.spoil_next = False
+        """Whether the next version to take over is served wrongly."""
         self._serving: _Serving | None = None
+        self._previous: _Serving | None = None
+        self._counted = 0
+        """Answers whose captures were shipped before the month is over."""
         self._first: Package | None = None
         self._alarms: list[str] = []
 
@@ -176,11 +206,16 @@ class _Platform:
         package, old = chapter.decision.package, self._serving
         if package is None or (old is not None and old.package.arn == package.arn):
             return chapter
-        settings = {"SLIPWAY_CAPTURE_DIR": str(self._watching.folder), "SLIPWAY_MAX_CAPTURE_FILE_S": FILE_SECONDS}
-        new = _Serving(package, self._fleet(str(package.version), package, settings))
+        settings = self._captures()
+        chapter.spoiled = self.spoil_next and old is not None
+        fault = MIXED if chapter.spoiled else ""
+        new = _Serving(package, self._fleet(str(package.version), package, settings, fault), arrived.end.timestamp())
         chapter.rollout = self._begin(new) if old is None else self._take_over(old, new, step)
         if self._serving is new:
+            self.spoil_next, self._previous = False, old
             self._learning.crown(package)
+            self._records.promoted(package, old and old.package, new.since)
+        chapter.spoiled &= self._serving is new
         return chapter
 
     def _begin(self, new: _Serving) -> str:
@@ -204,32 +239,83 @@ class _Platform:
         )
         return f"rolled back ({state.reason})"
 
-    def _fleet(self, name: str, package: Package, settings: dict[str, str]) -> Fleet:
+    def look_early(self, month: Month, chapter: Chapter, step: Step) -> Month:
+        """Ask about the month's first flights; when their truth has come, whether the version stays is decided.
+
+        Returns:
+            The month without these flights.
+        """
+        if self._serving is None or self._previous is None:
+            raise LoopError("nothing served before")
+        new, old = self._serving, self._previous
+        first, rest = month.split(EARLY_BOARDS)
+        self._ask(first, chapter.asked)
+        step.note("truth about the first flights")
+        seen = self._watching.compare(month, new.package)
+        self._alarms = [kind for kind, raised in seen.summary["raised"].items() if raised]
+        look = self._records.look(seen.summary)
+        status = steps.describe_package(self._clients.sagemaker, old.package.arn).status
+        service = Service(
+            version=str(new.package.version),
+            since=new.since,
+            previous=str(old.package.version),
+            previous_approved=status == "Approved",
+            last_recall=None,
+        )
+        decision = decide(service, [look], RECALL, month.end.timestamp())
+        if not decision.back:
+            return rest
+        at = month.end.timestamp()
+        again = _Serving(old.package, self._fleet(str(old.package.version), old.package, self._captures()), at)
+        driver = Driver(
+            proxy=self._proxy, champion=again.fleet, challenger=new.fleet, bounds=LATENCY_BUCKETS, tell=step.note
+        )
+        with self._traffic.during(rest, chapter.asked):
+            if not driver.back(REPLICAS, READY_SECONDS):
+                raise LoopError("the version before does not become ready")
+        self._learning.crown(old.package)
+        told = self._records.taken_back(new.package, old.package, at, decision.reason)
+        self._serving, chapter.serving, chapter.recalled = again, old.package.version, told
+        return rest
+
+    def _captures(self) -> dict[str, str]:
+        return {"SLIPWAY_CAPTURE_DIR": str(self._watching.folder), "SLIPWAY_MAX_CAPTURE_FILE_S": FILE_SECONDS}
+
+    def _fleet(self, name: str, package: Package, settings: dict[str, str], fault: str = "") -> Fleet:
         version = Version(
             name=name,
             model_dir=fetched(self._spec, self._paths, self._clients, package),
             python=self._spec.image_python,
             source=self._spec.image_source,
             settings=settings,
+            fault=fault,
         )
         folder = self._paths.root / "servers"
         folder.mkdir(parents=True, exist_ok=True)
         return Fleet(version, folder)
 
-    def watch(self, month: Month, asked: Asked, step: Step) -> Watched:
-        """Ask about all flights of a month; then it is over and the truth known, and the drift job runs."""
-        if self._serving is None or self._first is None:
-            raise LoopError("nothing serves")
+    def _ask(self, month: Month, asked: Asked) -> None:
+        """Ask about flights; what was captured goes to S3, and the truth about them comes."""
         self._traffic.once(month, asked)
-        answers = asked.versions.total()
+        answers = asked.versions.total() - self._counted
         wait_until(lambda: self._watching.captured() >= answers, CAPTURE_SECONDS, 0.25)
         if self._watching.captured() < ENOUGH_CAPTURED * answers:
             raise LoopError(f"{self._watching.captured()} of {answers} answers were captured")
         self._watching.ship(month)
         self._watching.tell(month)
+        self._counted = asked.versions.total()
+
+    def watch(self, rest: Month, month: Month, asked: Asked, step: Step) -> Watched:
+        """Ask about the rest of a month's flights; then it is over and the truth known, and the drift job runs."""
+        if self._serving is None or self._first is None:
+            raise LoopError("nothing serves")
+        early = self._alarms if rest.skipped else []
+        self._ask(rest, asked)
+        self._counted = 0
         step.note("drift")
         served = self._watching.compare(month, self._serving.package)
-        self._alarms = [kind for kind, raised in served.summary["raised"].items() if raised]
+        raised = [kind for kind, raised in served.summary["raised"].items() if raised]
+        self._alarms = list(dict.fromkeys((*early, *raised)))
         frozen = self._watching.compare(month, self._first, all_versions=True)
         return Watched(month.number, served, frozen, self._judge_frozen(month, self._first))
 

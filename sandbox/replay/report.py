@@ -69,10 +69,15 @@ class Year:
             "Trainings": f"{self.trainings} for {len(self.chapters)} data sets, {self.doubled} of them twice",
             "Requests": f"{self.requests:,}, {self.failed:,} failed",
             "Explained": f"{self.explained} of {len(self.chapters)} decisions",
+            "Taken back": "; ".join(text.partition(";")[0] for text in self.recalled()) or "nothing",
             f"Mean {self.metric}": f"{means[0]:.4f} by the loop, {means[1]:.4f} frozen, in the {len(later)} months "
             "after another version took over",
             "Months": f"the loop is ahead of the frozen model in {beaten} of {len(later)}",
         }
+
+    def recalled(self) -> list[str]:
+        """How versions went when the truth had come."""
+        return [chapter.recalled for chapter in self.chapters if chapter.recalled]
 
     @property
     def events(self) -> int:
@@ -117,6 +122,9 @@ class Year:
             f"{self.doubled} trainings were doubled": self.doubled > 0,
             f"{self.failed} requests failed": self.failed > 0,
             "a decision has no reason": self.explained < len(self.chapters),
+            "a version that truth found worse serves on": any(
+                chapter.spoiled and not chapter.recalled for chapter in self.chapters
+            ),
             "the frozen model is as good as the loop": sum(loop - frozen for loop, frozen in later) <= 0 < len(later),
         }
         return [text for text, true in found.items() if true]
@@ -146,7 +154,7 @@ def rows(year: Year) -> Iterator[tuple[str, ...]]:
             month_name(chapter.arrived)[:_ABBREVIATED],
             _value(challenger),
             _value(champion),
-            (chapter.rollout or "kept").partition(" ")[0],
+            "back" if chapter.recalled else (chapter.rollout or "kept").partition(" ")[0],
             seen[0],
             f"{chapter.asked.sent:,}",
             f"{chapter.asked.failures.total():,}",
@@ -175,7 +183,8 @@ def lines(year: Year) -> list[str]:
 def _reasons(year: Year) -> Iterator[tuple[int, str]]:
     for chapter in year.chapters:
         decision = chapter.decision
-        yield chapter.arrived, "; ".join(filter(None, [*decision.why, decision.reason, chapter.rollout]))
+        told = [*decision.why, decision.reason, chapter.rollout, chapter.recalled]
+        yield chapter.arrived, "; ".join(filter(None, told))
 
 
 def page(year: Year) -> str:

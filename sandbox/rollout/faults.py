@@ -10,10 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -70,7 +71,18 @@ def wrong(predict: Predict) -> Predict:
     return faulty
 
 
-FAULTS = {"slow": slow, "crashing": crashing, "failing": failing, "wrong": wrong}
+def mixed(predict: Predict) -> Predict:
+    """Rows get each other's answers: their distribution is right, and only what becomes of them shows it."""
+
+    def faulty(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers = predict(rows)
+        middle = len(answers) // 2
+        return np.concatenate((answers[middle:], answers[:middle]))
+
+    return faulty
+
+
+FAULTS = {"slow": slow, "crashing": crashing, "failing": failing, "wrong": wrong, "mixed": mixed}
 UNREADY = "unready"
 """A server that never listens."""
 

@@ -27,19 +27,21 @@ pytestmark = pytest.mark.loop
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     folder = tmp_path_factory.mktemp("year")
     spec = loop_spec(local_model(), folder, Path(sys.executable), REPOSITORY / "model_image")
-    return show(Console(io.StringIO()), spec, (1, 7, 8), folder / "year")
+    return show(Console(io.StringIO()), spec, (1, 7, 8, 9), folder / "year")
 
 
 def test_no_event_is_lost_no_training_doubled_and_no_request_fails(year: Year) -> None:
     assert (year.lost, year.doubled, year.failed) == (0, 0, 0)
-    assert [len(chapter.decision.executions) for chapter in year.chapters] == [1, 1, 1]
-    objects, request = 2 * 3, 1
-    alarms = [kind for chapter in year.chapters[:2] if chapter.watched for kind in raised(chapter.watched.served)]
-    assert year.events == 2 * (objects + request + len(alarms)), "each is delivered twice"
+    assert [len(chapter.decision.executions) for chapter in year.chapters] == [1, 1, 1, 1]
+    objects, request, early = 2 * 4, 1, 1
+    kinds = [set(raised(chapter.watched.served)) for chapter in year.chapters if chapter.watched]
+    alarms = [kind for raised_in_month in kinds for kind in raised_in_month]
+    early -= "quality" in kinds[2]
+    assert year.events == 2 * (objects + request + early + len(alarms)), "each is delivered twice"
 
 
 def test_a_drift_alarm_is_among_the_reasons_of_the_next_training(year: Year) -> None:
-    first, second, third = year.chapters
+    first, second, third, _ = year.chapters
     assert "the first model, of January (make loop)" in "".join(first.decision.why)
     assert "slipway-local-flight-delay-drift-data" in "".join(second.decision.why)
     assert "train/2013-08.csv" in "".join(third.decision.why)
@@ -54,7 +56,7 @@ def test_callers_ask_all_the_time(year: Year) -> None:
 
 
 def test_a_model_of_winter_is_called_drifted_in_summer_by_the_weather(year: Year) -> None:
-    july, august = year.watched
+    july, august, _ = year.watched
     for seen in (july.served, july.frozen, august.frozen):
         assert seen.summary["raised"]["data"]
         assert {"temp", "dewp"} <= set(seen.moved)
@@ -65,9 +67,19 @@ def test_a_model_of_winter_is_called_drifted_in_summer_by_the_weather(year: Year
 def test_what_the_loop_trained_takes_over_and_beats_the_frozen_model(year: Year) -> None:
     assert [chapter.rollout for chapter in year.chapters[:2]] == ["serves", "promoted"]
     assert year.chapters[1].asked.versions.keys() == {"1", "2"}
-    (loop, frozen), *more = year.later()
-    assert not more
+    (loop, frozen), *_ = year.later()
     assert loop > frozen + 0.01
+
+
+def test_a_version_that_the_truth_finds_worse_goes_back_and_the_registry_says_which_one_served_when(year: Year) -> None:
+    august = year.chapters[2]
+    assert (august.rollout, august.spoiled, august.serving) == ("promoted", True, 2)
+    assert august.recalled.startswith("version 3 taken back, worse than its evaluation in 1 looks with ")
+    assert "the registry says of version 3: rolled-back sha256:" in august.recalled
+    assert "; of 2: promoted sha256:" in august.recalled
+    assert "again in place of 3, followed by 3 at 2013-08-31T23:00:00+00:00" in august.recalled
+    assert august.asked.versions.keys() == {"2", "3"}
+    assert "slipway-local-flight-delay-drift-quality" in "".join(year.chapters[3].decision.why)
 
 
 def test_the_quality_that_the_drift_job_joined_is_that_of_asking_the_version_itself(year: Year) -> None:

@@ -64,6 +64,7 @@ def test_only_months_in_which_another_version_served_are_held_against_the_frozen
         (replace(chapter(2, 2), decision=replace(DECISION, trainings=3)), "2 trainings were doubled"),
         (replace(chapter(2, 2), asked=Asked(sent=9, failures=Counter({"reset": 2}))), "2 requests failed"),
         (replace(chapter(2, 2), decision=replace(DECISION, reason="")), "a decision has no reason"),
+        (replace(chapter(2, 2), spoiled=True), "a version that truth found worse serves on"),
         (chapter(2, 2, 0.5, 0.6), "the frozen model is as good as the loop"),
     ],
 )
@@ -79,6 +80,18 @@ def test_every_month_has_a_row_and_its_reason_and_markup_in_it_stays_text() -> N
     written = page(YEAR)
     assert "auc 0.7 &lt; 0.8" in written
     assert written.count("<svg") == 2
+
+
+def test_a_version_that_was_taken_back_is_in_the_table_the_totals_and_the_reasons() -> None:
+    gone = replace(
+        chapter(2, 1), spoiled=True, recalled="version 2 taken back, worse; the registry says of version 2: x"
+    )
+    year = Year([chapter(1, 1), gone, chapter(3, 3)], "auc")
+    assert [row[3] for row in rows(year)] == ["promoted", "back", "promoted"]
+    assert year.totals()["Taken back"] == "version 2 taken back, worse"
+    assert YEAR.totals()["Taken back"] == "nothing"
+    assert lines(year)[-2].endswith("promoted; version 2 taken back, worse; the registry says of version 2: x")
+    assert year.broken() == []
 
 
 def test_a_chart_holds_every_value_inside_its_frame_and_larger_ones_further_up() -> None:
@@ -103,6 +116,9 @@ def test_requests_of_a_month_are_named_and_the_truth_has_the_same_names() -> Non
     labels, flights = month.flights()
     assert (labels.tolist(), flights) == ([1.0, 0.0, 1.0], ["a,1", "b,2", "c,3"])
     assert BOARD > 1
+    early, rest = month.split(1)
+    assert b"Inference-Id: 2013-02-00000\r\n" in early.wires()[0]
+    assert rest.truth() == [second]
 
 
 def test_only_requests_that_were_sent_can_fail() -> None:
