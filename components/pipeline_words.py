@@ -14,7 +14,7 @@ from typing import Any, Final
 PROCESSING: Final = "/opt/ml/processing"
 """Folder of a processing container's inputs and outputs; SageMaker fixes it."""
 CSV: Final = "text/csv"
-CONTENT_TYPES: Final = {"csv": CSV, "parquet": "application/x-parquet"}
+CONTENT_TYPES: Final = {"csv": CSV, "parquet": "application/x-parquet", "libsvm": "text/libsvm"}
 """Content type by what the settings call a format of data."""
 JSON: Final = "application/json"
 EVALUATION: Final = "evaluation"

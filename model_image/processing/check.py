@@ -18,7 +18,7 @@ import numpy as np
 from processing import numbers, split
 from processing.oddities import Limits, is_missing, oddities
 from processing.tables import read as read_table
-from scoring import document
+from scoring import document, libsvm
 from scoring.contract import BINARY
 from scoring.errors import UserError, summarize
 
@@ -68,7 +68,9 @@ def run(base: Path, contract: Contract, data_version: str, numbers_of: Hyperpara
         UserError: with every breach of the contract.
     """
     source, target = base / "input", base / "output"
-    tables = [read_table(name, source / name, contract.form, contract.label) for name in contract.shares.delivered]
+    read = [read_table(name, source / name, contract.form, contract.label) for name in contract.shares.delivered]
+    widest = max((libsvm.features_of(table, contract.label) for table in read), key=len)
+    tables = [libsvm.fit(table, widest, contract.label) for table in read]
     problems = [problem for table in tables for problem in breaches(table, contract)]
     problems += _other_columns(tables)
     problems += oddities(tables, contract.label, contract.objective, contract.limits)

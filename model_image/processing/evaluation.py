@@ -12,7 +12,7 @@ from processing import card
 from processing.tables import read as read_table
 from scoring import artifact, challenge, champion, document, evaluate, report
 from scoring.channels import TEST
-from scoring.contract import BINARY
+from scoring.contract import BINARY, MULTICLASS
 from scoring.dataset import Column
 from scoring.document import Document
 from scoring.errors import UserError
@@ -63,6 +63,8 @@ def run(base: Path, settings: Hyperparameters, form: Format, contest: Contest | 
     trained = champion.load(archive, base / "scratch", table, settings)
     answers = Predictor(trained.model.model, trained.model.schema).predict(trained.rows)
     classes = FEWEST if settings.objective == BINARY else answers.shape[1] if answers.ndim > 1 else 0
+    if settings.objective == MULTICLASS:
+        settings = replace(settings, num_class=classes)
     labels = Target(settings.label, settings.objective, classes).labels(table)
     told = report.build(table, labels, answers, _sliced(settings, trained.model, contest, table))
     values = evaluate.values(TASKS[settings.objective], told)

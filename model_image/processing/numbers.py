@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from processing.tables import read as read_table
-from scoring import features, targets
+from scoring import features, libsvm, targets
 from scoring.channels import REQUIRED, TRAIN
 from scoring.hosts import Hosts
 
@@ -45,7 +45,8 @@ def write(target: Path, form: Format, settings: Hyperparameters) -> None:
     tables = {name: read_table(name, target / name, form, settings.label) for name in REQUIRED}
     schema = features.infer_schema(tables[TRAIN], settings.label)
     labels = targets.infer([tables[TRAIN]], settings, Hosts())
-    for name, table in tables.items():
+    for name, read in tables.items():
+        table = libsvm.fit(read, schema.names, settings.label)
         rows = np.column_stack([labels.labels(table), features.matrix(table, schema)])
         path = target / f"numbers-{name}" / FILE
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from scoring import libsvm
 from scoring.channels import TEST, TRAIN, VALIDATION, Format
 
 if TYPE_CHECKING:
@@ -51,20 +52,24 @@ class Shares:
         if held_out is None:
             return {TRAIN: np.ones(table.rows, dtype=np.bool_)}
         names = self.by or table.columns.keys() - {label}
-        place = places([column for name, column in table.columns.items() if name in names], table.rows)
+        chosen = [column for name, column in table.columns.items() if name in names]
+        place = places(chosen, table.rows, sparse=libsvm.is_sparse(table))
         parts = {VALIDATION: (place < held_out) & (place >= held_out * self.test), TEST: place < held_out * self.test}
         return parts if table.channel == VALIDATION else {TRAIN: place >= held_out, **parts}
 
 
-def places(columns: Iterable[Column], rows: int) -> NDArray[np.float64]:
+def places(columns: Iterable[Column], rows: int, *, sparse: bool) -> NDArray[np.float64]:
     """A number from 0 to 1 for each row, uniform and the same in every process, from the values of some columns.
 
     The hashes of a row's cells are added, so that the order of columns does not matter, and mixed, so that rows which
-    share a value have nothing in common. Source: S. Vigna, `splitmix64.c`, for the mixing.
+    share a value have nothing in common. A cell that a sparse row does not give counts for nothing, because which
+    columns there are depends on the other rows. Source: S. Vigna, `splitmix64.c`, for the mixing.
     """
     mixed = np.zeros(rows, dtype=np.uint64)
     for column in columns:
-        mixed += _hashes(column)[column.codes]
+        hashes = _hashes(column)
+        given = [text != "" or not sparse for text in column.texts]
+        mixed += np.where(given, hashes, np.uint64(0))[column.codes]
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
@@ -112,6 +117,9 @@ def _write(part: Part, rows: NDArray[np.bool_], target: Path) -> None:
         from scoring import parquet  # noqa: PLC0415 # a database engine, which CSV files need not load
 
         parquet.select(part.path, rows, target)
+    elif part.format is Format.LIBSVM:
+        with part.path.open("rb") as source, target.open("wb") as file:
+            file.writelines(itertools.compress(source, rows.tolist()))
     else:
         _select(part.path, rows, target)
 

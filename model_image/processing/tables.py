@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scoring.dataset import Table
 
-FORMATS: Final = {"csv": Format.CSV, "parquet": Format.PARQUET}
+FORMATS: Final = {"csv": Format.CSV, "parquet": Format.PARQUET, "libsvm": Format.LIBSVM}
 """Formats by their name on the command line."""
 
 

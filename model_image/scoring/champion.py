@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from scoring import artifact, compare, features
+from scoring import artifact, compare, features, libsvm
+from scoring.contract import MULTICLASS
 from scoring.document import Document
 from scoring.errors import UserError, summarize
 from scoring.predictor import Predictor
@@ -66,7 +67,8 @@ def load(folder: Path, scratch: Path, table: Table, settings: Hyperparameters) -
         folder: The channel.
         scratch: Folder in which the archive may be unpacked for a moment.
         table: Rows to judge by; it needs the champion's features, and may have more columns.
-        settings: Of the new model; both must have learnt the same.
+        settings: Of the new model; both must have learnt the same, but for a number of classes that is left to be
+            counted.
 
     Raises:
         UserError: the channel holds no model that this image can read, or one that cannot be compared.
@@ -75,6 +77,7 @@ def load(folder: Path, scratch: Path, table: Table, settings: Hyperparameters) -
         model = read(folder, scratch)
     except UserError as error:
         raise UserError(f"channel {folder.name!r}: {error}") from None
+    table = libsvm.fit(table, model.schema.names, settings.label)
     problems = [
         f"the champion was trained with {name} {theirs!r}, this job with {ours!r}; remove the channel {folder.name!r}"
         for name, theirs, ours in _differences(model, settings)
@@ -101,7 +104,9 @@ def read(folder: Path, scratch: Path) -> Artifact:
 
 def _differences(model: Artifact, settings: Hyperparameters) -> list[tuple[str, object, object]]:
     theirs = Document(artifact.MANIFEST, model.provenance["hyperparameters"]).values
-    pairs = [(name, theirs.get(name), getattr(settings, name)) for name in ("objective", "num_class")]
+    counted = settings.objective == MULTICLASS and not settings.num_class
+    names = ("objective",) if counted else ("objective", "num_class")
+    pairs = [(name, theirs.get(name), getattr(settings, name)) for name in names]
     return [(name, old, new) for name, old, new in pairs if (old or 0) != new]  # older jobs have no num_class
 
 

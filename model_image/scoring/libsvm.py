@@ -20,6 +20,8 @@ from scoring.errors import UserError
 from scoring.streams import BLOCK_BYTES, DigestedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scoring.channels import Channel
 
 MAX_FEATURES = 10_000
@@ -74,13 +76,26 @@ def read(channel: Channel, label: str) -> Table:
     return Table(channel.name, columns | {label: labels.column(label, row)}, tuple(parts), channel.sharded)
 
 
-def widen(table: Table, names: list[str]) -> Table:
-    """Add the columns that only other parts of the data have, all missing."""
+def is_sparse(table: Table) -> bool:
+    """Tell whether a table is of this format, so that a column may be there or not by what its rows happen to give."""
+    return table.parts[0].format is Format.LIBSVM
+
+
+def features_of(table: Table, label: str) -> list[str]:
+    """Give the names of the features, in their order."""
+    return [name for name in table.columns if name != label]
+
+
+def fit(table: Table, names: Sequence[str], label: str) -> Table:
+    """Give a sparse table exactly these features: one that it lacks is missing in every row; another one is left out.
+
+    Tables of other formats stay as they are.
+    """
+    if not is_sparse(table):
+        return table
     absent = {name: _Cells().column(name, table.rows) for name in names if name not in table.columns}
-    known = [name for name in names if name in table.columns]
     everything = table.columns | absent
-    order = [*names, *(name for name in table.columns if name not in known)]
-    return replace(table, columns={name: everything[name] for name in order})
+    return replace(table, columns={name: everything[name] for name in (*names, label)})
 
 
 def _read_line(content: bytes, place: str, row: int, labels: _Cells, cells: dict[int, _Cells]) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scoring import channels, features, libsvm, pages, part_files, report, targets
-from scoring.channels import Format
 from scoring.errors import UserError
 from scoring.pages import Pages, Spill
 
@@ -89,7 +88,7 @@ def load(
 
     spilled = hosts.agree(lambda: _spilled(found[channels.TRAIN], settings, hosts, log, scratch))
     tables = hosts.agree(read) | {name: spill.outline() for name, spill in spilled.items()}
-    tables = _aligned({name: tables[name] for name in found}, settings.label, hosts)
+    tables = _aligned({name: tables[name] for name in found}, settings.label, hosts, log)
     spill = spilled.get(channels.TRAIN)
     schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts)
     target = targets.infer(spill.tables() if spill else [tables[channels.TRAIN]], settings, hosts)
@@ -126,13 +125,15 @@ def _read(channel: Channel, label: str, log: Callable[[str], None]) -> Table:
     return part_files.read(channel, label)
 
 
-def _aligned(tables: dict[str, Table], label: str, hosts: Hosts) -> dict[str, Table]:
-    """Give sparse tables the features of the training data of all hosts: one that no line gives has no column."""
-    if tables[channels.TRAIN].parts[0].format is not Format.LIBSVM:
+def _aligned(tables: dict[str, Table], label: str, hosts: Hosts, log: Callable[[str], None]) -> dict[str, Table]:
+    """Give sparse tables the features of the training data of all hosts: what no row of those gives teaches nothing."""
+    if not libsvm.is_sparse(tables[channels.TRAIN]):
         return tables
-    features_of_host = [name for name in tables[channels.TRAIN].columns if name != label]
-    widest = max(hosts.gather(features_of_host), key=len)
-    return {name: libsvm.widen(table, widest) for name, table in tables.items()}
+    widest = max(hosts.gather(libsvm.features_of(tables[channels.TRAIN], label)), key=len)
+    for name, table in tables.items():
+        if unknown := [feature for feature in libsvm.features_of(table, label) if feature not in widest]:
+            log(f"warning: channel {name!r} gives {', '.join(unknown)}, which no row of train has; they are not read")
+    return {name: libsvm.fit(table, widest, label) for name, table in tables.items()}
 
 
 def _samples(table: Table, schema: Schema, target: Target) -> Samples:

@@ -133,8 +133,8 @@ class TrainingSpec(Section):
 class DataSpec(Section):
     """What the data is, and what it has to keep to before anything is trained on it."""
 
-    format: Literal["csv", "parquet"]
-    """What the files are; their names end so."""
+    format: Literal["csv", "parquet", "libsvm"]
+    """What the files are; their names end so. Those of libsvm name no columns: they are f0, f1, … by their index."""
     minimum_rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Rows to learn from, to choose by and to judge by at least: each of `train`, `validation` and `test`."""
     missing_gain: Annotated[float, Field(gt=0, le=1)]

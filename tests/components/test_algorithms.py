@@ -72,14 +72,14 @@ def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def edits(algorithm: dict[str, Any], **more: object) -> dict[str, object]:
+def edits(algorithm: dict[str, Any] | None, **more: object) -> dict[str, object]:
     """Prod's model with an algorithm, and further changes by path below the model."""
     trusted = {"registry.trainingRegistries": [FOREIGN.rpartition("/")[0]]}
     changes = {f"models.0.{path}": value for path, value in more.items()}
     return {**trusted, "models.0.training.algorithm": algorithm, **changes}
 
 
-def trained_by(algorithm: dict[str, Any], **more: object) -> Settings:
+def trained_by(algorithm: dict[str, Any] | None, **more: object) -> Settings:
     content = changed(edits(algorithm, **more))
     assert problems(content) == []
     return settings_of(content)
@@ -140,8 +140,8 @@ def test_an_algorithm_learns_from_numbers_and_the_evaluation_asks_about_the_file
 @pytest.mark.parametrize("name", ["script", "own", None])
 @pytest.mark.parametrize("mode", ["File", "FastFile"])
 def test_data_come_to_a_training_as_the_settings_say_and_a_script_always_as_a_copy(name: str | None, mode: str) -> None:
-    algorithm: Any = ALGORITHMS[name] if name else None
-    train = steps(trained_by(algorithm, **{"training.inputMode": mode}))["Train"]
+    settings = trained_by(ALGORITHMS[name] if name else None, **{"training.inputMode": mode})
+    train = steps(settings)["Train"]
     code = {"code": "File"} if name == "script" else {}
     assert {each["ChannelName"]: each["InputMode"] for each in train["InputDataConfig"]} == {
         "train": mode,

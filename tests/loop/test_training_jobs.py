@@ -8,7 +8,6 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -77,11 +76,11 @@ def test_a_streamed_channel_can_be_read_and_not_be_changed(api: Api, hosts: int)
     assert "Read-only file system" in (api.paths.jobs / f"streamed-write-{hosts}/container.log").read_text()
 
 
-def test_a_machine_that_mounts_nothing_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_machine_that_mounts_nothing_says_so(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(read_only, "possible", lambda: False)
     channel = InputChannel("train", "s3://bucket/prefix", "S3Prefix", {"TrainingInputMode": "FastFile"})
     with pytest.raises(ChannelError, match="channel 'train': this machine makes no mount namespace; write inputMode"):
-        Container(tmp_path).download(boto3.client("s3", region_name="eu-central-1"), channel)
+        Container(tmp_path).download(api.clients.s3, channel)
 
 
 def test_artefacts_are_encrypted_with_the_key_of_the_request(api: Api) -> None:

@@ -40,7 +40,7 @@ LIMITS = {
     "column-auc": 1,
 }
 CHECK = ["check", *LEARNT, "--numbers", *(f"--{name}={value}" for name, value in LIMITS.items())]
-ADOPT = ["adopt", *LEARNT, "--hyperparameter=num_round=8", "--hyperparameter=seed=3", "--also=gamma=0.5"]
+ADOPT = ["adopt", *LEARNT, "--hyperparameter=num_round=8", "--hyperparameter=seed=3", "--also=rate_drop=0.5"]
 EVALUATE = ["evaluate", *LEARNT, "--num-class", "0", "--seed", "3"]
 
 
@@ -131,7 +131,7 @@ def test_a_model_tells_what_it_was_told_and_what_its_data_were(job: Path) -> Non
     model = champion.read(job / "output/model", job / "scratch")
     provenance: Any = model.provenance
     assert (
-        provenance["hyperparameters"] | {"gamma": "0.5", "num_round": 8, "label": "late"}
+        provenance["hyperparameters"] | {"rate_drop": "0.5", "num_round": 8, "label": "late"}
         == provenance["hyperparameters"]
     )
     assert provenance["data"]["train"]["rows"] == 400

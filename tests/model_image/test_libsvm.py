@@ -77,6 +77,15 @@ def test_labels_and_values_beyond_float32_are_refused_as_in_csv_with_file_line_a
         read(tmp_path, "1 0:1\n", label="f0")
 
 
+def test_a_table_gets_the_features_that_it_is_read_for(tmp_path: Path) -> None:
+    table = read(tmp_path, "1 0:1.5 3:-2\n0 1:7\n")
+    assert libsvm.features_of(table, "y") == ["f0", "f1", "f2", "f3"]
+    wider = libsvm.fit(table, [f"f{index}" for index in range(6)], "y")
+    assert [*wider.columns] == ["f0", "f1", "f2", "f3", "f4", "f5", "y"]
+    assert wider.columns["f5"].texts == ("",)
+    assert [*libsvm.fit(table, ["f1"], "y").columns] == ["f1", "y"]
+
+
 @pytest.fixture
 def stop_signal() -> Iterator[None]:
     """Training in this process installs a handler."""
@@ -131,3 +140,22 @@ def test_a_job_mixes_no_formats_and_a_type_that_is_not_read_is_named(job: Any) -
     assert "channel 'train' holds no *.libsvm file" in problems("text/libsvm", "text/libsvm")
     allowed = "this image reads text/csv, text/libsvm and application/x-parquet"
     assert f"ContentType is 'image/png'; {allowed}" in problems("image/png", "text/csv")
+
+
+@pytest.mark.usefixtures("stop_signal")
+def test_a_feature_that_training_never_saw_is_left_out_and_named_in_the_log(
+    job: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sparse = {"ContentType": "text/libsvm"}
+    job.write_config({"label": "late", "num_round": "2", "nthread": "1"}, {"train": sparse, "validation": sparse})
+    for name, text in (("train", "1 0:1 1:2\n0 0:2\n"), ("validation", "1 0:1 3:9\n0 0:2 1:1\n")):
+        for old in (job.base / "input/data" / name).iterdir():
+            old.unlink()
+        (job.base / "input/data" / name / "part.libsvm").write_text(text * 20)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(job.base))
+    assert main(["train"]) == 0, capsys.readouterr().err
+    assert "warning: channel 'validation' gives f2, f3, which no row of train has; they are not read" in (
+        capsys.readouterr().out
+    )
+    schema = json.loads((job.base / "model" / artifact.SCHEMA).read_text())
+    assert [feature["name"] for feature in schema["features"]] == ["f0", "f1"]

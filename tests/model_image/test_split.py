@@ -47,6 +47,30 @@ def cells_of(column: Column) -> list[str]:
     return [column.texts[code] for code in column.codes.tolist()]
 
 
+def sparse(folder: Path, *lines: str) -> Table:
+    """A delivered channel `train` in LIBSVM's format."""
+    path = folder / "train" / "rows.libsvm"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return read("train", path.parent, Format.LIBSVM, "late")
+
+
+def test_a_sparse_row_goes_where_it_goes_whatever_features_other_rows_have(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    lines = [f"{row % 2} 0:{random.integers(1000)} 2:{random.integers(1000)}" for row in range(500)]
+    shares = Shares(test=0.5, validation=0.4, by=())
+    known = sparse(tmp_path, *lines)
+    before = shares.deal(known, "late")
+    after = shares.deal(sparse(tmp_path, *lines, "1 1:1 7:5"), "late")
+    for name, rows in before.items():
+        assert after[name][: len(lines)].tolist() == rows.tolist()
+        assert 0.1 < rows.mean() < 0.7
+    found = write(known, before, tmp_path / "train", tmp_path / "dealt")
+    dealt = {name: (tmp_path / "dealt" / name / "rows.libsvm").read_text().splitlines() for name in found}
+    assert {name: len(each) for name, each in dealt.items()} == {name: rows.sum() for name, rows in before.items()}
+    assert sorted(itertools.chain(*dealt.values())) == sorted(lines)
+
+
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 

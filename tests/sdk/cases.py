@@ -36,6 +36,7 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
     "other hosts when there is none": {"training.fallbackInstanceTypes": ["ml.m6i.xlarge", "ml.m4.xlarge"]},
     "warm hosts": _WARM,
     "local disks": _DISKS,
+    "libsvm": {"data.format": "libsvm", "data.moving": [], "gate.champion.slices": [], "drift.ignored": []},
     "streamed data": {"training.inputMode": "FastFile"},
     "a search on streamed data": {"training.inputMode": "FastFile", "training.tuning": SEARCH},
     "no cache": {"pipeline.cacheDays": None},

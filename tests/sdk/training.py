@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from settings.model import TuningSpec
     from tests.sdk.jobs import Jobs
 
-_CONTENT: Final = {"csv": "text/csv", "parquet": "application/x-parquet"}
+_CONTENT: Final = {"csv": "text/csv", "parquet": "application/x-parquet", "libsvm": "text/libsvm"}
 _SCALING: Final = {
     "auto": "Auto",
     "linear": "Linear",
