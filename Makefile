@@ -6,7 +6,7 @@ STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down status preview plan policy report cost capacity chain destroy orphans promote retrain redrive transform rollback subject rollout loop serve test test-unit test-kube \
+.PHONY: help up down status preview plan policy report cost capacity chain destroy orphans promote retrain redrive transform rollback release experiment subject rollout loop serve test test-unit test-kube \
 	test-sdk check bench latency reliability soak lock doctor fmt schema docs spelling clean
 
 RUN := $(PYTHON) -m tools.bootstrap
@@ -85,6 +85,21 @@ rollback: export ROLLBACK_MODEL = $(MODEL)
 rollback: ## Give a model's pods the version that served before; needs MODEL, STACK, credentials; JUDGED=1 only if truth says so
 	$(need_stack)$(if $(MODEL),,$(error Write for example: make rollback MODEL=flight-delay STACK=prod))$(call \
 	timed,rollback of $(MODEL),$(LOCAL) operations.rollback --model "$$ROLLBACK_MODEL" --stack $(STACK)$(if $(JUDGED), --judged))
+
+release: export RELEASE_MODEL = $(MODEL)
+release: export RELEASE_PROMETHEUS = $(PROMETHEUS)
+release: ## Give a model's pods a version; needs MODEL, VERSION, STACK, credentials; AGAIN=1 after it was taken back; PROMETHEUS=url
+	$(need_stack)$(if $(and $(MODEL),$(VERSION)),,$(error Write for example: make release MODEL=flight-delay VERSION=7 STACK=prod))$(call \
+	timed,release of $(MODEL),$(LOCAL) operations.release --model "$$RELEASE_MODEL" --stack $(STACK) --version '$(VERSION)' \
+	--prometheus "$$RELEASE_PROMETHEUS"$(if $(AGAIN), --again))
+
+experiment: export EXPERIMENT_MODEL = $(MODEL)
+experiment: export EXPERIMENT_PROMETHEUS = $(PROMETHEUS)
+experiment: ## What an A/B test found; needs MODEL, PERCENT, PROMETHEUS=url, STACK, credentials; ABOVE=0.5 SLOWER=0.1
+	$(need_stack)$(if $(and $(MODEL),$(PERCENT),$(PROMETHEUS)),,$(error Write for example: make experiment MODEL=flight-delay \
+	STACK=prod PERCENT=30 PROMETHEUS=http://127.0.0.1:9090))$(call timed,A/B test of $(MODEL),$(LOCAL) operations.experiment \
+	--model "$$EXPERIMENT_MODEL" --stack $(STACK) --percent '$(PERCENT)' --prometheus "$$EXPERIMENT_PROMETHEUS" \
+	--above '$(ABOVE)' --slower-than '$(SLOWER)')
 
 subject: export SUBJECT_KEY = $(SUBJECT)
 subject: export SUBJECT_COLUMN = $(COLUMN)

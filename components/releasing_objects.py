@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from settings.model import EksServingSpec, ModelSpec
 
 PROGRAM: Final = (
-    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "patience", "progress", "prometheus", "recall")),
-    *(f"release/{name}.py" for name in ("record", "registry", "step")),
-    *(f"rollout/{name}.py" for name in ("__init__", "judgement", "plan", "rates", "recall", "sequential", "shift")),
-    "rollout/verdicts.py",
+    *(f"release/{name}.py" for name in ("__init__", "__main__", "api", "experiment", "patience", "progress")),
+    *(f"release/{name}.py" for name in ("prometheus", "recall", "record", "registry", "step")),
+    *(f"rollout/{name}.py" for name in ("__init__", "experiment", "judgement", "plan", "rates", "recall")),
+    *(f"rollout/{name}.py" for name in ("sequential", "shift", "verdicts")),
 )
 """Files of a release step, below `functions`."""
 SOURCES: Final = "_release/"

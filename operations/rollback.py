@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components import iam
-from components.labels import MODELS, Labels
+from components.labels import MODELS
 from components.model_places import ModelPlaces
+from operations.pods import Pods, RefusedError
 from release.__main__ import main as release
 from settings.check import load_file
 from settings.problems import SettingsError
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from settings.model import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class RefusedError(Exception):
-    """The stack file knows no such pods."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,21 +57,14 @@ def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:
     Raises:
         RefusedError: The environment serves no model of that name by pods.
     """
-    pods = {model.name: (model, model.serving.eks) for model in settings.models if model.serving and model.serving.eks}
-    if name not in pods:
-        known = ", ".join(pods) or "none"
-        raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")
-    labels, region = Labels(settings.environment), settings.environment.region
-    cluster, group = labels.cluster, labels.package_group(name)
-    model, spec = pods[name]
-    reports = f"s3://{labels.bucket(MODELS)}/{ModelPlaces(labels, model).drift_reports}"
+    pods = Pods.of(settings, name)
+    reports = f"s3://{pods.labels.bucket(MODELS)}/{ModelPlaces(pods.labels, pods.model).drift_reports}"
     return [
         "recall" if judged else "roll-back",
-        *("--region", region, "--cluster", cluster),
-        *("--namespace", spec.namespace, "--model", name),
+        *pods.place,
         *("--back-seconds", str(pods_minutes() * 60)),
         *(("--reports", reports) if judged else ()),
-        *("--packages", f"{iam.Account.of(settings.environment).arn('sagemaker', 'model-package')}/{group}/"),
+        *("--packages", pods.packages),
     ]
 
 

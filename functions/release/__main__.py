@@ -1,4 +1,4 @@
-"""`python -m release roll-out|roll-back|recall`: what CodeBuild runs, and what a person runs."""
+"""`python -m release roll-out|roll-back|recall|experiment`: what CodeBuild runs, and what a person runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from release.api import ModelWorkload, Server, eks_token
+from release.experiment import Question, lines
 from release.patience import UnreachableError
 from release.prometheus import Metrics, Prometheus, judge_release
 from release.recall import Registry, looks, recall
-from release.record import NotBackError, OutdatedError, ReleaseError, Version
+from release.record import NotBackError, OutdatedError, ReleaseError, Version, read
 from release.registry import report, report_return, require_approval
 from release.step import Release
 from rollout.judgement import Judgement, Limits
@@ -45,16 +46,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m release", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("roll-out", "roll-back", "recall"):
+    for verb in ("roll-out", "roll-back", "recall", "experiment"):
         one = verbs.add_parser(verb)
         one.add_argument("--region", required=True)
         one.add_argument("--cluster", required=True, help="name of the EKS cluster")
         one.add_argument("--namespace", required=True)
         one.add_argument("--model", required=True, help="name of the model, its Deployment and its Rollout")
         one.add_argument("--container", default="server")
+    back, recalled, out = (verbs.choices[verb] for verb in ("roll-back", "recall", "roll-out"))
+    _ask_what_is_compared(verbs.choices["experiment"])
+    for one in (back, recalled, out):
         one.add_argument("--ready-seconds", type=float, default=1200, help="until all pods have to be new")
         one.add_argument("--back-seconds", type=float, default=1200, help="until all have to be old again")
-    back, recalled, out = (verbs.choices[verb] for verb in ("roll-back", "recall", "roll-out"))
     packages = "ARN of the model's versions up to their number, with the slash"
     back.add_argument("--packages", help=f"{packages}; without it, the registry hears nothing")
     recalled.add_argument("--packages", required=True, help=packages)
@@ -77,6 +80,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     out.add_argument("--slower", type=float, default=1.5)
     out.add_argument("--shift", type=float, default=0.1)
     return parser.parse_args(arguments)
+
+
+def _ask_what_is_compared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prometheus", required=True, help="address of Prometheus")
+    parser.add_argument("--percent", type=float, required=True, help="share that was to see the new version")
+    parser.add_argument("--above", type=float, default=0.5, help="predictions beyond it are counted")
+    parser.add_argument("--slower-than", type=float, default=0.1, help="answers that took more seconds are counted")
 
 
 def server(region: str, cluster: str) -> Server:
@@ -107,14 +117,8 @@ def release_of(options: argparse.Namespace, given: Server) -> Release:
         patience_seconds=options.patience_seconds if watched else 0,
         ready_seconds=options.ready_seconds,
     )
-    workload = ModelWorkload(
-        server=given,
-        namespace=options.namespace,
-        name=options.model,
-        container=options.container,
-    )
     return Release(
-        workload=workload,
+        workload=_workload(options, given),
         container=options.container,
         plan=plan,
         back_seconds=options.back_seconds,
@@ -123,6 +127,10 @@ def release_of(options: argparse.Namespace, given: Server) -> Release:
         sleep=time.sleep,
         tell=tell,
     )
+
+
+def _workload(options: argparse.Namespace, given: Server) -> ModelWorkload:
+    return ModelWorkload(server=given, namespace=options.namespace, name=options.model, container=options.container)
 
 
 def _judge(options: argparse.Namespace) -> Callable[[Record], Judgement | None]:
@@ -178,9 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(options: argparse.Namespace) -> int:
-    not_back = ""
+    not_back, given = "", server(options.region, options.cluster)
+    if options.verb == "experiment":
+        _compare(options, given)
+        return 0
     try:
-        ended = run(options, server(options.region, options.cluster))
+        ended = run(options, given)
     except NotBackError as error:
         ended, not_back = error.record, str(error)
         tell(not_back)
@@ -196,6 +207,16 @@ def _carry_out(options: argparse.Namespace) -> int:
         raise ReleaseError(f"{what}: {error}; start this again, which tells it") from error
     well = options.verb != "roll-out" or ended.state.phase is Phase.PROMOTED
     return 0 if well and not not_back else 1
+
+
+def _compare(options: argparse.Namespace, given: Server) -> None:
+    """Say what the A/B test that stands on the Deployment has found so far."""
+    seen = read(_workload(options, given).read())
+    question = Question(percent=options.percent, above=options.above, slower_than=options.slower_than)
+    prometheus = Prometheus(url=options.prometheus)
+    metrics = Metrics(ask=prometheus.ask, namespace=options.namespace, model=options.model)
+    for line in lines(metrics, seen, question, time.time()):
+        tell(line)
 
 
 def _client(options: argparse.Namespace, service: str) -> object:

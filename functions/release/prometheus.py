@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from release.record import Record, Version
 
 SECONDS: Final = 30.0
+REQUESTS: Final = "slipway_requests_total"
 ROUTE: Final = "/invocations"
+ROUTED: Final = f',route="{ROUTE}"'
+"""Selects the requests of callers; probes and scrapes are none."""
 LATENCY: Final = "slipway_request_duration_seconds_bucket"
 PREDICTIONS: Final = "slipway_prediction_bucket"
 LONGEST_SECONDS: Final = 3600
@@ -60,6 +63,19 @@ class Prometheus:
             raise ReleaseError(f"{self.url} answers with no result: {body[:300].decode('utf-8', 'replace')}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time, in seconds since the epoch."""
+
+    begin: float
+    end: float
+
+    @property
+    def window(self) -> str:
+        """Its length, as a range of a query that is asked for its end."""
+        return f"[{max(int(self.end - self.begin), 1)}s]"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """Of one model in one namespace."""
@@ -70,16 +86,10 @@ class Metrics:
 
     def observed(self, version: Version, since: float, until: float) -> tuple[Observed, tuple[float, ...]]:
         """What a version did in a time, and the bounds of its latencies."""
-        window = f"[{max(int(until - since), 1)}s]"
-        labels = f'namespace="{self.namespace}",slipway_dev_model="{self.model}",slipway_dev_version="{version.name}"'
-
-        def grown(metric: str, by: str, more: str = "") -> dict[str, float]:
-            query = f"sum by ({by}) (increase({metric}{{{labels}{more}}}{window}))"
-            return {each["metric"].get(by, ""): float(each["value"][1]) for each in self.ask(query, until)}
-
-        codes = grown("slipway_requests_total", "code", f',route="{ROUTE}"')
-        latencies, predictions = grown(LATENCY, "le"), grown(PREDICTIONS, "le")
-        restarts = self._restarts(version, window, until)
+        span = Span(since, until)
+        codes = self.grown(REQUESTS, "code", version, span, ROUTED)
+        latencies, predictions = (self.grown(metric, "le", version, span) for metric in (LATENCY, PREDICTIONS))
+        restarts = self._restarts(version, span)
         seen = Observed(
             requests=sum(codes.values()),
             errors=sum(count for code, count in codes.items() if code.startswith("5")),
@@ -89,11 +99,25 @@ class Metrics:
         )
         return seen, tuple(sorted(float(bound) for bound in latencies if bound != "+Inf"))
 
-    def _restarts(self, version: Version, window: str, until: float) -> int:
+    def grown(self, metric: str, by: str, version: Version, span: Span, more: str = "") -> dict[str, float]:
+        """By how much a counter of a version has grown in a time, by one of its labels.
+
+        Args:
+            metric: Name of the counter.
+            by: The label.
+            version: Whose pods.
+            span: The time.
+            more: Further selectors, after a comma.
+        """
+        labels = f'namespace="{self.namespace}",slipway_dev_model="{self.model}",slipway_dev_version="{version.name}"'
+        query = f"sum by ({by}) (increase({metric}{{{labels}{more}}}{span.window}))"
+        return {each["metric"].get(by, ""): float(each["value"][1]) for each in self.ask(query, span.end)}
+
+    def _restarts(self, version: Version, span: Span) -> int:
         inside = f'namespace="{self.namespace}"'
-        restarts = f"increase(kube_pod_container_status_restarts_total{{{inside}}}{window})"
+        restarts = f"increase(kube_pod_container_status_restarts_total{{{inside}}}{span.window})"
         ours = f'kube_pod_container_info{{{inside},image_spec="{version.image}"}}'
-        found = self.ask(f"sum({restarts} and on (namespace, pod, container) {ours})", until)
+        found = self.ask(f"sum({restarts} and on (namespace, pod, container) {ours})", span.end)
         return round(float(found[0]["value"][1])) if found else 0
 
 

@@ -157,3 +157,31 @@ def test_every_direct_dependency_has_a_line_that_says_what_it_is_for() -> None:
     }
     assert len(direct) > 20
     assert direct <= described
+
+
+@pytest.mark.parametrize(("given", "more"), [({}, []), ({"AGAIN": "1"}, ["--again"])])
+def test_a_version_is_released_once_more_only_where_that_is_said(
+    python: str, given: dict[str, str], more: list[str]
+) -> None:
+    said = {"STACK": "prod", "MODEL": "$$(id)", "VERSION": "7", "PROMETHEUS": "http://here:9090", **given}
+    done = make("release", python, *(f"{name}={value}" for name, value in said.items()))
+    words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
+    told = ["--model", "$(id)", "--stack", "prod", "--version", "7", "--prometheus", "http://here:9090"]
+    assert words[words.index("--") :] == ["--", "operations.release", *told, *more]
+
+
+def test_what_is_asked_about_an_experiment_reaches_the_program(python: str) -> None:
+    said = {"STACK": "prod", "MODEL": "m", "PERCENT": "30", "PROMETHEUS": "http://here:9090", "SLOWER": "0.2"}
+    done = make("experiment", python, *(f"{name}={value}" for name, value in said.items()))
+    words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
+    told = ["--model", "m", "--stack", "prod", "--percent", "30", "--prometheus", "http://here:9090"]
+    asked = ["--above", "", "--slower-than", "0.2"]
+    assert words[words.index("--") :] == ["--", "operations.experiment", *told, *asked]
+
+
+@pytest.mark.parametrize("target", ["release", "experiment"])
+def test_what_a_release_or_an_experiment_needs_is_asked_for(python: str, target: str) -> None:
+    done = make(target, python, "STACK=prod", "MODEL=m")
+    assert done.returncode == 2
+    assert f"Write for example: make {target} MODEL=flight-delay" in done.stderr
+    assert done.stdout == "", "nothing was run"

@@ -1,0 +1,52 @@
+"""The pods of a model as a stack file knows them, in the words of the release step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from components import iam
+from components.labels import Labels
+
+if TYPE_CHECKING:
+    from settings.model import EksServingSpec, ModelSpec, Settings
+
+
+class RefusedError(Exception):
+    """The stack file knows no such pods, or what is asked for is not to be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pods:
+    """The pods of one model in one environment."""
+
+    labels: Labels
+    model: ModelSpec
+    spec: EksServingSpec
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Pods:
+        """The pods of a model.
+
+        Raises:
+            RefusedError: The environment serves no model of that name by pods.
+        """
+        pods = {each.name: (each, each.serving.eks) for each in settings.models if each.serving and each.serving.eks}
+        if name not in pods:
+            known = ", ".join(pods) or "none"
+            raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")
+        model, spec = pods[name]
+        return cls(labels=Labels(settings.environment), model=model, spec=spec)
+
+    @property
+    def place(self) -> list[str]:
+        """Where they are."""
+        region, cluster = self.labels.environment.region, self.labels.cluster
+        where = ["--region", region, "--cluster", cluster, "--namespace", self.spec.namespace]
+        return [*where, "--model", self.model.name]
+
+    @property
+    def packages(self) -> str:
+        """ARN of the model's versions up to their number, with the slash."""
+        account, group = iam.Account.of(self.labels.environment), self.labels.package_group(self.model.name)
+        return f"{account.arn('sagemaker', 'model-package')}/{group}/"
