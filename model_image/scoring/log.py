@@ -2,7 +2,7 @@
 
 Training prints lines for people and for the expressions with which SageMaker finds metrics. A server logs records, as
 JSON lines or as text, and nothing of what its callers send: of a failed request neither a value nor the text of the
-exception, which may quote one.
+exception, which may quote one. The sidecar that ships captures (`shipping`) logs in the same forms.
 """
 
 from __future__ import annotations

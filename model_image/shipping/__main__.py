@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+
+from scoring import container, log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     options = parse(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log.start(container.log_form())
     return 1 if shipper_of(options).run(stop, options.last_seconds) else 0
 
 

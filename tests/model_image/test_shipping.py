@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import signal
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 
 from shipping import folder, shipper
 from shipping.shipper import Shipper
+from tests.support.servers import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,3 +134,27 @@ def test_what_does_not_arrive_in_time_at_the_end_is_told(tmp_path: Path, caplog:
     stop.set()
     assert shipping(tmp_path, Bucket(*[("before", error("AccessDenied"))] * 5)).run(stop, 0) == 1
     assert "0 files shipped, 1 lost" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_sidecar_logs_in_the_servers_form(tmp_path: Path, form: str) -> None:
+    """Nothing listens where S3 should be, so the file stays and is told of."""
+    fill(tmp_path, "00-00-000000-a.jsonl")
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
+    env = environment(SLIPWAY_LOG=form, AWS_ENDPOINT_URL="http://127.0.0.1:9", **keys)
+    command = [sys.executable, "-m", "shipping", "--source", str(tmp_path), "--target", "s3://b/p/", "--last-seconds=0"]
+    with subprocess.Popen(command, env=env, cwd="/", stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        lines = [first, *process.stderr.read().splitlines()]
+    assert process.returncode == 1
+    if form == "json":
+        records = [json.loads(line) for line in lines]
+        assert [(each["level"], each["logger"]) for each in (records[0], records[-1])] == [
+            ("WARNING", "shipping.shipper"),
+            ("ERROR", "shipping.shipper"),
+        ]
+        assert records[-1]["message"] == "0 files shipped, 1 lost"
+    else:
+        assert lines[-1].rstrip() == "ERROR shipping.shipper: 0 files shipped, 1 lost"
