@@ -43,6 +43,8 @@ class ModelApplication:
         self.metrics = metrics.Metrics()
         self.capture: Capture | None = None
         """Keeps a sample of requests and answers."""
+        self.captured_as = ""
+        """What records call the model; empty for the only one."""
         self.offload: Offload | None = None
         """Where large bodies are parsed; without it, in the event loop as the others."""
         self.tracing: Tracing | None = None
@@ -188,7 +190,7 @@ class ModelApplication:
         response = encode(outcome)
         respond(response)
         if self.capture is not None:
-            self.capture.offer(request, plain(response), model.version, model.names)
+            self.capture.offer(request, plain(response), model.version, model.names, self.captured_as)
         return None
 
     def invocations(self, request: Request, respond: Respond) -> None:

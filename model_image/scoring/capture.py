@@ -44,6 +44,9 @@ BINARY = "BASE64"
 VERSION_ATTRIBUTE = "model_version="
 """Begins the custom attribute that tells which version answered."""
 
+MODEL_ATTRIBUTE = "model_name="
+"""Begins the one that tells which of several models did."""
+
 LONGEST_ATTRIBUTE = 1024
 """Characters of a caller's header that are kept, as many as SageMaker takes."""
 
@@ -68,6 +71,7 @@ class _Record(NamedTuple):
     version: str
     taken: float
     names: Sequence[str]
+    model: str
 
 
 class Capture:
@@ -132,8 +136,16 @@ class Capture:
         """Bytes below the folder, which nobody has taken away yet."""
         return self._space.used
 
-    def offer(self, request: Request, response: Response, version: str, names: Sequence[str]) -> None:
-        """Maybe keep an answered request; never waits."""
+    def offer(self, request: Request, response: Response, version: str, names: Sequence[str], model: str = "") -> None:
+        """Maybe keep an answered request; never waits.
+
+        Args:
+            request: As it came.
+            response: Its answer.
+            version: Which version answered.
+            names: Features of that version, in order.
+            model: Which of several models answered; empty in a server of one.
+        """
         if self._chance() >= self._share:
             return
         size = len(request.body) + len(response.body)
@@ -142,7 +154,7 @@ class Capture:
             self._refused += 1
             return
         try:
-            self._queue.put_nowait(_Record(request, response, version, self._clock(), names))
+            self._queue.put_nowait(_Record(request, response, version, self._clock(), names, model))
         except queue.Full:
             self._refused += 1
         else:
@@ -228,9 +240,10 @@ class Capture:
             "endpointOutput": _part("OUTPUT", response.content_type, response.content_type, response.body),
         }
         attributes, identifier = (_text(request, name) for name in (CUSTOM_ATTRIBUTES, INFERENCE_ID))
+        model = [f"{MODEL_ATTRIBUTE}{record.model}"] if record.model else []
         event: dict[str, object] = {
             "eventId": str(uuid.uuid4()),
-            "customAttributes": [f"{VERSION_ATTRIBUTE}{record.version}", *filter(None, [attributes])],
+            "customAttributes": [f"{VERSION_ATTRIBUTE}{record.version}", *model, *filter(None, [attributes])],
             "inferenceTime": f"{taken:%Y-%m-%dT%H:%M:%SZ}",
         }
         if identifier:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scoring.artifact import Artifact
+    from scoring.capture import Capture
     from scoring.offload import Offload
     from scoring.served import ServedModel
     from scoring.settings import ServerSettings
@@ -83,6 +84,7 @@ class Hosting:
         schedule: Callable[[Callable[[], None]], object],
         offload: Offload | None = None,
         tracing: Tracing | None = None,
+        capture: Capture | None = None,
     ) -> None:
         """Start without a model.
 
@@ -91,6 +93,7 @@ class Hosting:
             schedule: ``loop.call_soon`` of the loop that will answer.
             offload: Where large bodies are parsed, for all models together.
             tracing: Makes the spans of requests about models.
+            capture: Keeps a sample of requests and answers of all models together.
         """
         self.models: dict[str, Hosted] = {}
         """Loaded models by name."""
@@ -106,6 +109,8 @@ class Hosting:
         self._schedule = schedule
         self._offload = offload
         self._tracing = tracing
+        self.capture = capture
+        """Keeps a sample of all models' requests and answers."""
         self._one_at_a_time = asyncio.Lock()
         self._uses = itertools.count(1)
 
@@ -188,6 +193,11 @@ class Hosting:
             except Exception:
                 logger.exception("model %s is not served", name, extra=log.fields(model=name))
 
+    def captured_by_mistake(self) -> list[str]:
+        """Give the names that captures are told to leave out and no loaded model has; none without captures."""
+        known = {name for model in self.models.values() for name in model.application.model().names}
+        return [name for name in self._settings.not_captured() if self.capture and self.models and name not in known]
+
     def find(self, name: str) -> Path:
         """Give the directory of a model of the repository: a folder of that name, or ``model`` in it.
 
@@ -218,6 +228,7 @@ class Hosting:
         settings = self._settings.named(name)
         hosted = self.models.get(name) or Hosted(name, settings)
         hosted.application.tracing = self._tracing
+        hosted.application.capture, hosted.application.captured_as = self.capture, name
         on_batch = hosted.application.metrics.predicted
 
         def read_in() -> ServedModel:

@@ -29,7 +29,7 @@ MAY_BE_ZERO = frozenset(("drain_s", "grace_s"))
 
 ALL_PERCENT = 100
 
-ALONE = ("model_dir", "model_file", "model_version", "manifest_sha256", "capture_dir")
+ALONE = ("model_dir", "model_file", "model_version", "manifest_sha256")
 """Settings of a server of one model."""
 
 

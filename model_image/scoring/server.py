@@ -28,6 +28,7 @@ from scoring.errors import PlatformError, UserError
 from scoring.hosting import Hosting
 from scoring.http1 import Connection
 from scoring.listener import Listener
+from scoring.metrics import PREDICTION_ROUTES
 from scoring.offload import Offload
 from scoring.several import SeveralModels
 from scoring.swap import Swapper
@@ -93,7 +94,11 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     tracing = application.tracing = _tracing(settings)
     application.use(served.load(found, settings, loop.call_soon, application.metrics.predicted))
     application.offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
-    application.capture = _capture(settings, found.schema)
+    for route in application.routes.values():
+        if route.label in PREDICTION_ROUTES:
+            application.metrics.expect(route.label)
+    _check_drop(settings, found.schema)
+    application.capture = _capture(settings)
     swapper = Swapper(application, settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, swapper.reload)
     endpoint = Endpoint(application, settings, time.monotonic)  # uvloop's own clock counts whole milliseconds
@@ -127,7 +132,7 @@ async def _serve_several(settings: ServerSettings) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: logger.warning("several models are reloaded by their routes only"))
     offload = Offload(loop.call_soon_threadsafe, settings.max_buffered_bytes)
     tracing = _tracing(settings)
-    hosting = Hosting(settings, loop.call_soon, offload, tracing)
+    hosting = Hosting(settings, loop.call_soon, offload, tracing, _capture(settings))
     application = SeveralModels(settings, hosting)
     endpoint = Endpoint(application, settings, time.monotonic)
     stop = _Stop()
@@ -142,6 +147,8 @@ async def _serve_several(settings: ServerSettings) -> None:
     await _drain(endpoint, listener, settings, stop.hurry)
     sweeper.cancel()
     offload.close()
+    if hosting.capture is not None:
+        hosting.capture.close()
     if tracing is not None:
         tracing.close(TRACES_SECONDS)
 
@@ -149,6 +156,8 @@ async def _serve_several(settings: ServerSettings) -> None:
 async def _prepare(application: SeveralModels, hosting: Hosting, wanted: str) -> None:
     names = [name for name in wanted.split(",") if name]
     await hosting.load_all(await asyncio.to_thread(hosting.repository) if names == ["*"] else names)
+    if unknown := hosting.captured_by_mistake():
+        logger.warning("%sCAPTURE_DROP: no loaded model has a feature %s", PREFIX, ", ".join(unknown))
     application.prepared = True
 
 
@@ -164,27 +173,31 @@ class _Stop:
         (self.hurry if self.asked.is_set() else self.asked).set()
 
 
-def _capture(settings: ServerSettings, schema: Schema) -> Capture | None:
-    """Start data capture, if it is wanted.
-
-    Raises:
-        UserError: a feature that must not be captured is not one of the model.
-    """
-    drop = [name for name in settings.capture_drop.split(",") if name]
-    unknown = [f"{name!r}{suggestion(name, schema.names)}" for name in drop if name not in schema.names]
-    if unknown:
-        raise UserError(f"{PREFIX}CAPTURE_DROP: the model has no feature {', '.join(unknown)}")
+def _capture(settings: ServerSettings) -> Capture | None:
+    """Start data capture, if it is wanted."""
     if not settings.capture_dir:
         return None
     return Capture(
         Path(settings.capture_dir),
         percent=settings.capture_percent,
-        drop=drop,
+        drop=settings.not_captured(),
         max_queued_bytes=settings.max_capture_queued_bytes,
         max_file_bytes=settings.max_capture_file_bytes,
         max_file_s=settings.max_capture_file_s,
         max_disk_bytes=settings.max_capture_disk_bytes,
     )
+
+
+def _check_drop(settings: ServerSettings, schema: Schema) -> None:
+    """Refuse the name of a feature that is not one of the model: what it was meant for would be captured.
+
+    Raises:
+        UserError: naming them.
+    """
+    names = schema.names
+    unknown = [f"{name!r}{suggestion(name, names)}" for name in settings.not_captured() if name not in names]
+    if unknown:
+        raise UserError(f"{PREFIX}CAPTURE_DROP: the model has no feature {', '.join(unknown)}")
 
 
 def _tracing(settings: ServerSettings) -> Tracing | None:

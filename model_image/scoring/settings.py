@@ -123,6 +123,10 @@ class ServerSettings:
         """Give the folder below which several models lie."""
         return Path(self.models_dir)
 
+    def not_captured(self) -> list[str]:
+        """Give the features whose values captures must not have."""
+        return [name for name in self.capture_drop.split(",") if name]
+
     def named(self, name: str) -> ServerSettings:
         """Give these settings for one of several models."""
         return replace(self, model_name=name)

@@ -293,10 +293,12 @@ class SeveralModels:
         charged = [Sample(_label(model.name), model.charged_bytes) for model in hosting.models.values()]
         events = [Sample(f'event="{event}"', hosting.events[event]) for event in EVENTS]
         budget = [Sample("", self._settings.models_memory_bytes)]
+        capture = hosting.capture
         own = [
             Family("slipway_model_charged_bytes", "gauge", "What a loaded model takes of the budget.", charged),
             Family("slipway_models_budget_bytes", "gauge", "Memory that all models may take.", budget),
             Family("slipway_model_events_total", "counter", "Loads, refusals, unloads and evictions.", events),
+            *(metrics.of_capture(capture) if capture else ()),
         ]
         parts = [(_label(model.name), model.application.metrics.families()) for model in hosting.models.values()]
         body = metrics.exposition([("", [*self.metrics.of_requests(), *own]), *parts])

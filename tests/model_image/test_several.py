@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoring import artifact, trial
+from scoring.capture import Capture
 from scoring.errors import ArtifactError, UserError
 from scoring.hosting import Hosting
 from scoring.messages import Request, Response
@@ -20,7 +22,6 @@ from scoring.several import SeveralModels
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 GROWN = 100_000
 ROW = b"0.3,0.9"
@@ -37,7 +38,11 @@ class Bench:
         self.settings = ServerSettings(**limits, **wanted)  # pyright: ignore[reportArgumentType] # tests give right ones
         self.turns: list[Callable[[], None]] = []
         self.hold = False
-        self.hosting = Hosting(self.settings, self._schedule)
+        folder = Path(self.settings.capture_dir)
+        limits = {"max_queued_bytes": 10**6, "max_file_bytes": 10**6, "max_file_s": 60.0, "max_disk_bytes": 10**6}
+        drop = self.settings.not_captured()
+        self.capture = Capture(folder, percent=100, drop=drop, **limits) if self.settings.capture_dir else None
+        self.hosting = Hosting(self.settings, self._schedule, capture=self.capture)
         self.server = SeveralModels(self.settings, self.hosting)
         self.server.prepared = True
 
@@ -366,6 +371,60 @@ class Clients:
         return statuses
 
 
+def test_captures_of_all_models_share_one_writer_and_say_which_model_and_version_answered(
+    bench: Any, tmp_path: Path
+) -> None:
+    async def scenario(server: Bench) -> None:
+        assert server.hosting.captured_by_mistake() == [], "nobody knows yet"
+        for name in ("one", "two"):
+            assert await server.load(name) == 200
+        assert await server.load("x y/%", "three/model") == 200
+        for name in ("one", "x%20y%2F%25", "two"):
+            assert (await server.invoke(name))[0] == 200
+        assert (await server.ask("POST /models/one/invoke", b"?", b"text/csv"))[0] == 400
+        server.hosting.unload("two")
+        listed = (await server.ask("GET /models"))[1]["models"]
+        assert server.capture is not None
+        server.capture.close()
+        metrics = (await server.ask("GET /metrics"))[1]
+        assert 'slipway_captured_total{result="written"} 3\n' in metrics
+        assert metrics.count("\nslipway_capture_waiting_bytes ") == 1, "for all models"
+        assert server.hosting.captured_by_mistake() == ["c"]
+        versions.update({each["modelName"]: each["model_version"] for each in listed})
+
+    versions: dict[str, str] = {}
+    bench(scenario, capture_dir=str(tmp_path), capture_drop="b,c")
+    (file,) = tmp_path.rglob("*.jsonl")
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    said = [record["eventMetadata"]["customAttributes"] for record in records]
+    assert [attributes[1] for attributes in said] == ["model_name=one", "model_name=x y/%", "model_name=two"]
+    assert said[0][0] == f"model_version={versions['one']}"
+    assert said[1][0] == f"model_version={versions['x y/%']}"
+    assert said[0][0] != said[1][0]
+    assert {record["captureData"]["endpointInput"]["data"] for record in records} == {"0.3,\n"}, "b is left out"
+
+
+@pytest.mark.loop
+def test_a_server_of_several_models_captures_and_ends_its_file(
+    start: Callable[..., Any], repository: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    server = start(
+        None,
+        SLIPWAY_MODELS_MEMORY_BYTES=str(10**9),
+        SLIPWAY_MODELS_DIR=str(repository[0]),
+        SLIPWAY_MODELS_AT_START="one,two",
+        SLIPWAY_CAPTURE_DIR=str(tmp_path),
+        SLIPWAY_DRAIN_S="0",
+    )
+    for name in ("one", "two"):
+        assert server.request("POST", f"/models/{name}/invoke", ROW, Content_Type="text/csv")[0] == 200
+    assert server.stop() == 0
+    (file,) = tmp_path.rglob("*.jsonl*")
+    assert file.suffix == ".jsonl"
+    records = [json.loads(line)["eventMetadata"]["customAttributes"] for line in file.read_text().splitlines()]
+    assert [attributes[1] for attributes in records] == ["model_name=one", "model_name=two"]
+
+
 @pytest.mark.loop
 def test_under_load_models_come_and_go_and_no_request_for_another_model_fails(
     start: Callable[..., Any], repository: tuple[Path, dict[str, str]]
@@ -404,11 +463,10 @@ def test_under_load_models_come_and_go_and_no_request_for_another_model_fails(
 
 def test_settings_of_one_model_are_refused_beside_those_of_several() -> None:
     with pytest.raises(UserError) as caught:
-        ServerSettings(models_memory_bytes=1, model_dir="/m", capture_dir="/c", admin_port=0, models_full="x")
+        ServerSettings(models_memory_bytes=1, model_dir="/m", admin_port=0, models_full="x")
     lines = str(caught.value).splitlines()
     assert [line.split(" ")[0] for line in lines] == [
         "SLIPWAY_MODELS_FULL",
         "SLIPWAY_MODEL_DIR",
-        "SLIPWAY_CAPTURE_DIR",
         "SLIPWAY_ADMIN_PORT",
     ]
