@@ -60,8 +60,8 @@ def drift_definition(labels: Labels, model: ModelSpec, spec: DriftSpec, around: 
 def _words(labels: Labels, model: ModelSpec, spec: DriftSpec) -> list[str | Step]:
     """Arguments of the job.
 
-    Pods write which version answered into a capture, and the job compares that one alone, while a release goes on, too.
-    Captures that SageMaker makes of an endpoint do not say so: there every record counts.
+    Pods write which version answered into a capture, and endpoints capture to a folder for each version; the job
+    compares that one alone, while a release goes on, too.
     """
     named: dict[str, object] = {
         "environment": labels.environment.name,
@@ -82,7 +82,7 @@ def _words(labels: Labels, model: ModelSpec, spec: DriftSpec) -> list[str | Step
     pods = model.serving.eks if model.serving is not None and model.serving.target is Target.EKS else None
     dropped = pods.capture.drop if pods is not None and pods.capture is not None else ()
     words += [word for feature in dict.fromkeys((*spec.ignored, *dropped)) for word in ("--without", feature)]
-    return words if pods is None else [*words, "--model-version", parameter(MODEL_VERSION)]
+    return [*words, "--model-version", parameter(MODEL_VERSION)]
 
 
 def given(approved: ApprovedSpec) -> dict[str, str]:

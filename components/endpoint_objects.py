@@ -154,9 +154,9 @@ def topic_name(labels: Labels, thing: str) -> str:
     return f"{labels.cluster}-{thing}"
 
 
-def configuration_name(endpoint: str, deployed: str, spec: OnlineSpec) -> str:
+def configuration_name(endpoint: str, deployed: str, spec: OnlineSpec, captures: str) -> str:
     """Name of an endpoint's configuration, different for every combination of its inputs."""
-    return ending(endpoint, fingerprint(endpoint, deployed, configuration_words(spec)), MAX_SAGEMAKER_NAME)
+    return ending(endpoint, fingerprint(endpoint, deployed, [*configuration_words(spec), captures]), MAX_SAGEMAKER_NAME)
 
 
 def answer_topics(model: ModelSpec) -> tuple[str, str]:

@@ -130,25 +130,28 @@ class InferenceEndpoints(pulumi.ComponentResource):
         deployed = served_model(args.labels, model, approved).name
         return aws.sagemaker.EndpointConfiguration(
             f"{self._name}-{model.name}-configuration",
-            name=objects.configuration_name(endpoint, deployed, spec),
+            name=objects.configuration_name(endpoint, deployed, spec, self._captures_at(model, approved)),
             production_variants=[objects.variant(spec, args.registry.model_names[model.name])],
             kms_key_arn=args.store.key_arn if objects.volume_is_ours(spec) else None,
-            data_capture_config=self._capture(model, spec),
+            data_capture_config=self._capture(model, approved, spec),
             async_inference_config=self._queue(model, spec),
             opts=self._child,
         )
 
+    def _captures_at(self, model: ModelSpec, approved: ApprovedSpec) -> str:
+        places = ModelPlaces(self._args.labels, model)
+        return places.uri(places.endpoint_captures(approved.version))
+
     def _capture(
-        self, model: ModelSpec, spec: OnlineSpec
+        self, model: ModelSpec, approved: ApprovedSpec, spec: OnlineSpec
     ) -> aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs | None:
         """Requests with their answers, for the detection of drift."""
         if not isinstance(spec, RealTimeSpec) or not spec.capture_percent:
             return None
-        places = ModelPlaces(self._args.labels, model)
         return aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs(
             enable_capture=True,
             initial_sampling_percentage=spec.capture_percent,
-            destination_s3_uri=places.uri(places.captures),
+            destination_s3_uri=self._captures_at(model, approved),
             kms_key_id=self._args.store.key_arn,
             capture_options=[
                 aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureOptionArgs(capture_mode=mode)

@@ -21,6 +21,8 @@ MAX_JOB_PREFIX: Final = 38
 SageMaker appends the execution, a token and the number of failures."""
 
 
+VERSION_FOLDER: Final = "version-"
+"""Begins the folder of an endpoint's captures that says which version answered; the drift job reads it."""
 MAX_TUNING_PREFIX: Final = 6
 """The same of a tuning job's name, which has 32 characters at most where other jobs have 63."""
 
@@ -122,6 +124,10 @@ class ModelPlaces:
     def captures(self) -> str:
         """Prefix of requests and answers that an endpoint keeps."""
         return f"{self.model.name}/captures/"
+
+    def endpoint_captures(self, version: int) -> str:
+        """The same of one version: SageMaker appends endpoint, variant and hour, and does not say which answered."""
+        return f"{self.captures}{VERSION_FOLDER}{version}/"
 
     @property
     def pod_captures(self) -> str:

@@ -34,6 +34,13 @@ MOST_ROWS: Final = 10_000
 MOST_LABELS: Final = 1_000_000
 """Labels that are held; further ones are counted and not used."""
 
+VERSION_FOLDER: Final = "version-"
+"""Begins the folder that says which version answered what lies below.
+
+SageMaker writes no such thing into a capture of an endpoint, but puts it where the version's own endpoint configuration
+says (`components/model_places.py`).
+"""
+
 _HOUR: Final = re.compile(r"(\d{4})/(\d{2})/(\d{2})/(\d{2})/[^/]+\.jsonl$")
 
 
@@ -100,21 +107,21 @@ class Captures:
     def records(self, files: list[Path]) -> Iterator[Record]:
         """Give the records, one in memory at a time."""
         for path in files:
+            told = _told(path)
             with path.open("rb") as lines:
                 for line in lines:
-                    record = self._record(line)
+                    record = self._record(line, told)
                     self.outcomes[record if isinstance(record, str) else "read"] += 1
                     if not isinstance(record, str):
                         yield record
 
-    def _record(self, line: bytes) -> Record | str:
+    def _record(self, line: bytes, told: str) -> Record | str:
         try:
             document = orjson.loads(line)
             event, parts = document["eventMetadata"], document["captureData"]
-            attributes = event.get("customAttributes", ())
-            named = [each.removeprefix(VERSION_ATTRIBUTE) for each in attributes if each.startswith(VERSION_ATTRIBUTE)]
-            self.answered.update(named)
-            if self._version and self._version not in named:
+            version = told or _said(event)
+            self.answered.update([version] if version else [])
+            if self._version and version != self._version:
                 return "of another version"
             given, answered = parts["endpointInput"], parts["endpointOutput"]
             if BINARY in (given["encoding"], answered["encoding"]):
@@ -127,6 +134,18 @@ class Captures:
             return "malformed"
         values = np.frombuffer(rows.data, np.float32).reshape(rows.length, self._width)
         return Record(values, answers, str(event.get("inferenceId", "")))
+
+
+def _told(path: Path) -> str:
+    """Give the version that a file's folders name; empty where the records say it themselves."""
+    found = (part.removeprefix(VERSION_FOLDER) for part in path.parts if part.startswith(VERSION_FOLDER))
+    return next(found, "")
+
+
+def _said(event: dict[str, Any]) -> str:
+    """Give the version that a server wrote first; what follows is the caller's."""
+    first = str(next(iter(event.get("customAttributes", ())), ""))
+    return first.removeprefix(VERSION_ATTRIBUTE) if first.startswith(VERSION_ATTRIBUTE) else ""
 
 
 def _media(part: dict[str, str]) -> bytes:

@@ -9,12 +9,12 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from components import drift_objects
+from components import drift_objects, model_places
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, ModelPlaces
 from components.placeholders import LARGEST
 from operations.subject_records import Subject, split
-from processing import monitoring
+from processing import captures, monitoring
 from processing.__main__ import parser
 from retraining.events import Reader
 from retraining.facts import Fact, Kind, ModelSettings
@@ -219,15 +219,16 @@ def test_silence_is_heard_and_is_no_drift() -> None:
     assert not alarm["name"].startswith("slipway-prod-flight-delay-drift-")
 
 
-def test_pods_are_told_apart_by_version_and_endpoints_are_not() -> None:
+def test_captures_are_told_apart_by_version_those_of_endpoints_by_their_folder() -> None:
     assert VERSION_ATTRIBUTE == "model_version=", "what pods write, and the job compares"
+    assert model_places.VERSION_FOLDER == captures.VERSION_FOLDER
     served = record_program("prod", overrides=all_served())
     words = request_of(served, "drift-at-once")["AppSpecification"]["ContainerArguments"]
-    assert parser().parse_args(words).model_version == ""
+    assert parser().parse_args(words).model_version == "7"
     configuration = served.one(
         "aws:sagemaker/endpointConfiguration:EndpointConfiguration", "inference-at-once-configuration"
     ).inputs["dataCaptureConfig"]
-    assert configuration["destinationS3Uri"] == f"s3://{MODELS}/at-once/captures"
+    assert configuration["destinationS3Uri"] == f"s3://{MODELS}/at-once/captures/version-3"
     assert configuration["captureContentTypeHeader"].keys() == {"csvContentTypes", "jsonContentTypes"}
 
 

@@ -66,7 +66,8 @@ def names(where: dict[str, Any], version: int = 3) -> tuple[str, str, str]:
     assert spec is not None
     assert version_ is not None
     deployed_, endpoint = served_model(labels(), model, version_).name, objects.endpoint_name(labels(), model)
-    return deployed_, endpoint, objects.configuration_name(endpoint, deployed_, spec)
+    captures = f"{model.name}/captures/version-{version}"
+    return deployed_, endpoint, objects.configuration_name(endpoint, deployed_, spec, captures)
 
 
 def real_time(**more: Any) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def test_volumes_and_captures_are_under_our_key_and_captures_below_a_prefix_of_t
     found, key = configuration("at-once"), recorded().one("aws:kms/key:Key").urn
     assert found.property_dependencies["kmsKeyArn"] == [key]
     capture = found.inputs["dataCaptureConfig"]
-    assert capture["destinationS3Uri"] == f"s3://{BUCKET}/at-once/captures"
+    assert capture["destinationS3Uri"] == f"s3://{BUCKET}/at-once/captures/version-3"
     assert capture["initialSamplingPercentage"] == 20
     assert {option["captureMode"] for option in capture["captureOptions"]} == {"Input", "Output"}
     assert key in found.property_dependencies["dataCaptureConfig"]

@@ -259,6 +259,38 @@ def test_only_captures_of_the_window_and_of_the_version_are_compared_and_broken_
     assert found["rows"] == 30
 
 
+def test_captures_of_an_endpoint_are_told_apart_by_the_folder_of_the_version_that_captured_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SageMaker's own records name no version; what a caller says in its attributes decides nothing."""
+    captured = place.base / "input/captures"
+    rows, _ = rows_of(20, 14)
+    for version, asked in (("6", rows[:12]), ("7", rows)):
+        place.capture(asked)
+        (file,) = (captured / "eks/main").rglob("*.jsonl")
+        moved = captured / f"version-{version}/slipway-test-toy/main" / file.relative_to(captured / "eks/main")
+        moved.parent.mkdir(parents=True)
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for line in lines:
+            line["eventMetadata"]["customAttributes"] = ["model_version=6"]
+        moved.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        file.unlink()
+    found = place.run(monkeypatch, model_version="7")
+
+    assert found["records"] == {"read": 20, "of another version": 12}
+
+
+def test_a_caller_of_pods_cannot_say_which_version_answered(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = rows_of(5, 14)
+    place.capture(rows, version="8")
+    (file,) = (place.base / "input/captures").rglob("*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        line["eventMetadata"]["customAttributes"].append("model_version=7")
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert place.run(monkeypatch, model_version="7")["records"] == {"of another version": 5}
+
+
 def test_many_records_that_break_the_schema_are_a_finding_of_their_own(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
