@@ -61,6 +61,8 @@ class GoProgram:
     """Import path of its package main."""
     variables: Mapping[str, str]
     """String variables that the linker sets, by import path and name: how a program learns its own version."""
+    tags: tuple[str, ...] = ()
+    """Build tags: what of its source is left out."""
 
     def build(self, executable: Path, *, commands: Commands, log: Path, step: Step) -> None:
         """Build it; what Go's own cache holds is not compiled again.
@@ -70,10 +72,12 @@ class GoProgram:
         """
         env = go_environment()
         progress = GoProgress(step)
-        commands.run(["go", "list", "-deps", self.package], log=log, on_line=progress.listed, env=env, cwd=self.folder)
+        tags = ["-tags", ",".join(self.tags)] if self.tags else []
+        listing: list[str | Path] = ["go", "list", "-deps", *tags, self.package]
+        commands.run(listing, log=log, on_line=progress.listed, env=env, cwd=self.folder)
         flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in self.variables.items())])
         commands.run(
-            ["go", "build", "-v", "-buildvcs=false", "-ldflags", flags, "-o", executable, self.package],
+            ["go", "build", "-v", "-buildvcs=false", *tags, "-ldflags", flags, "-o", executable, self.package],
             log=log,
             on_line=progress.built,
             env=env,

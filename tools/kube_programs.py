@@ -1,8 +1,8 @@
-"""Programs built from Go modules: a Kubernetes control plane and Helm for tests on loopback, crane for images.
+"""Programs built from Go modules: a control plane, Prometheus and Helm for tests on loopback, crane for images.
 
-`go.mod` of `tools/kube_module`, `tools/kwok_module` and `tools/rollouts_module` pin what is built, that of
-`tools/kube_manifests` what is only read (custom resource definitions and charts); their `go.sum` hold the hashes.
-Raising a version is a change of those files.
+`go.mod` of `tools/kube_module`, `tools/kwok_module`, `tools/rollouts_module` and `tools/prometheus_module` pin what is
+built, that of `tools/kube_manifests` what is only read (custom resource definitions and charts); their `go.sum` hold
+the hashes. Raising a version is a change of those files.
 """
 
 import functools
@@ -24,6 +24,8 @@ KWOK_MODULE = ROOT / "tools" / "kwok_module"
 """Apart from the others: it is made for another release of the Kubernetes libraries than the control plane."""
 ROLLOUTS_MODULE = ROOT / "tools" / "rollouts_module"
 """Apart from the others, too: it replaces the Kubernetes libraries by those of its own release."""
+PROMETHEUS_MODULE = ROOT / "tools" / "prometheus_module"
+"""Apart from the others, too: its libraries are newer. Of the minor version that the operator deploys by default."""
 CRANE_MODULE = ROOT / "functions" / "packager"
 """Beside the build of images in AWS, which builds crane from the same pins."""
 KUBE_MANIFESTS = ROOT / "tools" / "kube_manifests"
@@ -42,12 +44,17 @@ class Source:
     """Import path below the module; empty for the module's root."""
     version_variable: str | None = None
     """What the linker sets to the version, where the source does not say it: Kubernetes would call itself v0.0.0."""
+    tags: tuple[str, ...] = ()
+    """Build tags."""
 
 
 CRANE = "crane"
 """Copies and changes images without a container engine."""
 KUBERNETES = "k8s.io/kubernetes"
 KUBERNETES_VERSION = "k8s.io/component-base/version.gitVersion"
+PROMETHEUS = "github.com/prometheus/prometheus"
+NO_DISCOVERY = ("remove_all_sd",)
+"""Prometheus without service discovery, a third of its packages; tests name their targets."""
 PROGRAMS: Mapping[str, Source] = MappingProxyType(
     {
         # The API server comes first: what it is made of is most of what the others are made of.
@@ -58,6 +65,8 @@ PROGRAMS: Mapping[str, Source] = MappingProxyType(
         "karpenter": Source(KUBE_MODULE, "sigs.k8s.io/karpenter", "kwok", "sigs.k8s.io/karpenter/pkg/operator.Version"),
         "kwok": Source(KWOK_MODULE, "sigs.k8s.io/kwok", "cmd/kwok"),
         "rollouts-controller": Source(ROLLOUTS_MODULE, "github.com/argoproj/argo-rollouts", "cmd/rollouts-controller"),
+        "prometheus": Source(PROMETHEUS_MODULE, PROMETHEUS, "cmd/prometheus", tags=NO_DISCOVERY),
+        "promtool": Source(PROMETHEUS_MODULE, PROMETHEUS, "cmd/promtool", tags=NO_DISCOVERY),
         CRANE: Source(CRANE_MODULE, "github.com/google/go-containerregistry", "cmd/crane"),
         "helm": Source(KUBE_MODULE, "helm.sh/helm/v3", "cmd/helm", "helm.sh/helm/v3/internal/version.version"),
     }
@@ -116,6 +125,7 @@ class KubePrograms:
             folder=source.pins,
             package=f"{source.module}/{source.package}".rstrip("/"),
             variables={source.version_variable: f"v{version}"} if source.version_variable else {},
+            tags=source.tags,
         )
         program.build(folder / "bin" / name, commands=self._commands, log=log, step=step)
 
