@@ -1,8 +1,9 @@
 """Serving by pods: the approved version of each model, its way in, and how many pods it has.
 
 Creates per model that the switch sends to the cluster: a service account. With an approved version beside it: the
-Deployment, its autoscaler and disruption budget, a Service, the monitor by which Prometheus finds it, and exactly one
-front end where the settings name one: an Ingress, or the Service itself with a Network Load Balancer. With a rollout by
+Deployment, its autoscaler and disruption budget, a Service, the monitor by which Prometheus finds it, the rules by
+which it records and alerts where there are objectives, and exactly one front end where the settings name one: an
+Ingress, or the Service itself with a Network Load Balancer. With a rollout by
 shares of requests also a Service for the new version, the analyses that judge it, and the Rollout that owns the pods.
 Where requests are captured, what lets a sidecar bring them to S3 (`Captures`): the image holds the model, and the
 server itself calls nothing of AWS.
@@ -56,7 +57,7 @@ class ServingArgs:
     models: tuple[ModelSpec, ...]
     """The models; those whose target is not the cluster are left out."""
     monitor_crds: Ready
-    """Definition of the ServiceMonitor."""
+    """Definitions of monitors and of rules."""
     load_balancing: LoadBalancingHandle
     """Classes of load balancers."""
     domains: DomainsHandle
@@ -154,15 +155,8 @@ class Serving(pulumi.ComponentResource):
             ),
             opts=self._inside(workload.spec.namespace),
         )
-        by_pod = workload.spec.rollout is not None
-        kubernetes.apiextensions.CustomResource(
-            f"{name}-monitor",
-            api_version=_MONITOR,
-            kind="PodMonitor" if by_pod else "ServiceMonitor",
-            metadata=serving_objects.metadata(workload),
-            spec=serving_objects.pod_monitor(workload) if by_pod else serving_objects.monitor(workload),
-            opts=self._inside(workload.spec.namespace, *self._args.monitor_crds),
-        )
+        for ending, (kind, spec) in serving_objects.observed(workload).items():
+            self._create_custom((_MONITOR, kind), f"{name}-{ending}", workload, spec, self._args.monitor_crds)
 
     def _create_rollout(self, workload: Workload, after: Ready) -> pulumi.Resource | None:
         """Create the analyses of a model and its Rollout; None where the Deployment has the pods."""
@@ -179,11 +173,17 @@ class Serving(pulumi.ComponentResource):
         )
 
     def _create_argo(self, kind: str, workload: Workload, name: str, spec: Object, after: Ready) -> pulumi.Resource:
+        custom = serving_rollouts.API, kind
+        return self._create_custom(custom, f"{self._name}-{name}", workload, spec, after, called=name)
+
+    def _create_custom(
+        self, kind: tuple[str, str], name: str, workload: Workload, spec: Object, after: Ready, *, called: str = ""
+    ) -> pulumi.Resource:
         return kubernetes.apiextensions.CustomResource(
-            f"{self._name}-{name}",
-            api_version=serving_rollouts.API,
-            kind=kind,
-            metadata=serving_objects.metadata(workload, name=name),
+            name,
+            api_version=kind[0],
+            kind=kind[1],
+            metadata=serving_objects.metadata(workload, name=called),
             spec=spec,
             opts=self._inside(workload.spec.namespace, *after),
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pulumi_kubernetes as kubernetes
 
+from components import objectives
 from components.labels import MODEL_LABEL, VERSION_LABEL
 from components.metrics_adapter_objects import REQUEST_METRICS
 from components.serving_pods import HASH_LABEL, HEALTH, LAST_ANSWERS_SECONDS, PORT_NAME
@@ -127,6 +128,13 @@ def balanced_service(workload: Workload, *, balancer_class: str, ranges: Sequenc
 
 def _port(number: int) -> Object:
     return {"name": PORT_NAME, "port": number, "targetPort": PORT_NAME, "protocol": "TCP"}
+
+
+def observed(workload: Workload) -> dict[str, tuple[str, Object]]:
+    """Kind and specification of what Prometheus is given about the pods, by the last part of its name here."""
+    by_pod, aims = workload.spec.rollout is not None, workload.spec.objectives
+    found = {"monitor": ("PodMonitor", pod_monitor(workload)) if by_pod else ("ServiceMonitor", monitor(workload))}
+    return found if aims is None else {**found, "objectives": (objectives.KIND, objectives.rules(workload, aims))}
 
 
 def monitor(workload: Workload) -> Object:

@@ -31,6 +31,8 @@ LATENCY: Final = "slipway_request_duration_seconds_bucket"
 PREDICTIONS: Final = "slipway_prediction_bucket"
 LONGEST_SECONDS: Final = 3600
 """Most that is looked back for a version: further back the load was another one."""
+SCRAPE_SECONDS: Final = 60
+"""Longest time between two readings: growth is known from the reading before it, which may be so much older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class Metrics:
         span = Span(since, until)
         codes = self.grown(REQUESTS, "code", version, span, ROUTED)
         latencies, predictions = (self.grown(metric, "le", version, span) for metric in (LATENCY, PREDICTIONS))
-        restarts = self._restarts(version, span)
+        restarts = self._restarts(version, Span(since - SCRAPE_SECONDS, until))
         seen = Observed(
             requests=sum(codes.values()),
             errors=sum(count for code, count in codes.items() if code.startswith("5")),

@@ -72,6 +72,7 @@ from settings.model.serving_eks import (
     CaptureSpec,
     EksServingSpec,
     FrontEndSpec,
+    ObjectivesSpec,
     RequestTargetSpec,
     ServerPodSpec,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "NetworkSpec",
     "NewDataSpec",
     "NodePoolSpec",
+    "ObjectivesSpec",
     "OriginSpec",
     "OwnSpec",
     "PackagingSpec",

@@ -77,6 +77,18 @@ class CaptureSpec(Section):
     """Memory that the sidecar reserves, and may use at most, MiB."""
 
 
+class ObjectivesSpec(Section):
+    """What callers may expect of answers; Prometheus tells when they do not get it."""
+
+    p95_milliseconds: Literal[1, 2, 5, 10, 20, 50, 80, 100, 200, 500, 1000]
+    """95th percentile of the time in the server that alerts when it is exceeded, ms: a bound that the server counts by,
+    and not the last one, beyond which it tells times no further."""
+    mean_milliseconds: Annotated[float, Field(gt=0, le=1000)]
+    """The same of the mean, ms."""
+    error_percent: Annotated[float, Field(gt=0, le=5)]
+    """Share of answers that may be errors of the server over a month, per cent: what alerts count as a budget."""
+
+
 class EksServingSpec(Section):
     """Pods that serve a model."""
 
@@ -98,6 +110,8 @@ class EksServingSpec(Section):
     """How another version takes over; null for a rolling update, pod by pod."""
     capture: CaptureSpec | None
     """What is kept of requests and answers; null for nothing."""
+    objectives: ObjectivesSpec | None
+    """What is recorded and alerts; null where nobody is to be told."""
 
     @property
     def cpu_millis(self) -> int:

@@ -67,6 +67,19 @@ def pods_carry_the_target_load(settings: Settings, index: int) -> Iterator[Findi
         )
 
 
+def mean_objective_is_below_the_percentile(settings: Settings, index: int) -> Iterator[Finding]:
+    """A mean above the time of 95 answers in a hundred is made of a few that hang: the percentile would never alert."""
+    spec = _pods(settings, index)
+    aims = None if spec is None else spec.objectives
+    if aims is not None and aims.mean_milliseconds > aims.p95_milliseconds:
+        yield Finding(
+            path=_at(index, "objectives", "meanMilliseconds"),
+            found=f"{aims.mean_milliseconds:g}",
+            allowed=f"at most p95Milliseconds ({aims.p95_milliseconds})",
+            remedy=f"lower it to {aims.p95_milliseconds}, or raise p95Milliseconds",
+        )
+
+
 def namespace_has_room_for_the_pods(settings: Settings, index: int) -> Iterator[Finding]:
     """A pod beyond quota or limit range is refused, and the autoscaler goes on asking for it."""
     spec = _pods(settings, index)
@@ -255,6 +268,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     answers_in_production_bear_no_interruption,
     fewest_pods_are_below_the_most,
     pods_carry_the_target_load,
+    mean_objective_is_below_the_percentile,
     namespace_has_room_for_the_pods,
     nodes_have_room_for_the_pods,
     more_pods_answer_in_time,

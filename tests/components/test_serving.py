@@ -26,6 +26,7 @@ BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 SERVICE = "kubernetes:core/v1:Service"
 INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 MONITOR = "kubernetes:monitoring.coreos.com/v1:ServiceMonitor"
+RULE = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
 ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 RIGHTS = ("aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy")
 NAME = "serving-flight-delay"
@@ -82,7 +83,7 @@ def test_exactly_the_front_end_of_the_settings_is_there(model: str, ingresses: i
 def test_another_model_adds_its_own_resources_and_touches_no_other() -> None:
     before = {item.urn: item for item in of_serving(one_model())}
     after = {item.urn: item for item in of_serving(four_models())}
-    kinds = {SCALER, DEPLOYMENT, BUDGET, SERVICE, INGRESS, MONITOR, ACCOUNT, NETWORK_POLICY, *RIGHTS}
+    kinds = {SCALER, DEPLOYMENT, BUDGET, SERVICE, INGRESS, MONITOR, RULE, ACCOUNT, NETWORK_POLICY, *RIGHTS}
     assert {item.type for item in before.values()} == kinds
     assert {urn: after.get(urn) for urn in before} == before
     for model in FRONT_ENDS:

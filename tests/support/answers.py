@@ -288,6 +288,7 @@ ANSWERS: Mapping[str, Callable[[Request], Answer]] = {
     "kubernetes:autoscaling/v2:HorizontalPodAutoscaler": _kubernetes_object,
     "kubernetes:core/v1:Service": _balanced,
     "kubernetes:monitoring.coreos.com/v1:PodMonitor": _kubernetes_object,
+    "kubernetes:monitoring.coreos.com/v1:PrometheusRule": _kubernetes_object,
     "kubernetes:monitoring.coreos.com/v1:ServiceMonitor": _kubernetes_object,
     "kubernetes:networking.k8s.io/v1:Ingress": _balanced,
     "kubernetes:policy/v1:PodDisruptionBudget": _kubernetes_object,

@@ -1,0 +1,163 @@
+"""Prometheus itself evaluates what this project asks it: rollouts' judgement, autoscaling, and objectives.
+
+The series are those of real model servers, of which some are slow, fail or answer wrongly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from components import objectives, serving_analysis
+from components.metrics_adapter_objects import READINGS, rules
+from components.serving_pods import Workload
+from release.prometheus import Metrics, judge_release
+from release.record import Record
+from release.record import Version as Release
+from rollout.judgement import Limits
+from rollout.plan import Phase, State
+from rollout.verdicts import Verdict
+from settings.model import EksServingSpec
+from tests.kube.prometheus import MODEL, SPACE, Pod, Watched
+from tests.support.recorded import stack_section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from components.serving_pods import Object
+    from rollout.judgement import Judgement
+
+pytestmark = pytest.mark.kube
+
+JUDGED = {"min_requests": 500, "error_margin": 0.01, "slower": 4, "shift": 0.1}
+"""Wider than in prod: on a busy machine equal versions differ by more."""
+OLD = Pod("1")
+PODS = {
+    "good": Pod("2"),
+    "failing": Pod("3", "failing", 2000),
+    "slow": Pod("4", "slow", 480),
+    "wrong": Pod("5", "wrong"),
+    "silent": Pod("6", requests=0),
+    "restarting": Pod("8", restarts=1, of="2"),
+}
+STOPPED = {
+    "good": [],
+    "failing": ["errors"],
+    "slow": ["p95", "p99"],
+    "wrong": ["predictions"],
+    "silent": [],
+    "restarting": ["restarts"],
+}
+"""Which measurements of the AnalysisTemplate fail, by what is wrong."""
+WENT_ON = {"good": True, "restarting": True}
+VERDICTS = {
+    "good": Verdict.GOOD,
+    "failing": Verdict.BAD,
+    "slow": Verdict.BAD,
+    "wrong": Verdict.BAD,
+    "silent": Verdict.OPEN,
+    "restarting": Verdict.BAD,
+}
+
+
+def workload() -> Workload:
+    """Prod's model in the cluster, under the name of the watched one."""
+    section = stack_section("prod", "models")[0]["serving"]["eks"]
+    wide = {"minRequests": 500, "errorMargin": 0.01, "slower": 4, "shift": 0.1}
+    section |= {"namespace": SPACE, "rollout": section["rollout"] | {"judgement": wide}}
+    spec = EksServingSpec.model_validate_json(json.dumps(section))
+    return Workload(model=MODEL, spec=spec, version=1, image=OLD.image)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    ours = workload()
+    assert ours.spec.objectives is not None
+    written = objectives.rules(ours, ours.spec.objectives)
+    with Watched(tmp_path_factory.mktemp("watched"), [OLD, *PODS.values()], written).running() as running:
+        yield running
+
+
+def judged(watched: Watched, pod: Pod) -> Judgement | None:
+    """What the release step thinks of a version that has had all pods since the requests began."""
+    versions = [Release(image=each.image, name=each.version) for each in (pod, OLD)]
+    state = State(Phase.WATCHING, 0, watched.began)
+    record = Record(wanted=versions[0], previous=versions[1], begun=watched.ended, state=state)
+    metrics = Metrics(ask=watched.prometheus.ask, namespace=SPACE, model=MODEL)
+    return judge_release(metrics, Limits(**JUDGED), lambda: watched.ended, pytest.fail)(record)
+
+
+@pytest.mark.parametrize("what", PODS)
+def test_the_release_step_judges_a_version_by_what_prometheus_says(watched: Watched, what: str) -> None:
+    judgement = judged(watched, PODS[what])
+    assert judgement is not None
+    assert judgement.verdict is VERDICTS[what], [*judgement.findings]
+    bad = [finding.test for finding in judgement.findings if finding.verdict is Verdict.BAD]
+    assert bad == STOPPED[what], [*judgement.findings]
+
+
+def measured(watched: Watched, template: Object, pod: Pod) -> dict[str, bool | None]:
+    """Whether each metric's condition holds, as Argo Rollouts evaluates it; an answer without a value meets none."""
+    found: dict[str, bool | None] = {}
+    for metric in template["metrics"]:
+        query = metric["provider"]["prometheus"]["query"]
+        query = query.replace("{{args.challenger}}", pod.hash).replace("{{args.champion}}", OLD.hash)
+        condition = metric.get("failureCondition") or metric["successCondition"]
+        bound = re.fullmatch(r"len\(result\) > 0 && result\[0\] (>=|<=|>) (-?[\d.]+)", condition)
+        assert bound is not None, condition
+        value, limit = watched.value(query), float(bound[2])
+        holds = {">=": lambda x, y: x >= y, "<=": lambda x, y: x <= y, ">": lambda x, y: x > y}[bound[1]]
+        found[metric["name"]] = value is not None and holds(value, limit)
+    return found
+
+
+@pytest.mark.parametrize("what", PODS)
+def test_the_analysis_of_argo_rollouts_stops_what_is_bad_and_lets_go_on_what_is_good(
+    watched: Watched, what: str
+) -> None:
+    ours = workload()
+    assert ours.spec.rollout is not None
+    stops = measured(watched, serving_analysis.stop(ours, ours.spec.rollout, "http://p"), PODS[what])
+    goes_on = measured(watched, serving_analysis.go_on(ours, ours.spec.rollout, "http://p"), PODS[what])
+    assert [name for name, holds in stops.items() if holds] == STOPPED[what]
+    assert all(goes_on.values()) is WENT_ON.get(what, False), goes_on
+    if what == "silent":
+        assert not any(goes_on.values()), "what nobody has seen has passed nothing"
+
+
+def test_the_adapter_gives_autoscalers_the_requests_of_each_pod(watched: Watched) -> None:
+    pods = "|".join(pod.labels["pod"] for pod in (OLD, PODS["silent"]))
+    answers: dict[str, dict[str, float]] = {}
+    for rule in rules(READINGS * 60):
+        series = rule["seriesQuery"].partition("{")[0]
+        query = rule["metricsQuery"].replace("<<.Series>>", series).replace("<<.GroupBy>>", "pod")
+        query = query.replace("<<.LabelMatchers>>", f'namespace="{SPACE}",pod=~"{pods}"')
+        found = watched.prometheus.ask(query, watched.ended)
+        assert watched.prometheus.ask(f"count({rule['seriesQuery']})", watched.ended), "discovered"
+        answers[rule["name"]["as"]] = {each["metric"]["pod"]: float(each["value"][1]) for each in found}
+    rate, waiting = answers["slipway_requests_per_second"], answers["slipway_requests_in_flight"]
+    assert rate[OLD.labels["pod"]] > 0
+    assert rate[PODS["silent"].labels["pod"]] == 0
+    assert rate.keys() == waiting.keys()
+
+
+def test_recorded_figures_are_those_of_the_servers(watched: Watched) -> None:
+    """Of all pods of the model together; the last version's process is read twice."""
+    now = time.time()
+    of = f'{{namespace="{SPACE}",slipway_dev_model="{MODEL}"}}'
+    names = [objectives.REQUESTS, *(f"{objectives.ERRORS}{window}" for window in ("5m", "30m", "1h", "6h"))]
+    names += [f"{objectives.DURATION}{word}" for word in ("mean5m", "p95_5m", "p99_5m")]
+    figures = {name: watched.prometheus.ask(name + of, now) for name in names}
+    values = {name: float(found[0]["value"][1]) for name, found in figures.items()}
+    assert all(len(found) == 1 for found in figures.values())
+    counts = [pod.requests or PODS["good"].requests for pod in (OLD, *PODS.values()) if pod is not PODS["silent"]]
+    failed = PODS["failing"].requests / 20
+    # An error's series begins with its first reading, which counts for nothing.
+    assert 0.2 * failed / sum(counts) < values[f"{objectives.ERRORS}5m"] < 1.5 * failed / sum(counts)
+    assert 0 < values[f"{objectives.DURATION}mean5m"] < values[f"{objectives.DURATION}p99_5m"] < 1
+    assert values[f"{objectives.DURATION}p95_5m"] <= values[f"{objectives.DURATION}p99_5m"]
+    assert values[objectives.REQUESTS] > 0
