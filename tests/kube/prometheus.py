@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from release.prometheus import Prometheus
+from release.record import ReleaseError
 from sandbox.loop.processes import LOOPBACK, free_port, wait_until
 from sandbox.rollout.fleet import Fleet, Version
 from tests.kube.control_plane import Daemons
@@ -86,12 +87,13 @@ class Watched:
         metrics = self._cluster_metrics()
         try:
             self._start_prometheus(daemons)
-            # A counter's growth is known from its second reading on.
-            daemons.wait("prometheus", lambda: self._read() == len(self.pods) + 1)
+            self._wait_for_readings(daemons)
             self.began = time.time()
+            # A counter's growth is known from the second reading in the time that is asked about.
+            self._wait_for_readings(daemons, 2)
             self._restarted = True
             self._send()
-            time.sleep(3 * SCRAPE_SECONDS)
+            self._wait_for_readings(daemons, 2)
             self.ended = time.time()
             yield self
         finally:
@@ -147,13 +149,19 @@ class Watched:
             f"--web.listen-address={self.prometheus.url.removeprefix('http://')}",
         )
 
-    def _read(self) -> int:
-        """How many targets have been read twice."""
-        try:
-            found = self.prometheus.ask("count(count_over_time(up[1m]) >= 2 and up == 1)", time.time())
-        except OSError:
-            return 0
-        return int(found[0]["value"][1]) if found else 0
+    def _wait_for_readings(self, daemons: Daemons, count: int = 1) -> None:
+        """Wait until every target has been read so many times from now on."""
+        now = time.time()
+
+        def read() -> bool:
+            query = f"count(timestamp(up == 1) > {now + (count - 1) * SCRAPE_SECONDS})"
+            try:
+                found = self.prometheus.ask(query, time.time())
+            except (OSError, ReleaseError):  # it starts, or reads what it has written
+                return False
+            return bool(found) and int(found[0]["value"][1]) == len(self.pods) + 1
+
+        daemons.wait("prometheus", read)
 
     def _send(self) -> None:
         threads = [

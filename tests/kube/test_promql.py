@@ -6,6 +6,7 @@ The series are those of real model servers, of which some are slow, fail or answ
 from __future__ import annotations
 
 import json
+import operator
 import re
 import time
 from typing import TYPE_CHECKING
@@ -26,14 +27,14 @@ from tests.kube.prometheus import MODEL, SPACE, Pod, Watched
 from tests.support.recorded import stack_section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from components.serving_pods import Object
     from rollout.judgement import Judgement
 
 pytestmark = pytest.mark.kube
 
-JUDGED = {"min_requests": 500, "error_margin": 0.01, "slower": 4, "shift": 0.1}
+LIMITS = Limits(min_requests=500, error_margin=0.01, slower=4, shift=0.1)
 """Wider than in prod: on a busy machine equal versions differ by more."""
 OLD = Pod("1")
 PODS = {
@@ -64,10 +65,18 @@ VERDICTS = {
 }
 
 
+HOLDS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt}
+
+
 def workload() -> Workload:
     """Prod's model in the cluster, under the name of the watched one."""
     section = stack_section("prod", "models")[0]["serving"]["eks"]
-    wide = {"minRequests": 500, "errorMargin": 0.01, "slower": 4, "shift": 0.1}
+    wide = {
+        "minRequests": LIMITS.min_requests,
+        "errorMargin": LIMITS.error_margin,
+        "slower": LIMITS.slower,
+        "shift": LIMITS.shift,
+    }
     section |= {"namespace": SPACE, "rollout": section["rollout"] | {"judgement": wide}}
     spec = EksServingSpec.model_validate_json(json.dumps(section))
     return Workload(model=MODEL, spec=spec, version=1, image=OLD.image)
@@ -88,7 +97,7 @@ def judged(watched: Watched, pod: Pod) -> Judgement | None:
     state = State(Phase.WATCHING, 0, watched.began)
     record = Record(wanted=versions[0], previous=versions[1], begun=watched.ended, state=state)
     metrics = Metrics(ask=watched.prometheus.ask, namespace=SPACE, model=MODEL)
-    return judge_release(metrics, Limits(**JUDGED), lambda: watched.ended, pytest.fail)(record)
+    return judge_release(metrics, LIMITS, lambda: watched.ended, pytest.fail)(record)
 
 
 @pytest.mark.parametrize("what", PODS)
@@ -110,8 +119,7 @@ def measured(watched: Watched, template: Object, pod: Pod) -> dict[str, bool | N
         bound = re.fullmatch(r"len\(result\) > 0 && result\[0\] (>=|<=|>) (-?[\d.]+)", condition)
         assert bound is not None, condition
         value, limit = watched.value(query), float(bound[2])
-        holds = {">=": lambda x, y: x >= y, "<=": lambda x, y: x <= y, ">": lambda x, y: x > y}[bound[1]]
-        found[metric["name"]] = value is not None and holds(value, limit)
+        found[metric["name"]] = value is not None and HOLDS[bound[1]](value, limit)
     return found
 
 

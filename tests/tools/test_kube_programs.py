@@ -45,6 +45,7 @@ def test_every_program_is_built_once_from_the_module_that_pins_it(
     for line, (name, source) in zip(built, PROGRAMS.items(), strict=True):
         assert line.startswith(f"{source.pins.name} build ")
         assert line.endswith(f" {source.module}/{source.package}".rstrip("/"))
+        assert (f" -tags {','.join(source.tags)} " in line) == bool(source.tags)
         assert programs.path(name).is_file()
     version = required_version(KUBE_MODULE, "k8s.io/kubernetes")
     assert f"-X k8s.io/component-base/version.gitVersion=v{version} -o" in built[0]
