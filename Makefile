@@ -115,7 +115,7 @@ cost: ## What an environment costs a month; needs STACK; optionally PLAN, BASE=<
 	$(need_stack)$(call timed,cost $(STACK),$(LOCAL) sandbox cost --stack $(STACK) --plan "$$COST_PLAN" --base "$$COST_BASE" --out "$$COST_OUT")
 
 capacity: ## Pods and nodes that each model's target load needs, what the nodes cost a month, how long a burst waits; needs STACK
-	$(need_stack)$(call timed,capacity of $(STACK),$(RUN) --group local -- tools.serving_report Pulumi.$(STACK).yaml)
+	$(need_stack)$(call timed,capacity of $(STACK),$(RUN) --group local -- sandbox.capacity Pulumi.$(STACK).yaml)
 
 policy: export POLICY_OUT = $(OUT)
 policy: export POLICY_CHARTS = $(CHARTS)

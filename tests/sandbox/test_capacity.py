@@ -11,10 +11,10 @@ import pytest
 
 from costs.carrying import carrying
 from costs.prices import price_table
+from sandbox.capacity import main, report
 from settings.serving_capacity import nodes_for, room, supply
 from tests.settings.stacks import changed, decoded, settings_of, stack_file
 from tests.settings.test_serving_capacity import spec_of
-from tools.serving_report import main, report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -94,7 +94,7 @@ def _waited(settings: Settings, spec: EksServingSpec) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the report of each file."""
-    parser = argparse.ArgumentParser(prog="python -m tools.serving_report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sandbox.capacity", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, help="stack files")
     today = datetime.now(tz=UTC).date()
     try:
