@@ -63,7 +63,7 @@ def rules(workload: Workload, spec: ObjectivesSpec) -> Object:
 
 
 def _recorded(workload: Workload) -> list[Object]:
-    windows = sorted({window for burn in BURNS for window in (burn.long, burn.short)})
+    windows = dict.fromkeys(window for burn in BURNS for window in (burn.long, burn.short))
     seen = _grown("slipway_request_duration_seconds_count", workload, "5m")
     spent = _grown("slipway_request_duration_seconds_sum", workload, "5m")
     expressions = {
