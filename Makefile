@@ -128,7 +128,7 @@ report: ## Make the pull-request comment and SARIF from the files in folder OUT 
 	$(if $(filter file,$(origin OUT)),$(error OUT names no folder. Write for example: make policy report OUT=reports))$(call \
 	timed,report,$(PYTHON) -m tools.comment "$$REPORT_FOLDER")
 
-rollout: ## Replace the model of `local` under load; STRATEGY=rolling|canary|blue-green|a-b|shadow FAULT=slow|crashing|failing|wrong
+rollout: ## Replace the model of `local` under load; STRATEGY=rolling|canary|blue-green|a-b|shadow FAULT=slow|crashing|failing|wrong|mixed|unready
 	$(call timed,rollout,$(LOCAL) sandbox rollout --strategy '$(or $(STRATEGY),canary)' --fault '$(FAULT)')
 
 loop: ## Play twelve months of flights through the whole loop of `local`: train, judge, roll out, watch; MONTHS=1,4,7

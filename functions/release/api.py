@@ -132,10 +132,30 @@ class ModelWorkload:
         deployment, rollout = self.read(), self._rollout()
         if rollout is None or records.read(deployment) != record or not progress.takes_steps(rollout, deployment):
             return
+        self._tell(rollout, {"promoteFull": True})
+
+    def wake(self) -> None:
+        """Change a word of the Rollout's status that says nothing, while the Rollout is under way.
+
+        The controller may overwrite a newer Rollout in its cache by an older one of its own, and then tries in vain to
+        change that, for ever; any change lets it see the Rollout as it is (argoproj/argo-rollouts#4073, mended by #4786
+        after 1.9.1).
+
+        Raises:
+            OvertakenError: The Rollout has changed since it was looked at.
+        """
+        deployment, rollout = self.read(), self._rollout()
+        if rollout is None or progress.of_rollout(rollout, deployment).done:
+            return
+        status = rollout.get("status", {})
+        if not status.get("promoteFull"):
+            self._tell(rollout, {} if "promoteFull" in status else {"promoteFull": False})
+
+    def _tell(self, rollout: Object, status: Object) -> None:
         document = {
             **{name: rollout[name] for name in ("apiVersion", "kind")},
             "metadata": {name: rollout["metadata"][name] for name in ("name", "namespace", "resourceVersion")},
-            "status": {"promoteFull": True},
+            "status": status,
         }
         query = {"fieldManager": records.MANAGER, "force": "true"}
         self.server.call("PATCH", f"{self._path(ROLLOUTS)}/status", document, query)

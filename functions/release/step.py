@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rollout.judgement import Judgement
 
 LOOK_SECONDS: Final = 5.0
+WAKE_SECONDS: Final = 20.0
 OVERTAKEN_SECONDS: Final = 0.5
 ATTEMPTS: Final = 40
 """Changes by others that may come in between: controllers write each pod that becomes ready into the status."""
@@ -58,6 +59,14 @@ class Workload(Protocol):
 
         Raises:
             OvertakenError: What carries the pods has changed while it was looked at.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let a controller that has lost sight of what carries the pods see it again.
+
+        Raises:
+            ReleaseError: That may not be done, or it has changed while it was looked at.
         """
         ...
 
@@ -165,10 +174,23 @@ class Release:
         try:
             state = self._next(record)
             if state == record.state:
-                self.sleep(LOOK_SECONDS)
+                self._wait()
             return self._change(partial(self._go_on, record, state))
         except UnreachableError as error:
             raise UnreachableError(f"{record.wanted.name} is {record.state.phase}, and undecided: {error}") from error
+
+    def _wait(self) -> None:
+        """Until the next look; a controller is woken now and then, if that is allowed."""
+        before = self.clock()
+        self.sleep(LOOK_SECONDS)
+        if before // WAKE_SECONDS == self.clock() // WAKE_SECONDS:
+            return
+        try:
+            self.workload.wake()
+        except UnreachableError:
+            raise
+        except ReleaseError:
+            return
 
     def _next(self, record: Record) -> State:
         progress, now = self.workload.progress(), self.clock()
@@ -190,7 +212,7 @@ class Release:
                 self.tell(f"{record.serving.name} is not back yet: {told}")
             if self.clock() > deadline:
                 raise NotBackError(record, f"{told or 'its pods are not there'}, after {self.back_seconds:g} s")
-            self.sleep(LOOK_SECONDS)
+            self._wait()
 
     def _look_back(self, record: Record) -> Progress:
         """How far the way back is; whoever may not skip steps waits for them.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from release import __main__ as command
 from release import record as records
+from release.api import ModelWorkload, Server
 from release.progress import Progress, takes_steps
 from release.recall import Registry, recall
 from release.record import NotBackError, OvertakenError, Record, ReleaseError
+from release.step import WAKE_SECONDS
 from rollout.plan import Phase, State
 from tests.functions.test_recall import LIMITS, PACKAGES, SageMaker, look
 from tests.functions.test_release_faults import BACK, OUT
@@ -154,3 +157,68 @@ AWAY = {
 def test_a_rollout_takes_steps_until_it_is_there_or_told_not_to(status: dict[str, Any], *, expected: bool) -> None:
     rollout = {"metadata": {"generation": 2}, "status": {**AWAY, **status}}
     assert takes_steps(rollout, {"metadata": {"generation": 7}}) is expected
+
+
+class Asleep(Cluster):
+    """A cluster whose controller sees nothing of a change until it is woken."""
+
+    answers: ReleaseError | None = None
+
+    def progress(self) -> Progress:
+        return replace(super().progress(), done=self.wakes > 0)
+
+    def wake(self) -> None:
+        if self.answers is not None:
+            raise self.answers
+        super().wake()
+
+
+def test_a_controller_that_has_lost_sight_of_a_release_is_woken_forth_and_back() -> None:
+    cluster = Asleep()
+    assert cluster.release().roll_out(version(2)).state.phase is Phase.PROMOTED
+    cluster.wakes, begun = 0, cluster.now
+    assert cluster.release().roll_back().serving == version(1)
+    assert cluster.now - begun <= 2 * WAKE_SECONDS
+
+
+@pytest.mark.parametrize("answer", [OvertakenError(), ReleaseError("403 may not patch")])
+def test_who_may_not_wake_a_controller_waits_for_as_long_as_without(answer: ReleaseError) -> None:
+    cluster = Asleep()
+    cluster.answers = answer
+    with pytest.raises(NotBackError, match="1 is not back"):
+        cluster.release().roll_out(version(2))
+    assert cluster.now >= PLAN.ready_seconds
+
+
+SETTLED: dict[str, Any] = {"phase": "Healthy", "stableRS": "a", "currentPodHash": "a"}
+
+
+WORDS: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+    ({"phase": "Progressing"}, [{"promoteFull": False}]),
+    ({"phase": "Progressing", "promoteFull": False}, [{}]),
+    ({"phase": "Progressing", "promoteFull": True}, []),
+    ({**SETTLED, "workloadObservedGeneration": "13"}, [{"promoteFull": False}]),
+    ({**SETTLED, "workloadObservedGeneration": "14"}, []),
+]
+
+
+@pytest.mark.parametrize(("status", "told"), WORDS)
+def test_a_rollout_under_way_is_woken_by_a_word_that_says_nothing(status: dict[str, Any], told: list[Any]) -> None:
+    names = {"name": "m", "namespace": "ns", "resourceVersion": "7", "generation": 3}
+    status = {"observedGeneration": "3", **status}
+    held: dict[str, dict[str, Any]] = {
+        "deployments": {"metadata": {"generation": 14}},
+        "rollouts": {"apiVersion": "v", "kind": "Rollout", "metadata": names, "status": status},
+    }
+    server = mock.Mock(spec=Server)
+
+    def answer(method: str, path: str, *_: object) -> dict[str, Any]:
+        return held[path.split("/")[-2]] if method == "GET" else {}
+
+    server.call.side_effect = answer
+    ModelWorkload(server=server, namespace="ns", name="m", container="server").wake()
+    changes = [call.args for call in server.call.call_args_list if call.args[0] != "GET"]
+    assert [document["status"] for _, _, document, _ in changes] == told
+    for method, path, document, _ in changes:
+        assert (method, path.endswith("/rollouts/m/status")) == ("PATCH", True)
+        assert document["metadata"]["resourceVersion"] == "7"

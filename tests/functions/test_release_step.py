@@ -47,6 +47,7 @@ class Cluster:
         self.others: list[Callable[[], object]] = []
         """What others do between a look and the change that follows it, once each."""
         self.now, self.left, self.calls, self.killed_at = 0.0, 0, 0, -1
+        self.wakes = 0
 
     def _set(self, wanted: Version) -> None:
         template = self.deployment["spec"]["template"]
@@ -85,6 +86,10 @@ class Cluster:
         """A Deployment takes none."""
         self._call()
         assert record.state.phase is Phase.ROLLED_BACK
+
+    def wake(self) -> None:
+        self._call()
+        self.wakes += 1
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -11,6 +11,7 @@ import http.server
 import json
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
@@ -20,9 +21,10 @@ from components.labels import VERSION_LABEL
 from components.serving_pods import CONTAINER
 from release import record as records
 from release.__main__ import parse, run
-from release.api import Server
+from release.api import ModelWorkload, Server
 from release.progress import of_rollout
-from release.record import Version
+from release.record import ReleaseError, Version
+from release.step import WAKE_SECONDS
 from rollout.plan import Phase, State
 from sandbox.loop.processes import LOOPBACK, free_port
 from tests.kube.access import token_of
@@ -162,9 +164,23 @@ class Rolled:
             before.update(seen)
             return False
 
-        self.cluster.until(there, f"the share is {share} %", SECONDS)
+        self.until(there, f"the share is {share} %")
         after = self.fields()
         return {path for path in before | after if before.get(path) != after.get(path)}
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait, and let the controller see the model's Rollout now and then, as the release step does."""
+        woken = time.monotonic()
+
+        def looked() -> object:
+            nonlocal woken
+            if time.monotonic() - woken > WAKE_SECONDS:
+                woken = time.monotonic()
+                with contextlib.suppress(ReleaseError):
+                    ModelWorkload(server=self._server(), namespace=SPACE, name=self.model, container=CONTAINER).wake()
+            return condition()
+
+        self.cluster.until(looked, what, SECONDS)
 
     def progress(self) -> Any:
         """How far the rollout is, as the release step sees it."""
@@ -245,7 +261,7 @@ class Rolled:
                 shares.append(share)
             return bool(progress.failure) if failure else progress.done
 
-        self.cluster.until(over, "the rollout has ended", SECONDS)
+        self.until(over, "the rollout has ended")
         return shares
 
     def expect_back(self, version: str) -> None:
@@ -255,10 +271,10 @@ class Rolled:
 
     def expect_served(self, version: str) -> None:
         """Expect that a failed rollout leaves everything to a version, and do what the release step does then."""
-        self.cluster.until(lambda: self.weight() == 0, "nobody is sent to the new version", SECONDS)
+        self.until(lambda: self.weight() == 0, "nobody is sent to the new version")
         assert self.selected() == version
         self.release(int(version))
-        self.cluster.until(lambda: self.progress().done, "the previous version is the one that is wanted", SECONDS)
+        self.until(lambda: self.progress().done, "the previous version is the one that is wanted")
 
 
 def _flat(place: str, value: object) -> Iterator[tuple[str, object]]:
@@ -308,5 +324,6 @@ def rolling_out(open_cluster: Callable[[], AbstractContextManager[Cluster]], fol
         )
         rolled = Rolled(cluster, prometheus)
         for model in ROLLOUTS:
-            cluster.until(lambda model=model: rolled.of(model).progress().done, f"{model} serves", SECONDS)
+            each = rolled.of(model)
+            each.until(lambda each=each: each.progress().done, f"{model} serves")
         yield rolled

@@ -53,10 +53,8 @@ def good(rolled: Rolled) -> None:
 
 
 def test_the_rollout_takes_the_pods_over_and_the_deployment_ends_with_none(rolled: Rolled) -> None:
-    rolled.cluster.until(
-        lambda: rolled.held("Deployment", DEPLOYMENT)["spec"]["replicas"] == 0, "it has no pods", SECONDS
-    )
-    rolled.cluster.until(lambda: rolled.versions() == {"7": PODS}, "as many pods as the autoscaler wants", SECONDS)
+    rolled.until(lambda: rolled.held("Deployment", DEPLOYMENT)["spec"]["replicas"] == 0, "it has no pods")
+    rolled.until(lambda: rolled.versions() == {"7": PODS}, "as many pods as the autoscaler wants")
     assert rolled.weight() == 0
 
 
@@ -64,7 +62,7 @@ def test_a_good_version_gets_each_share_and_then_everything(rolled: Rolled) -> N
     rolled.release(8)
     shares = rolled.ended(failure=False)
     assert [share for share in shares if 0 < share < 100] == [5, 50]
-    rolled.cluster.until(lambda: rolled.versions() == {"8": PODS}, "only the new version is there", SECONDS)
+    rolled.until(lambda: rolled.versions() == {"8": PODS}, "only the new version is there")
     assert rolled.selected() == "8"
 
 
@@ -118,7 +116,7 @@ def test_a_promoted_version_goes_back_in_half_a_minute_without_a_step_or_a_judge
     before, worse = rolled.image(), rolled.version(400)
     assert rolled.step("roll-out", "--image", worse, "--version", "400").state.phase is Phase.PROMOTED
     assert rolled.images() == {worse}
-    rolled.cluster.until(lambda: len(rolled.versions()) == 1, "the version before has no pods", SECONDS)
+    rolled.until(lambda: len(rolled.versions()) == 1, "the version before has no pods")
     # What the version before predicts is not what the one in service does: a judgement would keep the worse one.
     rolled.prometheus.answers["predictions"] = 0.4
     begun = time.monotonic()
@@ -129,13 +127,13 @@ def test_a_promoted_version_goes_back_in_half_a_minute_without_a_step_or_a_judge
     assert shares == {0}, "no pod has more requests than its part, however few there are yet"
     assert min(served) >= PODS
     assert rolled.selected() == rolled.selected(f"{model}-canary")
-    rolled.cluster.until(lambda: len(rolled.versions()) == 1, "the worse version has no pods", SECONDS)
+    rolled.until(lambda: len(rolled.versions()) == 1, "the worse version has no pods")
 
 
 def test_a_way_back_that_does_not_end_says_so_and_goes_on_when_it_is_asked_again(rolled: Rolled) -> None:
     before, worse = rolled.image(), rolled.version(500)
     rolled.step("roll-out", "--image", worse, "--version", "500")
-    rolled.cluster.until(lambda: len(rolled.versions()) == 1, "the version before has no pods", SECONDS)
+    rolled.until(lambda: len(rolled.versions()) == 1, "the version before has no pods")
     rolled.cordon(closed=True)
     with pytest.raises(NotBackError, match="is not back") as stuck:
         rolled.step("roll-back", "--back-seconds", "8")
@@ -151,7 +149,7 @@ def test_blue_green_flips_and_goes_back_by_one_field_of_the_ingress(rolled: Roll
     field = "Ingress/at-once alb.ingress.kubernetes.io/actions.at-once"
     rolled.release(20)
     rolled.ended(failure=False)
-    rolled.cluster.until(lambda: rolled.versions() == {"20": PODS}, "the version before has no pods", SECONDS)
+    rolled.until(lambda: rolled.versions() == {"20": PODS}, "the version before has no pods")
     # No verdict yet, then a bad one.
     rolled.prometheus.answers["sample"] = 0.0
     rolled.release(21)
@@ -169,17 +167,17 @@ def test_an_a_b_test_shows_its_callers_the_new_version_and_ends_with_it_or_the_o
     rolled = rolled.of("by-header")
     callers, before = "by-header-canary", rolled.selected()
     rolled.release(30)
-    rolled.cluster.until(lambda: rolled.selected(callers) == "30", "its callers see it", SECONDS)
+    rolled.until(lambda: rolled.selected(callers) == "30", "its callers see it")
     assert (rolled.selected(), rolled.weight()) == (before, 0), "nobody else does"
     rolled.ended(failure=False)
-    rolled.cluster.until(lambda: rolled.selected() == rolled.selected(callers) == "30", "everybody does", SECONDS)
+    rolled.until(lambda: rolled.selected() == rolled.selected(callers) == "30", "everybody does")
 
     rolled.prometheus.answers["sample"] = 0.0
     rolled.release(31)
-    rolled.cluster.until(lambda: rolled.selected(callers) == "31", "its callers see the bad one", SECONDS)
+    rolled.until(lambda: rolled.selected(callers) == "31", "its callers see the bad one")
     rolled.prometheus.answers["errors"] = 50.0
     assert rolled.ended(failure=True) == [0], "nobody else ever does"
-    rolled.cluster.until(lambda: rolled.selected(callers) == "30", "nor do they any more", SECONDS)
+    rolled.until(lambda: rolled.selected(callers) == "30", "nor do they any more")
     rolled.expect_served("30")
 
 

@@ -92,7 +92,7 @@ def test_nothing_is_rolled_out_where_nothing_serves(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("--strategy", "big-bang"), "STRATEGY=big-bang: there are rolling, canary, blue-green, a-b, shadow."),
-        (("--fault", "lazy"), "FAULT=lazy: there are slow, crashing, failing, wrong, unready."),
+        (("--fault", "lazy"), "FAULT=lazy: there are slow, crashing, failing, wrong, mixed, unready."),
     ],
 )
 def test_what_is_not_known_is_refused_with_what_is(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
