@@ -13,7 +13,6 @@ from components.model_places import Duty, ModelPlaces
 from components.pipeline_definition import VERSION
 from components.pipeline_jobs import JobRequests
 from components.pipeline_words import Step, joined, parameter, retries
-from settings.model import Target
 
 if TYPE_CHECKING:
     from components.labels import Labels
@@ -79,8 +78,8 @@ def _words(labels: Labels, model: ModelSpec, spec: DriftSpec) -> list[str | Step
         "clear-below": spec.clear_below,
     }
     words: list[str | Step] = [THING, *(word for name, value in named.items() for word in (f"--{name}", str(value)))]
-    pods = model.serving.eks if model.serving is not None and model.serving.target is Target.EKS else None
-    dropped = pods.capture.drop if pods is not None and pods.capture is not None else ()
+    capture = model.pods.capture if model.pods else None
+    dropped = capture.drop if capture is not None else ()
     words += [word for feature in dict.fromkeys((*spec.ignored, *dropped)) for word in ("--without", feature)]
     return [*words, "--model-version", parameter(MODEL_VERSION)]
 

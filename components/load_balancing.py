@@ -161,5 +161,4 @@ class LoadBalancing(pulumi.ComponentResource):
 
 
 def _front_end(model: ModelSpec) -> FrontEndSpec | None:
-    pods = model.serving.eks if model.serving else None
-    return pods.front_end if pods else None
+    return model.pods.front_end if model.pods else None

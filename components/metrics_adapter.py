@@ -136,5 +136,5 @@ def _role(kind: str, name: str) -> kubernetes.rbac.v1.RoleRefArgs:
 
 def _namespaces(models: tuple[ModelSpec, ...]) -> list[str]:
     """Namespaces of models that are scaled by requests, each once."""
-    pods = [model.serving.eks for model in models if model.serving is not None]
+    pods = [model.pods for model in models]
     return list(dict.fromkeys(spec.namespace for spec in pods if spec is not None and spec.autoscaling.requests))

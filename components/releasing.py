@@ -83,8 +83,7 @@ class Releasing(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._account = iam.Account.of(args.labels.environment)
         self._yard = Yard(name=name, labels=args.labels, store=args.store, network=args.network, child=self._child)
-        pods = [(model, model.serving.eks) for model in args.models if model.serving is not None]
-        served = [(model, spec) for model, spec in pods if spec is not None]
+        served = [(model, spec) for model in args.models if (spec := model.pods) is not None]
         projects: dict[str, pulumi.Output[str]] = {}
         if args.spec.releases is not None and served:
             around = self._create_surroundings(args.spec.releases, [model for model, _ in served])

@@ -180,5 +180,5 @@ def _controller() -> kubernetes.rbac.v1.SubjectArgs:
 
 def _namespaces(models: tuple[ModelSpec, ...]) -> list[str]:
     """Namespaces of models that the controller rolls out, each once."""
-    pods = [model.serving.eks for model in models if model.serving is not None]
+    pods = [model.pods for model in models]
     return list(dict.fromkeys(spec.namespace for spec in pods if spec is not None and spec.rollout is not None))

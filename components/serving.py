@@ -26,7 +26,6 @@ from components import capture_objects, serving_objects, serving_rollouts
 from components.captures import Captures, CapturesArgs
 from components.front_ends import ServingHandle
 from components.serving_pods import CHANGED_BY_RELEASES, Workload, account, deployment
-from settings.model import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +86,7 @@ class Serving(pulumi.ComponentResource):
         self._name, self._args = name, args
         addresses: dict[str, pulumi.Output[str]] = {}
         for model in args.models:
-            spec = model.serving.eks if model.serving and model.serving.target is Target.EKS else None
+            spec = model.pods
             if spec is None:
                 continue
             identified = self._create_account(model, spec)

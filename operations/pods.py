@@ -31,7 +31,7 @@ class Pods:
         Raises:
             RefusedError: The environment serves no model of that name by pods.
         """
-        pods = {each.name: (each, each.serving.eks) for each in settings.models if each.serving and each.serving.eks}
+        pods = {each.name: (each, spec) for each in settings.models if (spec := each.pods) is not None}
         if name not in pods:
             known = ", ".join(pods) or "none"
             raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")

@@ -36,7 +36,7 @@ def report(settings: Settings, on: date) -> Iterator[str]:
         on: The day that prices are asked for.
     """
     for model in settings.models:
-        if model.serving is not None and (spec := model.serving.eks) is not None:
+        if (spec := model.pods) is not None:
             yield _carried(settings, model.name, spec)
             yield from _paid(settings, spec, on)
             yield from _waited(settings, spec)

@@ -13,6 +13,7 @@ from settings.model.patterns import COLUMN, PREFIX, TRAINING_INSTANCE
 from settings.model.processing import ProcessingSpec
 from settings.model.retraining import ModelRetrainingSpec
 from settings.model.serving import ServingSpec
+from settings.model.serving_eks import EksServingSpec
 from settings.model.tuning import TuningSpec
 
 Directions = Annotated[
@@ -247,3 +248,8 @@ class ModelSpec(Section):
     """Where the approved version answers; null for a model that is only trained."""
     approved: ApprovedSpec | None
     """The version in service; null until one is approved."""
+
+    @property
+    def pods(self) -> EksServingSpec | None:
+        """The pods that serve it; nothing where the switch points elsewhere."""
+        return None if self.serving is None else self.serving.pods

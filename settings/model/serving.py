@@ -27,7 +27,10 @@ class Target(StrEnum):
 class ServingSpec(Section):
     """Where a model is served.
 
-    Sections of other places than `target` may be filled already: then the switch is the only line that changes.
+    Sections of other places than `target` may be filled already, and are checked, but nothing is made of them. Then the
+    switch is the only line that changes in `serving`. What a target cannot do is refused beside it: only `eks` and
+    `real-time` are watched for drift, so elsewhere `models[].drift` is null and `retraining.drift` false; `serverless`
+    is refused where data are protected.
     """
 
     target: Target
@@ -46,3 +49,8 @@ class ServingSpec(Section):
     """Several models or containers behind a real-time endpoint; null for the approved version alone."""
     requests: RequestsSpec | None = None
     """What callers send, against which the target is judged; null where nobody knows."""
+
+    @property
+    def pods(self) -> EksServingSpec | None:
+        """The pods that serve the model; nothing where another target does, whatever `eks` says."""
+        return self.eks if self.target is Target.EKS else None

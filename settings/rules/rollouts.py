@@ -16,7 +16,8 @@ _LOOKS: Final = 4
 
 def somebody_carries_it_out(settings: Settings, index: int) -> Iterator[Finding]:
     """Without its controller a Rollout has no pods."""
-    if _rollout(settings, index) is not None and settings.rollouts.controller is None:
+    spec = settings.models[index].pods
+    if spec is not None and spec.rollout is not None and settings.rollouts.controller is None:
         yield Finding(
             path=("rollouts", "controller"),
             found="nothing",
@@ -123,6 +124,7 @@ def a_release_ends_in_time(settings: Settings, index: int) -> Iterator[Finding]:
 
 
 def _pods(settings: Settings, index: int) -> EksServingSpec | None:
+    """What is said of pods, whether they serve or not: a section that waits is one that the switch may point to."""
     serving = settings.models[index].serving
     return serving.eks if serving is not None else None
 

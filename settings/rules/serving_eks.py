@@ -161,14 +161,14 @@ def load_balancers_know_what_they_need(settings: Settings, index: int) -> Iterat
 
 def namespace_takes_the_load_balancers(settings: Settings, index: int) -> Iterator[Finding]:
     """Beyond the quota the API server refuses a front end; from other subnets its requests do not get through."""
-    spec = _pods(settings, index)
+    spec = settings.models[index].pods
     namespace = _namespace(settings, spec)
     if spec is None or namespace is None or spec.front_end is None:
         return
     of_kind = [
         place
         for place in range(index + 1)
-        if (other := _pods(settings, place)) is not None
+        if (other := settings.models[place].pods) is not None
         and other.namespace == spec.namespace
         and other.front_end is not None
         and other.front_end.kind == spec.front_end.kind
@@ -192,10 +192,10 @@ def namespace_takes_the_load_balancers(settings: Settings, index: int) -> Iterat
 
 def hosts_differ(settings: Settings, index: int) -> Iterator[Finding]:
     """Each model has a load balancer of its own, and a name in DNS leads to one of them."""
-    spec = _pods(settings, index)
+    spec = settings.models[index].pods
     host = spec.front_end.host if spec and spec.front_end else None
     for first in range(index if host else 0):
-        other = _pods(settings, first)
+        other = settings.models[first].pods
         if other and other.front_end and other.front_end.host == host:
             yield Finding(
                 path=_at(index, "frontEnd", "host"),
@@ -207,7 +207,8 @@ def hosts_differ(settings: Settings, index: int) -> Iterator[Finding]:
 
 def requests_in_production_are_encrypted(settings: Settings, index: int) -> Iterator[Finding]:
     """Requests carry the features of real people; without a certificate a load balancer takes them as plain text."""
-    spec, model = _pods(settings, index), settings.models[index]
+    model = settings.models[index]
+    spec = model.pods
     if spec is None or spec.front_end is None or model.approved is None or not settings.environment.protect_data:
         return
     if not settings.load_balancing.certificate_arns:
@@ -220,6 +221,7 @@ def requests_in_production_are_encrypted(settings: Settings, index: int) -> Iter
 
 
 def _pods(settings: Settings, index: int) -> EksServingSpec | None:
+    """What is said of pods, whether they serve or not: a section that waits is one that the switch may point to."""
     serving = settings.models[index].serving
     return serving.eks if serving is not None else None
 
@@ -238,7 +240,7 @@ def _at(index: int, *rest: str | int) -> Path:
 
 def somebody_counts_the_requests(settings: Settings, index: int) -> Iterator[Finding]:
     """An autoscaler that finds no metric takes no pod away any more."""
-    spec = _pods(settings, index)
+    spec = settings.models[index].pods
     if spec is not None and spec.autoscaling.requests is not None and settings.monitoring.adapter is None:
         yield Finding(
             path=("monitoring", "adapter"),

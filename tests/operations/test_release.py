@@ -16,6 +16,7 @@ from release.__main__ import parse
 from settings.check import load_file
 from settings.release_times import pods_minutes, rollout_minutes
 from tests.settings.stacks import changed, settings_of, stack_file
+from tests.support.targets import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,13 @@ def test_a_model_without_pods_is_refused_with_those_that_have_some(
     more = ["--version", "1"] if command is release.main else ["--percent", "30", "--prometheus", "http://here"]
     assert command(["--model", "churn", "--stack", "prod", *more]) == 2
     assert capsys.readouterr().err == "prod serves no churn by pods; there are: flight-delay\n"
+
+
+@pytest.mark.parametrize("target", ["asynchronous", "batch"])
+def test_pods_that_are_only_described_are_no_pods(target: str) -> None:
+    settings = settings_of(changed({"models.0.serving": serving(target)}))
+    with pytest.raises(RefusedError, match="prod serves no flight-delay by pods; there are: none"):
+        Pods.of(settings, "flight-delay")
 
 
 def test_an_experiment_is_asked_about_where_the_pods_are() -> None:

@@ -15,6 +15,7 @@ from sandbox.capacity import main, report
 from settings.serving_capacity import nodes_for, room, supply
 from tests.settings.stacks import changed, decoded, settings_of, stack_file
 from tests.settings.test_serving_capacity import spec_of
+from tests.support.targets import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,10 @@ def test_the_report_says_what_the_nodes_cost_and_on_which_day_that_was_asked() -
     )
     assert f"  most pods, 10 pods: {2 * NODE:,.2f} US dollars a month for nodes" in lines
     assert f"list prices read on {price_table().read}" in "".join(lines)
+
+
+def test_pods_that_are_only_described_carry_nothing() -> None:
+    assert list(report(settings_of(changed({"models.0.serving": serving("asynchronous")})), ON)) == []
 
 
 @pytest.mark.parametrize("pods", [0, 1, 10, 11, 60])

@@ -1,4 +1,4 @@
-"""Models with every SageMaker target described, and one model for each kind of serving."""
+"""Models with every target described, and one model for each kind of serving by SageMaker."""
 
 from __future__ import annotations
 
@@ -86,9 +86,15 @@ ROW: Final[dict[str, Any]] = {
 }
 
 
+@functools.cache
+def trained() -> dict[str, Any]:
+    (model,) = stack_section("prod", "models")
+    return model
+
+
 def serving(target: str, **more: Any) -> dict[str, Any]:
-    """The `serving` of a model with every target described, and a switch that points to one."""
-    return {**TARGETS, "target": target, **more}
+    """The `serving` of a model with every target described, pods as in prod among them, and a switch to one."""
+    return {"eks": trained()["serving"]["eks"], **TARGETS, "target": target, **more}
 
 
 def approved(version: int) -> dict[str, Any]:
@@ -107,12 +113,6 @@ SERVED: Final[dict[str, dict[str, Any]]] = {
     "row": serving("real-time", hosting=ROW, realTime={**TARGETS["realTime"], "instanceType": "ml.g5.xlarge"}),
 }
 """Models by what serves them, one of each kind."""
-
-
-@functools.cache
-def trained() -> dict[str, Any]:
-    (model,) = stack_section("prod", "models")
-    return model
 
 
 def _watched(where: dict[str, Any]) -> dict[str, Any]:
