@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from settings.generated import write_or_check
+from settings.serving_examples import EXAMPLES
 from settings.serving_limits import LIMITS, MIB_PER_PAYLOAD_MB, TARGETS
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "serving-targets.md"
@@ -53,6 +54,33 @@ What follows from the table:
   (`functions/lifecycle/transforms.py`), from here by `make transform`, below.
 - SageMaker Model Monitor takes no new customers (guide, “Data capture”): captured requests are kept for drift
   detection of our own.
+
+## What to write
+
+One of these takes the place of `serving` in [the entry](models.md). Sections of several targets may stand there at
+once: then `target` is the only line of `serving` that changes, and what is only described makes nothing. Beside it,
+`models[].drift` is null and `retraining.drift` false for every target but `eks` and `real-time`, whose requests are
+captured.
+
+{examples}
+## The next version
+
+An endpoint, or the role that runs batches, is there once `approved` of the model is filled, as [the entry](models.md)
+has it; version, digest and artefact are those that were announced. `make release` and `make rollback` are for pods.
+Here a later version is an edit of `approved` and a deployment, and so is the way back, with what stood there before:
+
+```console
+$ $EDITOR Pulumi.prod.yaml     # models[].approved: version, imageDigest, modelData
+$ make preview STACK=prod
+$ pulumi up --stack prod --policy-pack policies
+$ aws sagemaker describe-endpoint --endpoint-name ENDPOINT --query '[EndpointStatus, EndpointConfigName, FailureReason]'
+```
+
+The endpoint keeps its name: traffic moves to the new version as `rollout` says, and an alarm during the deployment
+moves it back. The last command tells which configuration is in service; that `pulumi up` ends with an error after a
+way back is not verified, it needs an account. The stack file still names the version that failed then: write the one
+before, so that the next deployment does not try it again. A serverless endpoint moves at once; a batch takes the
+version that is approved when it starts.
 
 ## How each is asked
 
@@ -126,7 +154,8 @@ def page() -> str:
     )
     limits = (f"| {it.what} | {it.least} | {it.most} | {it.unit} | {it.source} |\n" for it in LIMITS)
     calls = (f"{call.what}:\n\n```console\n{_lines(call.command)}```\n\n" for call in CALLS)
-    end = _END.format(mib=MIB_PER_PAYLOAD_MB)
+    examples = "".join(f"{each.what}:\n\n```yaml\n{each.text}```\n\n" for each in EXAMPLES)
+    end = _END.format(mib=MIB_PER_PAYLOAD_MB, examples=examples.rstrip("\n") + "\n")
     return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH
 
 
