@@ -29,8 +29,10 @@ help: ## List these targets
 	@printf 'make TARGET [STACK=%s] [OUT=plan.json] [PYTHON=python3]\n\n' '$(subst $(eval) ,|,$(STACKS))'
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 15
 
-up: ## Set up what is missing, then bring environment `local` up: deploy, train, serve, ask
-	$(call timed,up local,$(LOCAL) sandbox up)
+up: export UP_MONTHS = $(MONTHS)
+up: export UP_POISON = $(POISON)
+up: ## Set up what is missing, then bring environment `local` up: deploy, train, serve, ask; MONTHS=1,2 POISON=labels|schema|half
+	$(call timed,up local,$(LOCAL) sandbox up --months "$$UP_MONTHS" --poison "$$UP_POISON")
 
 down: ## Remove all of environment `local`
 	$(call timed,down local,$(LOCAL) sandbox down)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from costs.plan import from_export
 from guardrails.registry import all_rules
 from retraining.facts import ModelSettings
 from sandbox import gate
+from sandbox import months as arrivals
 from sandbox.chain import report as chain_report
 from sandbox.chain import schedule, steps
 from sandbox.chaos import Chaos
@@ -32,6 +33,7 @@ from sandbox.engine import ROOT, Engine, Outcome, PolicyPack
 from sandbox.loop import batch
 from sandbox.loop import run as loop
 from sandbox.loop.loopback import Clients
+from sandbox.loop.poisons import POISONS
 from sandbox.loop.retraining import ask, open_local_door
 from sandbox.loop.spec import LoopReport
 from sandbox.loop.versions import compared, groups, versions
@@ -84,8 +86,11 @@ def policy_pack(stack: str) -> PolicyPack:
     return PolicyPack(ROOT / "policies", ROOT / "policies" / "config" / f"{stack}.json")
 
 
-def up(console: Console) -> None:
+def up(console: Console, months: str = "", poison: str = "") -> None:
     """Bring environment `local` up: deploy, train, register, serve, ask."""
+    numbers = arrivals.months_of(months)
+    if poison:
+        arrivals.check_poison(poison, numbers, state_folder(LOCAL))
     settings = _checked_settings(LOCAL)
     with _only_run(state_folder(LOCAL)):
         engine = _open(console, LOCAL)
@@ -95,7 +100,14 @@ def up(console: Console) -> None:
                 outcome = engine.up(policy_pack(LOCAL), step.note)
                 step.summary = _describe(outcome.changes)
         outputs = {name: output.value for name, output in engine.outputs().items()}
-        specs = loops(settings, outputs, engine.world(), state_folder(LOCAL), _image_python())
+        specs = [
+            replace(spec, training_months=numbers, poison=poison)
+            for spec in loops(settings, outputs, engine.world(), state_folder(LOCAL), _image_python())
+        ]
+        if poison:
+            for spec in specs:
+                arrivals.try_poison(console, spec)
+            return
         reports = [loop.bring_up(spec, console) for spec in specs]
         console.table("Environment local is up", _summary(engine, outcome, reports))
         for report in reports:
@@ -390,7 +402,13 @@ def _model_rows(report: LoopReport) -> dict[str, str]:
 
 _STACK: Final = {"stack": {"required": True, "help": "environment, the <name> of Pulumi.<name>.yaml"}}
 COMMANDS: Final[dict[str, Command]] = {
-    "up": Command(up),
+    "up": Command(
+        up,
+        {
+            "months": {"default": "", "help": "months of 2013 that have arrived; January to June without it"},
+            "poison": {"default": "", "help": f"what is wrong with the last of them: {', '.join(POISONS)}"},
+        },
+    ),
     "down": Command(down),
     "status": Command(status),
     "retrain": Command(

@@ -30,6 +30,10 @@ class LoopError(Exception):
     """The loop cannot go on; the message says what to do."""
 
 
+class RefusedError(LoopError):
+    """The pipeline refused the data, or the model that learnt from it; the message says which step, and why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredPipeline:
     """A pipeline as the stack declares it."""
@@ -78,6 +82,8 @@ class LoopSpec:
     """Folder that holds the package `scoring`."""
     training_months: tuple[int, ...] = TRAINING_MONTHS
     """Months of 2013 to train on; the others have not arrived yet."""
+    poison: str = ""
+    """What is wrong with the last of them, a word of `poisons.POISONS`; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from lifecycle import evaluation, pipelines, steps
 from lifecycle.steps import MODEL_DIGEST_PROPERTY, TRAINING_JOB_PROPERTY
-from sandbox.loop import account, cards, flights, image, packaging, progress, services
+from sandbox.loop import account, cards, flights, image, packaging, poisons, progress, services
 from sandbox.loop.files import unpack, write_bytes, write_json
 from sandbox.loop.loopback import Clients
-from sandbox.loop.spec import Evaluation, LoopError, LoopReport
+from sandbox.loop.spec import Evaluation, LoopError, LoopReport, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,8 @@ class Loop:
         with self.console.step("Prepare the flights of 2013"):
             data = flights.prepare(self.paths.data, self.spec.training_months)
             self._did("data", data.changed)
+            if self.spec.poison:
+                poisons.spoil(data, self.spec.training_months[-1], self.spec.poison)
         built = image.build(self.spec.image_source)
         with self.console.step("Start the AWS APIs on loopback"):
             endpoint, started = services.aws_api(self.spec, self.paths).ensure()
@@ -104,7 +106,7 @@ class Loop:
                     timeout_seconds=TIMEOUT_SECONDS,
                 )
             except pipelines.PipelineFailedError as error:
-                raise LoopError(f"{error}\n{self._steps(found)}") from error
+                raise RefusedError(f"{error}\n{self._steps(found)}") from error
             step.summary = execution.arn.rpartition("/")[2]
         if execution.created:
             self.console.info(self._steps(found))

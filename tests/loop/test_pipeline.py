@@ -20,7 +20,7 @@ import pytest
 
 from lifecycle import pipelines, steps
 from sandbox.console import Console
-from sandbox.loop import cards, evaluate, flights
+from sandbox.loop import cards, evaluate, flights, poisons
 from sandbox.loop.loopback import Clients
 from sandbox.loop.processes import LOOPBACK, REPOSITORY, running, wait_until
 from sandbox.loop.run import bring_up, status, tear_down
@@ -40,27 +40,6 @@ if TYPE_CHECKING:
     from sandbox.loop.spec import LoopReport
 
 pytestmark = pytest.mark.loop
-
-
-def shuffled(path: Path) -> None:
-    """Give every row the label of another one: the share of late flights stays, what it depends on goes."""
-    header, *rows = path.read_text().splitlines()
-    labels = [row.partition(",")[0] for row in rows]
-    half = len(rows) // 2
-    moved = labels[half:] + labels[:half]
-    lines = [f"{label},{row.partition(',')[2]}" for label, row in zip(moved, rows, strict=True)]
-    path.write_text("\n".join([header, *lines]) + "\n")
-
-
-def renamed(path: Path) -> None:
-    """Call a column by another name."""
-    path.write_text(path.read_text().replace("carrier", "airline", 1))
-
-
-def halved(path: Path) -> None:
-    """Lose every second row."""
-    header, *rows = path.read_text().splitlines()
-    path.write_text("\n".join([header, *rows[::2]]) + "\n")
 
 
 def emptied(path: Path) -> None:
@@ -255,9 +234,9 @@ class Poisoning(NamedTuple):
 
 BOTH = ("train", "validation")
 POISONINGS = {
-    "labels shuffled": Poisoning(shuffled, BOTH, "Refuse", " and has to exceed 0.68"),
-    "schema broken": Poisoning(renamed, BOTH, "Process", "the header differs"),
-    "half missing": Poisoning(halved, BOTH, "Process", "train/2013-02.csv: 9827 rows; half of the other files"),
+    "labels shuffled": Poisoning(poisons.shuffle, BOTH, "Refuse", " and has to exceed 0.68"),
+    "schema broken": Poisoning(poisons.rename, BOTH, "Process", "the header differs"),
+    "half missing": Poisoning(poisons.halve, BOTH, "Process", "train/2013-02.csv: 9827 rows; half of the other files"),
     "column lost": Poisoning(emptied, BOTH, "Process", "train/2013-02.csv: 100% of 'distance' is empty, 0% elsewhere"),
 }
 

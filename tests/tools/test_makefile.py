@@ -89,6 +89,17 @@ def test_a_batch_is_run_here_or_asked_for_there(python: str, given: list[str], r
     assert words[words.index("--") + 1 :] == reached
 
 
+@pytest.mark.parametrize(
+    ("given", "reached"), [([], ["", ""]), (["MONTHS=1,2", "POISON=a b $$(id)"], ["1,2", "a b $(id)"])]
+)
+def test_months_and_what_is_wrong_with_one_reach_the_program_as_they_are(
+    python: str, given: list[str], reached: list[str]
+) -> None:
+    words = re.findall(r"^<(.*)>$", make("up", python, *given).stdout, re.MULTILINE)
+    flags = [word for pair in zip(("--months", "--poison"), reached, strict=True) for word in pair]
+    assert words[words.index("--") + 1 :] == ["sandbox", "up", *flags]
+
+
 def test_every_target_says_what_it_does_how_long_it_took_and_keeps_the_exit_code(python: str) -> None:
     done = make("down", python)
     assert done.returncode == 0
