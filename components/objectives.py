@@ -29,7 +29,7 @@ FEWEST_REQUESTS: Final = 20
 LASTING: Final = "5m"
 """For how long a time has to be exceeded: a pod's start or a lost node is shorter."""
 ROUTES: Final = r'route=~"/invocations|/v2/models/.+/infer"'
-"""Routes of predictions; probes and scrapes are no requests of callers."""
+"""Routes of predictions, for rollouts too; probes and scrapes are no requests of callers."""
 _BY: Final = f"namespace, {MODEL_LABEL.replace('.', '_').replace('/', '_')}"
 _SECONDS: Final = 300
 _MILLISECONDS: Final = 1000

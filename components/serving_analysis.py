@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from components.objectives import ROUTES
 from components.serving_pods import HASH_LABEL
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ ARGUMENTS: Final = (
 """Arguments of both templates: the pods of the new version, and those of the old one."""
 _CHALLENGER: Final = "challenger"
 _CHAMPION: Final = "champion"
-_ROUTE: Final = 'route="/invocations"'
 _ERROR: Final = 'code=~"5.."'
 
 
@@ -155,11 +155,11 @@ class Queries:
         return f"increase({metric}{{{','.join(labels)}}}{self._window})"
 
     def _requests(self, version: str) -> str:
-        return f"sum({self._grown('slipway_requests_total', version, _ROUTE)})"
+        return f"sum({self._grown('slipway_requests_total', version, ROUTES)})"
 
     def _errors(self, version: str) -> str:
         # A version without errors has no series of them.
-        return f"(sum({self._grown('slipway_requests_total', version, _ROUTE, _ERROR)}) or vector(0))"
+        return f"(sum({self._grown('slipway_requests_total', version, ROUTES, _ERROR)}) or vector(0))"
 
     def _timed(self, version: str) -> str:
         return f"sum({self._grown('slipway_request_duration_seconds_count', version)})"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from release.record import ReleaseError
-from rollout.judgement import Judgement, Limits, Observed, judge
+from rollout.judgement import ROUTES, Judgement, Limits, Observed, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 30.0
 REQUESTS: Final = "slipway_requests_total"
-ROUTE: Final = "/invocations"
-ROUTED: Final = f',route="{ROUTE}"'
+ROUTED: Final = f',route=~"{ROUTES}"'
 """Selects the requests of callers; probes and scrapes are none."""
 LATENCY: Final = "slipway_request_duration_seconds_bucket"
 PREDICTIONS: Final = "slipway_prediction_bucket"

@@ -15,6 +15,8 @@ from rollout.verdicts import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+ROUTES: Final = "/invocations|/v2/models/.+/infer"
+"""Regular expression of the routes, as servers name them, whose answers count; probes and scrapes ask for others."""
 ERROR_RISKS: Final = Risks(false_alarm=0.002, miss=0.0005)
 LATENCY_RISKS: Final = Risks(false_alarm=0.0002, miss=0.0005)
 """Two tests of it at each step, and their bounds are chosen by the data: false alarms have to be rarer.

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from rollout.judgement import Observed
+from rollout.judgement import ROUTES, Observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 REQUESTS: Final = "slipway_requests_total"
 LATENCY: Final = "slipway_request_duration_seconds"
 PREDICTIONS: Final = "slipway_prediction"
-ROUTES: Final = ("/invocations",)
-"""Routes whose answers count; probes and scrapes are no requests of callers."""
-_SAMPLE: Final = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$", re.MULTILINE)
+_COUNTED: Final = re.compile(ROUTES)
+_SAMPLE: Final = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 _SERVER_ERROR: Final = "5"
 
@@ -27,7 +26,7 @@ def observed(text: str) -> Observed:
     buckets = defaultdict[str, dict[float, float]](dict)
     for found in _SAMPLE.finditer(text):
         labels, value = dict(_LABEL.findall(found["labels"] or "")), float(found["value"])
-        if found["name"] == REQUESTS and labels["route"] in ROUTES:
+        if found["name"] == REQUESTS and _COUNTED.fullmatch(labels["route"]):
             requests += value
             errors += value if labels["code"].startswith(_SERVER_ERROR) else 0
         elif "le" in labels:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
 
-from components import rollouts_objects, serving_analysis
+from components import objectives, rollouts_objects, serving_analysis
 from components.serving_pods import CHANGED_BY_RELEASES
-from rollout.judgement import ERROR_RISKS, LATENCY_RISKS
+from rollout.judgement import ERROR_RISKS, LATENCY_RISKS, ROUTES
+from scoring.metrics import INVOKE, PREDICTION_ROUTES
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
 from tests.support.rolled_out import ROLLOUTS, rolled_out
 from tests.support.served import of_serving, one_model
@@ -157,6 +159,20 @@ def test_both_judges_have_the_same_bounds() -> None:
     ):
         wanted = (math.log(risks.miss / (1 - risks.false_alarm)), math.log((1 - risks.miss) / risks.false_alarm))
         assert bounds == pytest.approx(wanted)
+
+
+def test_all_judges_count_what_callers_ask_by_any_protocol_and_no_probe() -> None:
+    counted = re.compile(ROUTES)
+    assert f'route=~"{ROUTES}"' == objectives.ROUTES
+    assert [route for route in PREDICTION_ROUTES if not counted.fullmatch(route)] == [INVOKE], "hosts of many models"
+    assert not counted.fullmatch("/ping")
+    assert not counted.fullmatch("/v2/models/{name}/ready")
+    for name in ("stop", "go-on"):
+        metrics = inputs(f"{ARGO}:AnalysisTemplate", f"serving-in-shares-{name}")["spec"]["metrics"]
+        queries = "".join(metric["provider"]["prometheus"]["query"] for metric in metrics)
+        asked = re.findall(r"slipway_requests_total\{(.*?)\}\[", queries)
+        assert asked
+        assert all(objectives.ROUTES in labels for labels in asked)
 
 
 def test_one_sure_test_stops_a_rollout_and_all_have_to_be_sure_to_let_it_go_on() -> None:

@@ -12,6 +12,7 @@ from release import __main__ as command
 from release.experiment import NOTE, Question, lines
 from release.prometheus import LATENCY, PREDICTIONS, REQUESTS, Metrics
 from release.record import Record, ReleaseError, Version
+from rollout.judgement import ROUTES
 from rollout.plan import Phase, State
 from scoring.metrics import LATENCY_BUCKETS
 from scoring.predictions import BOUNDS
@@ -69,6 +70,14 @@ def test_errors_latency_and_predictions_are_compared_and_chance_is_told() -> Non
     assert told[8].startswith("  difference +2.00% [+1.")
     assert told[9] == "  significant"
     assert told[10] == NOTE
+
+
+def test_requests_count_by_whichever_protocol_they_came() -> None:
+    asked = Asked(DIFFERENT)
+    said(asked)
+    counted = [query for query, _ in asked.queries if REQUESTS in query]
+    assert len(counted) == 2, "one question for each version"
+    assert all(f'route=~"{ROUTES}"' in query for query in counted)
 
 
 def test_both_versions_are_asked_about_the_time_that_both_served() -> None:

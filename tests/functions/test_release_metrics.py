@@ -13,11 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from release import registry
-from release.prometheus import Metrics, Prometheus, judge_release
+from release.prometheus import REQUESTS, Metrics, Prometheus, judge_release
 from release.record import Record, ReleaseError, Version
 from rollout.judgement import Limits
 from rollout.plan import Phase, State
 from rollout.verdicts import Verdict
+from scoring.metrics import INFER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,18 @@ def test_every_query_names_the_namespace_and_the_version_or_its_image() -> None:
     for query, _ in series.asked:
         assert 'namespace="ns"' in query
         assert re.search(r'slipway_dev_version="[12]"', query) or OLD.image in query or NEW.image in query
+
+
+def test_requests_count_by_whichever_protocol_they_came() -> None:
+    series = Series()
+    verdict(series)
+    routes = [re.findall(r'route=~"([^"]*)"', query) for query, _ in series.asked if REQUESTS in query]
+
+    assert len(routes) == 2, "one question for each version"
+    for (pattern,) in routes:
+        assert re.fullmatch(pattern, "/invocations")
+        assert re.fullmatch(pattern, INFER)
+        assert not re.fullmatch(pattern, "/ping")
 
 
 @pytest.mark.parametrize("error", [OSError("refused"), http.client.BadStatusLine("refused")])

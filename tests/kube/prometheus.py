@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bench.load import post
 from release.prometheus import Prometheus
 from release.record import ReleaseError
 from sandbox.loop.processes import LOOPBACK, free_port, wait_until
@@ -22,7 +23,7 @@ from tests.kube.control_plane import Daemons
 from tests.support.servers import ROOT, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 MODEL, SPACE = "in-shares", "ml-inference"
 SCRAPE_SECONDS = 1
@@ -43,6 +44,8 @@ class Pod(NamedTuple):
     """Of its container, while it is watched."""
     of: str = ""
     """Whose process stands for it; its own if empty."""
+    protocol: bool = False
+    """Whether it is asked by the Open Inference Protocol."""
 
     @property
     def hash(self) -> str:
@@ -165,7 +168,7 @@ class Watched:
 
     def _send(self) -> None:
         threads = [
-            threading.Thread(target=ask, args=(self._port(pod), pod.requests))
+            threading.Thread(target=ask, args=(self._port(pod), pod.requests, _infer if pod.protocol else _invoke))
             for pod in self.pods.values()
             if pod.requests and not pod.of
         ]
@@ -203,7 +206,7 @@ class Watched:
         )
 
 
-def ask(port: int, requests: int) -> None:
+def ask(port: int, requests: int, request: Callable[[Sequence[float]], bytes]) -> None:
     """Send requests for single rows, the same to every port, and read the answers."""
     draw = np.random.default_rng(7)
     rows = draw.random((requests, 2), dtype=np.float32)
@@ -211,14 +214,18 @@ def ask(port: int, requests: int) -> None:
         answers = connection.makefile("rb")
         for start in range(0, requests, AT_ONCE):
             some = rows[start : start + AT_ONCE]
-            connection.sendall(b"".join(_request(b"%.6f,%.6f" % tuple(row)) for row in some.tolist()))
+            connection.sendall(b"".join(map(request, some.tolist())))
             for _ in some:
                 _read_answer(answers)
 
 
-def _request(body: bytes) -> bytes:
-    head = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
-    return head % len(body) + body
+def _invoke(row: Sequence[float]) -> bytes:
+    return post("/invocations", "text/csv", b"%.6f,%.6f" % tuple(row))
+
+
+def _infer(row: Sequence[float]) -> bytes:
+    tensor = {"name": "input", "shape": [1, len(row)], "datatype": "FP32", "data": row}
+    return post("/v2/models/model/infer", "application/json", json.dumps({"inputs": [tensor]}).encode())
 
 
 def _read_answer(answers: Any) -> None:

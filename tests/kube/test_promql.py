@@ -43,6 +43,8 @@ PODS = {
     "slow": Pod("4", "slow", 480),
     "wrong": Pod("5", "wrong"),
     "silent": Pod("6", requests=0),
+    "asked by the inference protocol": Pod("7", protocol=True),
+    "failing by the inference protocol": Pod("9", "failing", 2000, protocol=True),
     "restarting": Pod("8", restarts=1, of="2"),
 }
 STOPPED = {
@@ -51,16 +53,20 @@ STOPPED = {
     "slow": ["p95", "p99"],
     "wrong": ["predictions"],
     "silent": [],
+    "asked by the inference protocol": [],
+    "failing by the inference protocol": ["errors"],
     "restarting": ["restarts"],
 }
 """Which measurements of the AnalysisTemplate fail, by what is wrong."""
-WENT_ON = {"good": True, "restarting": True}
+WENT_ON = {"good": True, "asked by the inference protocol": True, "restarting": True}
 VERDICTS = {
     "good": Verdict.GOOD,
     "failing": Verdict.BAD,
     "slow": Verdict.BAD,
     "wrong": Verdict.BAD,
     "silent": Verdict.OPEN,
+    "asked by the inference protocol": Verdict.GOOD,
+    "failing by the inference protocol": Verdict.BAD,
     "restarting": Verdict.BAD,
 }
 
@@ -163,7 +169,7 @@ def test_recorded_figures_are_those_of_the_servers(watched: Watched) -> None:
     values = {name: float(found[0]["value"][1]) for name, found in figures.items()}
     assert all(len(found) == 1 for found in figures.values())
     counts = [pod.requests or PODS["good"].requests for pod in (OLD, *PODS.values()) if pod is not PODS["silent"]]
-    failed = PODS["failing"].requests / 20
+    failed = sum(pod.requests / 20 for pod in PODS.values() if pod.fault == "failing")
     # An error's series begins with its first reading, which counts for nothing.
     assert 0.2 * failed / sum(counts) < values[f"{objectives.ERRORS}5m"] < 1.5 * failed / sum(counts)
     assert 0 < values[f"{objectives.DURATION}mean5m"] < values[f"{objectives.DURATION}p99_5m"] < 1

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from bench.load import post
 from sandbox.commands import STATE_VARIABLE
 from sandbox.console import Console
 from sandbox.loop import flights
@@ -73,6 +76,26 @@ def test_a_version_that_crashes_is_taken_back_within_its_share(state: Path, monk
     share = re.search(r"([\d.]+)%$", found["Version new"].strip())
     assert share is not None
     assert float(share[1]) <= show.CANARY.weights[0] + 2, "5 %, and what was on its way"
+
+
+def test_a_version_that_fails_is_found_by_callers_of_the_open_inference_protocol(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Inferring(show.Callers):
+        def wires(self) -> list[bytes]:
+            rows = [[float(cell) for cell in row.split(",")] for row in self.rows]
+            tensors = [{"name": "input", "shape": [1, len(row)], "datatype": "FP32", "data": row} for row in rows]
+            bodies = [json.dumps({"inputs": [tensor]}).encode() for tensor in tensors]
+            return [post("/v2/models/model/infer", "application/json", body) for body in bodies]
+
+        def __call__(self, place: int, status: int, head: bytes, body: bytes) -> str:
+            found = str(json.loads(body)["outputs"][0]["data"][0]).encode() if status == HTTPStatus.OK else b""
+            return super().__call__(place, status, head, found)
+
+    monkeypatch.setattr(show, "Callers", Inferring)
+    said = shown(state, monkeypatch, "canary", "failing")["said"]
+    assert "watching, 5 % to new" in said
+    assert re.search(r"rolled-back, 0 % to new: errors: [1-9]", said)
 
 
 def test_an_a_b_test_of_the_same_model_twice_says_that_the_difference_can_be_chance(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rollout.judgement import Observed
 from sandbox.rollout.exposition import observed
 from sandbox.rollout.routes import CHALLENGER, CHAMPION, EVERYONE, ROUTES, VARIANT_HEADER, Table, files
-from scoring.metrics import LATENCY_BUCKETS, Metrics
+from scoring.metrics import INFER, LATENCY_BUCKETS, Metrics
 from scoring.predictions import BOUNDS, Predictions
 
 ports = st.lists(st.integers(1, 65_535), max_size=6, unique=True)
@@ -78,8 +78,14 @@ def test_what_a_server_counts_is_read_back() -> None:
     metrics = Metrics()
     metrics.predictions = Predictions()
     metrics.predictions.watching(lambda _: np.array([0.03, 0.97], np.float32))(np.zeros((2, 1), np.float32))
-    for status, seconds in ((200, 0.0001), (200, 0.003), (500, 9.0), (422, 0.003)):
-        metrics.answered("/invocations", status, seconds)
+    for route, status, seconds in (
+        ("/invocations", 200, 0.0001),
+        (INFER, 200, 0.003),
+        (INFER, 500, 9.0),
+        ("/invocations", 422, 0.003),
+    ):
+        metrics.answered(route, status, seconds)
+    metrics.answered("/v2/models/{name}/ready", 200, 0.1)
     metrics.answered("/ping", 503, 0.1)
     found = observed(metrics.render().decode())
 
