@@ -4,7 +4,7 @@ The tests are those of `functions/rollout`, written as PromQL. Errors and slow a
 Wald's sequential probability ratio test, so asking every half minute raises no false alarms. Predictions are compared
 by the largest distance of the two distributions: the stability index is above `shift` for certain where that distance
 is above half its root (Pinsker's inequality, twice), and a distance needs no differences of neighbouring buckets, which
-PromQL cannot form.
+PromQL cannot form. Both versions are counted over the same time: the old one from when the new one has series.
 
 One AnalysisTemplate stops a rollout at any moment, another lets it go on at the end of a step; between the two lies
 what is not known yet. Sources: Argo Rollouts 1.9, "Analysis & Progressive Delivery", and `analysis/analysis.go` for
@@ -41,6 +41,10 @@ ARGUMENTS: Final = (
     {"name": "champion", "valueFrom": {"podTemplateHashValue": "Stable"}},
 )
 """Arguments of both templates: the pods of the new version, and those of the old one."""
+_POINTS: Final = 500
+"""Most moments at which the old version's counters are read for one answer."""
+_RUNNING: Final = "slipway_model_info"
+"""Of which each server has one series."""
 _CHALLENGER: Final = "challenger"
 _CHAMPION: Final = "champion"
 _ERROR: Final = 'code=~"5.."'
@@ -109,7 +113,8 @@ class Queries:
 
     def __init__(self, workload: Workload, spec: PodRolloutSpec) -> None:
         self._workload, self._judgement = workload, spec.judgement
-        self._window = f"[{spec.step_minutes + spec.patience_minutes}m]"
+        minutes = spec.step_minutes + spec.patience_minutes
+        self._window, self._resolution = f"{minutes}m", f"{max(LOOK_SECONDS, minutes * 60 // _POINTS)}s"
         self.farthest = math.sqrt(spec.judgement.shift) / 2
         """Largest distance of two distributions whose stability index may be within what is borne."""
 
@@ -143,16 +148,24 @@ class Queries:
         """How often containers of the new version ended without being told to."""
         pods = f"{self._workload.name}-{{{{args.{_CHALLENGER}}}}}-.+"
         place = f'namespace="{self._workload.spec.namespace}",pod=~"{pods}"'
-        return f"sum(increase(kube_pod_container_status_restarts_total{{{place}}}{self._window}))"
+        return f"sum(increase(kube_pod_container_status_restarts_total{{{place}}}[{self._window}]))"
 
     def _grown(self, metric: str, version: str, *more: str) -> str:
+        """Growth of a counter; of the old version's, since there is a new one: load and input were others before."""
+        series = self._series(metric, version, *more)
+        if version == _CHALLENGER:
+            return f"increase({series}[{self._window}])"
+        beside = f"{series} and on () group({self._series(_RUNNING, _CHALLENGER)})"
+        return f"increase(({beside})[{self._window}:{self._resolution}])"
+
+    def _series(self, metric: str, version: str, *more: str) -> str:
         labels = (
             f'namespace="{self._workload.spec.namespace}"',
             f'slipway_dev_model="{self._workload.model}"',
             f'{HASH_LABEL.replace("-", "_")}="{{{{args.{version}}}}}"',
             *more,
         )
-        return f"increase({metric}{{{','.join(labels)}}}{self._window})"
+        return f"{metric}{{{','.join(labels)}}}"
 
     def _requests(self, version: str) -> str:
         return f"sum({self._grown('slipway_requests_total', version, ROUTES)})"

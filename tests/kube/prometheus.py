@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from release.prometheus import Prometheus
 from release.record import ReleaseError
 from sandbox.loop.processes import LOOPBACK, free_port, wait_until
 from sandbox.rollout.fleet import Fleet, Version
-from tests.kube.control_plane import Daemons
+from tests.kube.control_plane import Daemons, programs
 from tests.support.servers import ROOT, write_model
 
 if TYPE_CHECKING:
@@ -204,6 +205,13 @@ class Watched:
             f"kube_pod_container_status_restarts_total{{{who}}} {restarts}\n"
             f'kube_pod_container_info{{{who},image_spec="{pod.image}"}} 1\n'
         )
+
+
+def promtool(folder: Path, *words: str) -> tuple[int, str]:
+    """Exit code, and what it says."""
+    command = [str(programs().path("promtool")), *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 def ask(port: int, requests: int, request: Callable[[Sequence[float]], bytes]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from components import objectives
-from tests.kube.control_plane import programs
+from tests.kube.prometheus import promtool
 from tests.kube.test_promql import workload
 
 if TYPE_CHECKING:
@@ -67,13 +66,6 @@ def evaluated(folder: Path, case: dict[str, Any]) -> tuple[int, str]:
     code, says = promtool(folder, "check", "rules", "rules.yaml")
     assert code == 0, says
     return promtool(folder, "test", "rules", "tests.yaml")
-
-
-def promtool(folder: Path, *words: str) -> tuple[int, str]:
-    """Exit code, and what it says."""
-    command = [str(programs().path("promtool")), *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 ALERTS = ("SlipwayModelSlowP95", "SlipwayModelSlowMean", "SlipwayModelErrorBudgetBurn")

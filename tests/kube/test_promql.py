@@ -1,6 +1,7 @@
 """Prometheus itself evaluates what this project asks it: rollouts' judgement, autoscaling, and objectives.
 
-The series are those of real model servers, of which some are slow, fail or answer wrongly.
+The series are those of real model servers, of which some are slow, fail or answer wrongly; what happened in the hour
+before a rollout, tests write down.
 """
 
 from __future__ import annotations
@@ -9,25 +10,26 @@ import json
 import operator
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from components import objectives, serving_analysis
 from components.metrics_adapter_objects import READINGS, rules
 from components.serving_pods import Workload
-from release.prometheus import Metrics, judge_release
+from release.prometheus import REQUESTS, Metrics, judge_release
 from release.record import Record
 from release.record import Version as Release
 from rollout.judgement import Limits
 from rollout.plan import Phase, State
 from rollout.verdicts import Verdict
 from settings.model import EksServingSpec
-from tests.kube.prometheus import MODEL, SPACE, Pod, Watched
+from tests.kube.prometheus import MODEL, SCRAPE_SECONDS, SPACE, Pod, Watched, promtool
 from tests.support.recorded import stack_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from components.serving_pods import Object
     from rollout.judgement import Judgement
@@ -120,13 +122,23 @@ def measured(watched: Watched, template: Object, pod: Pod) -> dict[str, bool | N
     found: dict[str, bool | None] = {}
     for metric in template["metrics"]:
         query = metric["provider"]["prometheus"]["query"]
-        query = query.replace("{{args.challenger}}", pod.hash).replace("{{args.champion}}", OLD.hash)
-        condition = metric.get("failureCondition") or metric["successCondition"]
-        bound = re.fullmatch(r"len\(result\) > 0 && result\[0\] (>=|<=|>) (-?[\d.]+)", condition)
-        assert bound is not None, condition
-        value, limit = watched.value(query), float(bound[2])
-        found[metric["name"]] = value is not None and HOLDS[bound[1]](value, limit)
+        query = of_versions(query, pod).replace(f":{serving_analysis.LOOK_SECONDS}s]", f":{SCRAPE_SECONDS}s]")
+        value, (word, limit) = watched.value(query), bound(metric)
+        found[metric["name"]] = value is not None and HOLDS[word](value, limit)
     return found
+
+
+def of_versions(query: str, pod: Pod) -> str:
+    """The query as Argo Rollouts asks it while a version is to take over from the old one."""
+    return query.replace("{{args.challenger}}", pod.hash).replace("{{args.champion}}", OLD.hash)
+
+
+def bound(metric: Object) -> tuple[str, float]:
+    """How the answer is compared, and with what."""
+    condition = metric.get("failureCondition") or metric["successCondition"]
+    found = re.fullmatch(r"len\(result\) > 0 && result\[0\] (>=|<=|>) (-?[\d.]+)", condition)
+    assert found is not None, condition
+    return found[1], float(found[2])
 
 
 @pytest.mark.parametrize("what", PODS)
@@ -141,6 +153,89 @@ def test_the_analysis_of_argo_rollouts_stops_what_is_bad_and_lets_go_on_what_is_
     assert all(goes_on.values()) is WENT_ON.get(what, False), goes_on
     if what == "silent":
         assert not any(goes_on.values()), "what nobody has seen has passed nothing"
+
+
+class Load(NamedTuple):
+    """What a version does in each half minute."""
+
+    requests: float
+    errors: float = 0.001
+    slow: float = 0.001
+    """Share of the answers that take more than 10 ms."""
+    low: float = 0.9
+    """Share of the predictions up to a half."""
+
+
+BEFORE, BESIDE = 80, 20
+"""Half minutes without the new version, and with it."""
+HALF_MINUTE = "30s"
+USUAL = Load(3000)
+
+
+def history(pod: Pod, *spans: tuple[int, Load | None]) -> list[dict[str, str]]:
+    """Series of a version that does one after the other; None is as long as it is not there."""
+    latency, predictions = "slipway_request_duration_seconds", "slipway_prediction"
+    counters: dict[tuple[str, str], Callable[[Load], float]] = {
+        (REQUESTS, ',route="/invocations",code="200"'): lambda load: load.requests * (1 - load.errors),
+        (REQUESTS, ',route="/invocations",code="500"'): lambda load: load.requests * load.errors,
+        (f"{latency}_bucket", ',le="0.01"'): lambda load: load.requests * (1 - load.slow),
+        (f"{latency}_bucket", ',le="1.0"'): lambda load: load.requests,
+        (f"{latency}_bucket", ',le="+Inf"'): lambda load: load.requests,
+        (f"{latency}_count", ""): lambda load: load.requests,
+        (f"{predictions}_bucket", ',le="0.5"'): lambda load: load.requests * load.low,
+        (f"{predictions}_bucket", ',le="+Inf"'): lambda load: load.requests,
+        (f"{predictions}_count", ""): lambda load: load.requests,
+        ("slipway_model_info", ""): lambda _: 0,
+    }
+    labels = ",".join(f'{name}="{value}"' for name, value in pod.labels.items())
+    written: list[dict[str, str]] = []
+    for (name, more), growth in counters.items():
+        values, total = list[str](), 0.0
+        for count, load in spans:
+            step = 0.0 if load is None else growth(load)
+            values.append(f"_x{count}" if load is None else f"{total:g}+{step:g}x{count - 1}")
+            total += step * count
+        written.append({"series": f"{name}{{{labels}{more}}}", "values": " ".join(values)})
+    return written
+
+
+@pytest.mark.parametrize(
+    ("before", "new", "stopped"),
+    [
+        (USUAL._replace(errors=0.05), Load(150, errors=0.02), ["errors"]),
+        (USUAL._replace(errors=0.05), Load(150), []),
+        (USUAL._replace(slow=0.2), Load(150, slow=0.2), ["p95", "p99"]),
+        (USUAL._replace(low=0.5), Load(150), []),
+        (USUAL, Load(150, low=0.5), ["predictions"]),
+    ],
+    ids=["outage-bad", "outage-good", "slow", "other-input-good", "other-input-bad"],
+)
+def test_what_the_old_version_did_before_there_was_a_new_one_counts_neither_for_nor_against_it(
+    tmp_path: Path, before: Load, new: Load, stopped: list[str]
+) -> None:
+    """Forty minutes of the old version, then ten of both, which the templates' own windows and looks see."""
+    ours, pod = workload(), PODS["good"]
+    assert ours.spec.rollout is not None
+    stop = serving_analysis.stop(ours, ours.spec.rollout, "http://p")
+    asked = [metric for metric in stop["metrics"] if metric["name"] != "restarts"]
+    holds = {metric["name"]: metric["name"] in stopped for metric in asked}
+    wanted = [(metric, holds[metric["name"]]) for metric in asked]
+    go_on = serving_analysis.go_on(ours, ours.spec.rollout, "http://p")
+    wanted += [(metric, not holds.get(metric["name"], False)) for metric in go_on["metrics"]]
+    tests = [
+        {
+            "expr": f"count(({of_versions(metric['provider']['prometheus']['query'], pod)}) {word} {limit})",
+            "eval_time": f"{(BEFORE + BESIDE) // 2}m",
+            "exp_samples": [{"labels": "{}", "value": 1}] if met else [],
+        }
+        for metric, met in wanted
+        for word, limit in [bound(metric)]
+    ]
+    series = history(OLD, (BEFORE, before), (BESIDE, USUAL)) + history(pod, (BEFORE, None), (BESIDE, new))
+    case = {"interval": HALF_MINUTE, "input_series": series, "promql_expr_test": tests}
+    (tmp_path / "tests.yaml").write_text(json.dumps({"evaluation_interval": HALF_MINUTE, "tests": [case]}))
+    code, says = promtool(tmp_path, "test", "rules", "tests.yaml")
+    assert code == 0, says
 
 
 def test_the_adapter_gives_autoscalers_the_requests_of_each_pod(watched: Watched) -> None:
