@@ -1,8 +1,8 @@
 """Says what an A/B test has found: `python -m operations.experiment --model m --stack prod --percent 30 …`.
 
 What the release step needs to know stands in the stack file. The caller's own credentials have to be those of a role
-under `access.release` of the namespace's team, and Prometheus has to be within reach, for example by
-`kubectl port-forward`.
+under `access.release` of the namespace's team, and Prometheus has to be within reach: by a `kubectl port-forward`, for
+which only administrators of the cluster have the right.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from components.serving_pods import CHANGED_BY_RELEASES
 from rollout.judgement import ERROR_RISKS, LATENCY_RISKS, ROUTES
 from scoring.metrics import INVOKE, PREDICTION_ROUTES
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
+from tests.support.recorded import ROOT
 from tests.support.rolled_out import ROLLOUTS, rolled_out
 from tests.support.served import of_serving, one_model
 from tools.go_programs import required_version
@@ -67,6 +69,17 @@ def test_the_controller_is_the_one_that_the_tests_on_a_real_control_plane_run() 
     values = rolled_out().one("kubernetes:helm.sh/v3:Release", "rollouts-controller").inputs["values"]
     tested = required_version(ROLLOUTS_MODULE, "github.com/argoproj/argo-rollouts")
     assert values["controller"]["image"]["tag"] == f"v{tested}"
+
+
+def test_people_are_told_the_address_of_prometheus_that_the_controller_asks() -> None:
+    (metric, *_) = inputs(f"{ARGO}:AnalysisTemplate", "serving-in-shares-stop")["spec"]["metrics"]
+    address: str = metric["provider"]["prometheus"]["address"]
+    service, namespace = urlsplit(address).netloc.removesuffix(":9090").split(".")
+    page = (ROOT / "docs" / "rollouts.md").read_text()
+    assert f"`{address}`" in page
+    assert f"kubectl -n {namespace} port-forward service/{service} 9090" in page
+    told = re.findall(r"http://[\w.-]+:9090", page)
+    assert {*told} == {address, "http://127.0.0.1:9090"}
 
 
 def test_the_controller_asks_prometheus_and_nobody_else_s_pods() -> None:
