@@ -13,6 +13,7 @@ from components.serving_pods import CHANGED_BY_RELEASES
 from tests.kube.api import Refused
 from tests.kube.elastic import SERVING_NAMESPACE, note, zones
 from tests.kube.serving import CONTROLLERS, MODEL, PROGRAM, Served
+from tests.support.rolled_out import rolled_out
 from tests.support.served import FRONT_ENDS
 
 if TYPE_CHECKING:
@@ -106,6 +107,21 @@ def test_the_autoscaler_keeps_doubles_stops_at_the_bounds_and_shrinks_only_after
     assert min(shrunk) >= least
     served.limit(least)
     served.settle(target, least)
+
+
+def test_an_autoscaler_that_counts_requests_too_is_taken_whole(served: Served) -> None:
+    """That of prod's own model, with everything on."""
+    wanted = rolled_out().one("kubernetes:autoscaling/v2:HorizontalPodAutoscaler", f"serving-{MODEL}").inputs
+    names = [metric["type"] for metric in wanted["spec"]["metrics"]]
+    held = served.api.apply(wanted, manager=PROGRAM, dry_run=True)
+    assert names == ["Resource", "Pods"]
+    assert held["spec"]["metrics"] == wanted["spec"]["metrics"]
+    for field, value, said in (("metric", {}, "must specify a metric name"), ("target", {"type": "Value"}, "positive")):
+        broken = copy.deepcopy(wanted)
+        broken["spec"]["metrics"][1]["pods"][field] = value
+        with pytest.raises(Refused) as refused:
+            served.api.apply(broken, manager=PROGRAM, dry_run=True)
+        assert said in refused.value.message
 
 
 def test_a_release_rolls_pod_by_pod_and_the_program_neither_undoes_nor_fails_on_it(served: Served) -> None:
