@@ -122,6 +122,8 @@ def _number(value: float) -> str:
 
 def _remedy(error: ErrorDetails, here: Node) -> str:
     value: object = error["input"]
+    if (known := _OFFERED_OTHERWISE.get((*error["loc"][-2:], str(value)))) is not None:
+        return known
     if value is None:
         return "write a value"
     if error["type"] == "string_type" and re.match(here.get("pattern", ""), show(value)):
@@ -184,6 +186,13 @@ def _as_digest(value: str) -> str:
         "and aws ecr describe-images --repository-name <repository> --image-ids imageTag=<tag> tells it"
     )
 
+
+_OFFERED_OTHERWISE: Final[dict[tuple[str | int, ...], str]] = {
+    ("rollout", "strategy", "shadow"): "write one of them: no load balancer of AWS copies requests, so shadows are in "
+    "environment local only, by make rollout STRATEGY=shadow",
+    ("rollout", "strategy", "rolling"): "write rollout: null, which is a rolling update",
+}
+"""Remedies for values that other tools take in that place, by the last two steps of the path and the value."""
 
 _BY_VALUE: Final[dict[str, Callable[[object, Node], str]]] = {
     "int_type": _as_number_or_switch,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from settings.model import DriftSpec, EksServingSpec, RealTimeSpec, ServingSpec, Settings, Target
+from settings.model import DriftSpec, ServingSpec, Settings, Target
 from settings.problems import Finding
 from settings.rules.models import ModelRule
 from settings.rules.retraining import unknown_zone
@@ -43,17 +43,14 @@ def what_is_watched_is_captured(settings: Settings, index: int) -> Iterator[Find
 
 def _uncaptured(serving: ServingSpec | None) -> str:
     """What is served without being captured; empty where something is captured, or not described yet."""
-    match serving:
-        case None:
-            return "a model that is served nowhere"
-        case ServingSpec(target=Target.EKS, eks=EksServingSpec(capture=None)):
-            return "target eks without capture"
-        case ServingSpec(target=Target.REAL_TIME, real_time=RealTimeSpec(capture_percent=0)):
-            return "target real-time with capturePercent 0"
-        case ServingSpec(target=Target.EKS | Target.REAL_TIME):
-            return ""
-        case _:
-            return f"target {serving.target}"
+    if serving is None:
+        return "a model that is served nowhere"
+    if serving.target is Target.EKS:
+        return "target eks without capture" if serving.eks is not None and serving.eks.capture is None else ""
+    if serving.target is Target.REAL_TIME:
+        off = serving.real_time is not None and serving.real_time.capture_percent == 0
+        return "target real-time with capturePercent 0" if off else ""
+    return f"target {serving.target}"
 
 
 def what_is_compared_is_kept(settings: Settings, index: int) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from settings.problems import SettingsError
 from settings.schema import stack_file_schema
 from tests.settings.cases import MISTAKES, Case
 from tests.settings.stacks import GONE, changed, encoded, problems
+from tests.support.optional import APPROVED, CERTIFICATE
+from tests.support.served import another
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=str)
@@ -72,6 +74,36 @@ def test_a_file_without_any_setting_names_every_section_once() -> None:
         stack_file_schema()["properties"]["config"]["properties"]
     )
     assert {problem.found for problem in caught.value.problems} == {"nothing"}
+
+
+def test_all_that_is_wrong_with_how_models_are_served_is_refused_together_with_remedies() -> None:
+    front = {"kind": "alb", "host": "delays.example.com", "paths": ["/invocations"]}
+    pods = "models.0.serving.eks"
+    lines = problems(
+        changed(
+            {
+                "loadBalancing.certificateArns": [CERTIFICATE],
+                "models.0.approved": APPROVED | {"imageDigest": "registry.example/flight-delay:v3"},
+                f"{pods}.rollout.weights": [50, 25],
+                f"{pods}.autoscaling.minPods": 12,
+                f"{pods}.targetRequestsPerSecond": 100_000,
+                f"{pods}.frontEnd": front,
+                "models.1": another("second", front),
+            }
+        )
+    )
+    first = "slipway:models[0].serving.eks"
+    found = {line.split(" · ")[0]: line.split(" · ")[-1] for line in lines}
+    assert len(found) == len(lines)
+    assert found == {
+        f"{first}.autoscaling.minPods": "lower it to 10, or raise maxPods",
+        f"{first}.targetRequestsPerSecond": "raise autoscaling.maxPods to 100, or give a pod more and measure it again",
+        f"{first}.rollout.weights": "write [25, 50]",
+        "slipway:models[0].approved.imageDigest": "write the digest, for a tag may name another image tomorrow: it "
+        "stands with the version as packaged-image, and aws ecr describe-images --repository-name <repository> "
+        "--image-ids imageTag=<tag> tells it",
+        "slipway:models[1].serving.eks.frontEnd.host": "give each model a host of its own",
+    }
 
 
 @pytest.mark.parametrize("text", ["hello", "5", "true", "", "[", "NaN", "[1]", "[" * 100_000])
