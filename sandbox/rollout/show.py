@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import tempfile
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bench.load import Load, Tally, post
 from rollout.experiment import in_challenger, report
 from rollout.judgement import Limits
-from rollout.plan import WHOLE, Plan, State
+from rollout.plan import WHOLE, Phase, Plan, State
 from rollout.rates import Rate
 from sandbox.loop import flights
 from sandbox.loop.evaluate import split_label
@@ -100,6 +101,47 @@ ROLLOUTS: Final[Mapping[str, Callable[[Driver], State]]] = {
 }
 SPLITS: Final[Mapping[str, bool]] = {"a-b": False, "shadow": True}
 """Whether the new version gets copies only."""
+JUDGED: Final = ("canary", "blue-green")
+UNSEEN: Final = ("mixed",)
+"""Faults that no metric shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was shown, and how it ended."""
+
+    strategy: str
+    fault: str
+    """Of the new version, or nothing."""
+    state: State | None = None
+    """None where two versions ran beside each other."""
+
+    def largest_share(self) -> int:
+        """Share of the answers, in percent, that the new version may have given at most."""
+        if self.strategy == "shadow":
+            return 0
+        if self.state is None or self.strategy not in JUDGED or self.state.phase is Phase.PROMOTED:
+            return WHOLE
+        return CANARY.weights[self.state.step] if self.strategy == "canary" else 0
+
+    def complaints(self, answers: Mapping[str, int], tally: Tally) -> list[str]:
+        """What ended otherwise than a rollout has to, in sentences.
+
+        Args:
+            answers: Their number by version.
+            tally: Of all requests.
+        """
+        share, new, total = self.largest_share(), answers.get(NEW, 0), sum(answers.values())
+        most = math.ceil(total * share / WHOLE) + CONNECTIONS if share else 0
+        kinds = ", ".join(f"{count:,} by {kind}" for kind, count in (+tally.failures).items())
+        promoted = self.state is not None and self.state.phase is Phase.PROMOTED
+        known = bool(self.fault) and self.fault not in UNSEEN
+        found = {
+            f"{tally.failures.total():,} of {tally.sent:,} requests failed: {kinds}": bool(kinds),
+            f"version {NEW} answered {new:,} of {total:,} requests, more than its share of {share} %": new > most,
+            f"version {NEW} is {self.fault}, and was promoted": promoted and known and self.strategy in JUDGED,
+        }
+        return [sentence for sentence, true in found.items() if true]
 
 
 def show(console: Console, state: Path, python: Path, strategy: str, fault: str) -> None:
@@ -113,7 +155,7 @@ def show(console: Console, state: Path, python: Path, strategy: str, fault: str)
         fault: Of the new version, or nothing.
 
     Raises:
-        LoopError: Environment `local` is not up.
+        LoopError: Environment `local` is not up, a request failed, or a bad version got more than its share.
     """
     paths = LoopPaths.of(state)
     models = sorted(paths.root.glob("models/*/*/manifest.json"), key=lambda found: found.stat().st_mtime)
@@ -139,14 +181,16 @@ def show(console: Console, state: Path, python: Path, strategy: str, fault: str)
                 tell=lambda line: console.info(f"  {line}"),
             )
             try:
-                tally = asyncio.run(_under_load(console, driver, callers, strategy))
+                shown, tally = asyncio.run(_under_load(console, driver, callers, strategy))
             finally:
                 old.stop()
                 new.stop()
     _conclude(console, callers, tally, strategy)
+    if complaints := shown.complaints(callers.answers, tally):
+        raise LoopError("; ".join(complaints))
 
 
-async def _under_load(console: Console, driver: Driver, callers: Callers, strategy: str) -> Tally:
+async def _under_load(console: Console, driver: Driver, callers: Callers, strategy: str) -> tuple[Shown, Tally]:
     with console.step(f"Serve version {OLD} with {REPLICAS} processes behind Envoy on port {driver.proxy.port}"):
         if not driver.serve(REPLICAS, READY_SECONDS) or (strategy in SPLITS and not _split(driver, strategy)):
             raise LoopError("a model server does not become ready")
@@ -154,8 +198,10 @@ async def _under_load(console: Console, driver: Driver, callers: Callers, strate
     acting = asyncio.create_task(asyncio.to_thread(_act, driver, strategy))
     with console.step(f"{strategy} of version {NEW} under {RATE:g} requests a second") as step:
         tally = await load.open(RATE, acting.done)
-        step.summary = await acting
-    return tally
+        state = await acting
+        beside = f"version {NEW} answered {driver.challenger.observe().requests:g} requests"
+        step.summary = beside if state is None else state.phase
+    return Shown(strategy, driver.challenger.version.fault, state), tally
 
 
 def _split(driver: Driver, strategy: str) -> bool:
@@ -167,11 +213,11 @@ def _split(driver: Driver, strategy: str) -> bool:
     return ready
 
 
-def _act(driver: Driver, strategy: str) -> str:
+def _act(driver: Driver, strategy: str) -> State | None:
     if strategy in ROLLOUTS:
-        return ROLLOUTS[strategy](driver).phase
+        return ROLLOUTS[strategy](driver)
     time.sleep(WATCH_SECONDS)
-    return f"version {NEW} answered {driver.challenger.observe().requests:g} requests"
+    return None
 
 
 def _conclude(console: Console, callers: Callers, tally: Tally, strategy: str) -> None:

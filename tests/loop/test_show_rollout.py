@@ -46,12 +46,27 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shown(state: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, fault: str) -> Mapping[str, str]:
-    """Rows of the table that a rollout ends with, and all that was said as `said`."""
+def shown(
+    state: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, fault: str, failed: list[LoopError] | None = None
+) -> Mapping[str, str]:
+    """Rows of the table that a rollout ends with, and all that was said as `said`.
+
+    Args:
+        state: Of environment `local`.
+        monkeypatch: Makes the load small.
+        strategy: Of the rollout.
+        fault: Of the new version.
+        failed: Gets the error that it ends with; without it there has to be none.
+    """
     monkeypatch.setattr(show, "RATE", SMALL)
     monkeypatch.setattr(show, "WATCH_SECONDS", 3.0)
     said = io.StringIO()
-    show.show(Console(said), state, Path(sys.executable), strategy, fault)
+    try:
+        show.show(Console(said), state, Path(sys.executable), strategy, fault)
+    except LoopError as error:
+        if failed is None:
+            raise
+        failed.append(error)
     names = "Version old|Version new|Failed requests|p99"
     rows = re.findall(rf"^\s*({names})\s+(.*)$", said.getvalue(), re.MULTILINE)
     return {**dict(rows), "said": " ".join(said.getvalue().split())}
@@ -93,8 +108,11 @@ def test_a_version_that_fails_is_found_by_callers_of_the_open_inference_protocol
             return super().__call__(place, status, head, found)
 
     monkeypatch.setattr(show, "Callers", Inferring)
-    said = shown(state, monkeypatch, "canary", "failing")["said"]
+    failed: list[LoopError] = []
+    said = shown(state, monkeypatch, "canary", "failing", failed)["said"]
     assert "watching, 5 % to new" in said
+    (error,) = failed
+    assert re.fullmatch(r"[\d,]+ of [\d,]+ requests failed: [\d,]+ by status 500", str(error)), "and nothing else"
     assert re.search(r"rolled-back, 0 % to new: errors: [1-9]", said)
 
 

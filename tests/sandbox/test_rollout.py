@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.load import Tally
 from rollout.judgement import Observed
+from rollout.plan import Phase, State
 from sandbox.rollout.exposition import observed
 from sandbox.rollout.routes import CHALLENGER, CHAMPION, EVERYONE, ROUTES, VARIANT_HEADER, Table, files
+from sandbox.rollout.show import CONNECTIONS, NEW, OLD, Shown
 from scoring.metrics import INFER, LATENCY_BUCKETS, Metrics
 from scoring.predictions import BOUNDS, Predictions
 
@@ -101,3 +106,44 @@ def test_what_a_server_counts_is_read_back() -> None:
 
 def test_a_server_without_metrics_has_done_nothing() -> None:
     assert observed("") == Observed()
+
+
+def ended(phase: Phase, step: int = 0) -> State:
+    return State(phase, step, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "new", "failures", "told"),
+    [
+        (Shown("canary", "", ended(Phase.PROMOTED, 2)), 900, {}, []),
+        (Shown("canary", "", ended(Phase.PROMOTED, 2)), 900, {"reset": 2}, ["2 of 1,000 requests failed: 2 by reset"]),
+        (Shown("canary", "slow", ended(Phase.ROLLED_BACK)), 50 + CONNECTIONS, {"reset": 0}, []),
+        (
+            Shown("canary", "slow", ended(Phase.ROLLED_BACK)),
+            51 + CONNECTIONS,
+            {},
+            ["version new answered 115 of 1,000 requests, more than its share of 5 %"],
+        ),
+        (Shown("canary", "slow", ended(Phase.ROLLED_BACK, 1)), 250, {}, []),
+        (Shown("canary", "slow", ended(Phase.PROMOTED, 2)), 400, {}, ["version new is slow, and was promoted"]),
+        (Shown("canary", "mixed", ended(Phase.PROMOTED, 2)), 400, {}, []),
+        (Shown("rolling", "slow", ended(Phase.PROMOTED, 2)), 400, {}, []),
+        (
+            Shown("blue-green", "wrong", ended(Phase.ROLLED_BACK)),
+            1,
+            {"status 500": 3, "late": 1},
+            [
+                "4 of 1,000 requests failed: 3 by status 500, 1 by late",
+                "version new answered 1 of 1,000 requests, more than its share of 0 %",
+            ],
+        ),
+        (Shown("a-b", "slow"), 400, {}, []),
+        (Shown("shadow", ""), 1, {}, ["version new answered 1 of 1,000 requests, more than its share of 0 %"]),
+    ],
+    ids=str,
+)
+def test_what_a_rollout_may_not_do_is_complained_of(
+    what: Shown, new: int, failures: dict[str, int], told: list[str]
+) -> None:
+    tally = Tally(sent=1000, failures=Counter(failures))
+    assert what.complaints({OLD: 1000 - new, NEW: new}, tally) == told
