@@ -81,6 +81,7 @@ class Tenancy(pulumi.ComponentResource):
         )
         elsewhere = [peering.cidr for peering in network.peerings if peering.runtime_endpoint_group]
         self._endpoint_ranges = tenancy_objects.aws_ranges(plan, elsewhere)
+        self._questions = tenancy_objects.questions(args.teams, args.models)
         namespaces: dict[str, Ready] = {}
         for team in args.teams:
             for namespace in team.namespaces:
@@ -113,6 +114,7 @@ class Tenancy(pulumi.ComponentResource):
             after=self._args.after,
         )
         policies = tenancy_objects.flows(namespace, plan, self._endpoint_ranges)
+        policies |= self._questions.get(namespace.name, {})
         create_policies(name, namespace.name, policies, parent=self, after=ready)
         return ready
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi_kubernetes as kubernetes
 
 from components import network_flows
-from components.labels import WORKLOAD_TYPE
+from components.labels import MODEL_LABEL, WORKLOAD_TYPE
 from components.nodes import GPU_RESOURCE
 from components.priority_levels import NODE_CRITICAL, SERVING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from components.address_plan import AddressPlan
-    from settings.model import ContainerLimitsSpec, NamespaceSpec, QuotaSpec, TeamSpec
+    from settings.model import ContainerLimitsSpec, ModelSpec, NamespaceSpec, QuotaSpec, TeamSpec
 
 WORKLOAD: Final = "workload"
 """Service account of the pods of a team's namespace."""
@@ -117,6 +117,27 @@ def flows(
         found["allow-scraping"] = network_flows.be_scraped()
     else:
         found["allow-own-pods"] = network_flows.talk_among_themselves()
+    return found
+
+
+def questions(
+    teams: Sequence[TeamSpec], models: Sequence[ModelSpec]
+) -> dict[str, dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]]:
+    """Network policies by namespace and name, by which pods of one namespace ask models that pods of another serve.
+
+    Names have dots between their parts, which no model and no namespace has.
+    """
+    homes = {model.name: model.serving.eks.namespace for model in models if model.serving and model.serving.eks}
+    found: dict[str, dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]] = {}
+    for namespace in (namespace for team in teams for namespace in team.namespaces):
+        for model in namespace.asks:
+            home, servers = homes[model], {MODEL_LABEL: model}
+            found.setdefault(namespace.name, {})[f"ask.{model}"] = network_flows.ask_pods(
+                home, servers, network_flows.SERVING
+            )
+            found.setdefault(home, {})[f"answer.{model}.{namespace.name}"] = network_flows.be_asked(
+                servers, namespace=namespace.name, by={}, port=network_flows.SERVING
+            )
     return found
 
 

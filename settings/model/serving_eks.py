@@ -105,7 +105,7 @@ class EksServingSpec(Section):
     reserve_percent: Annotated[int, Field(ge=0, le=400)]
     """What the most pods carry beyond that load, in percent of it: for a lost zone, or a peak within seconds."""
     front_end: FrontEndSpec | None
-    """Way in from outside the cluster; null for a model that only pods of the cluster call."""
+    """Way in from outside the cluster; null for a model that only pods of the namespaces call whose `asks` names it."""
     rollout: PodRolloutSpec | None
     """How another version takes over; null for a rolling update, pod by pod."""
     capture: CaptureSpec | None

@@ -97,6 +97,8 @@ class NamespaceSpec(Section):
     """Secrets that pods of the service account `workload`, and nobody else in the cluster, can read."""
     invokes: tuple[Name, ...] = Field(strict=False, max_length=20)
     """Models of the stack, served by endpoints of SageMaker, that pods of the service account `workload` may ask."""
+    asks: tuple[Name, ...] = Field(strict=False, max_length=20)
+    """Models of the stack, served by pods, that every pod of the namespace may ask by the model's Service."""
 
     @property
     def calls_aws(self) -> bool:

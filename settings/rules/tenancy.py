@@ -210,6 +210,22 @@ def invoked_models_have_endpoints(settings: Settings, index: int) -> Iterator[Fi
                 )
 
 
+def asked_models_are_served_by_pods(settings: Settings, index: int) -> Iterator[Finding]:
+    """A network policy opens the way to pods that there are."""
+    served = {
+        model.name for model in settings.models if model.serving is not None and model.serving.target is Target.EKS
+    }
+    for place, namespace in enumerate(settings.teams[index].namespaces):
+        for number, name in enumerate(namespace.asks):
+            if name not in served:
+                yield Finding(
+                    path=_namespace(index, place, "asks", number),
+                    found=name,
+                    allowed=f"models that pods of the cluster serve: {', '.join(sorted(served)) or 'none here'}",
+                    remedy="remove it, or set serving.target of the model to eks",
+                )
+
+
 def choices_are_made_once(settings: Settings, index: int) -> Iterator[Finding]:
     """What is named twice says nothing more."""
     for place, namespace in enumerate(settings.teams[index].namespaces):
@@ -219,6 +235,7 @@ def choices_are_made_once(settings: Settings, index: int) -> Iterator[Finding]:
             ("buckets", "readData"): buckets.read_data,
             ("buckets", "readModels"): buckets.read_models,
             ("invokes",): namespace.invokes,
+            ("asks",): namespace.asks,
         }
         for path, values in choices.items():
             for again, first in repeated(values).items():
@@ -273,5 +290,6 @@ TEAM_RULES: Final[tuple[TeamRule, ...]] = (
     gpu_quotas_can_be_used,
     load_balancers_reach_their_pods,
     invoked_models_have_endpoints,
+    asked_models_are_served_by_pods,
     choices_are_made_once,
 )

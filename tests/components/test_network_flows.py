@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from itertools import permutations
 
 import pytest
 
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
-from tests.support.teams import record_teams
+from tests.support.recorded import record_program, stack_section
+from tests.support.teams import record_teams, search
 
 TRAINING = End(namespace="ml-training", address="10.48.1.10")
 SERVER = End(namespace="ml-inference", address="10.48.33.20")
@@ -67,6 +69,33 @@ def test_where_no_load_balancer_is_only_prometheus_reaches_a_server() -> None:
     callers = [PROMETHEUS, GRAFANA, BALANCER, CONTROLLER, SERVER]
     reached = [(caller, port) for caller in callers for port in PORTS if prod().permit(caller, OTHER_SERVER, port)]
     assert reached == [(PROMETHEUS, 8080)]
+
+
+@cache
+def asked() -> Policies:
+    """Prod with a model that pods of two namespaces may ask: of the other team's servers, and of its own trainings."""
+    teams = [*stack_section("prod", "teams"), search()]
+    teams[0]["namespaces"][0]["asks"] = teams[1]["namespaces"][1]["asks"] = ["flight-delay"]
+    recorded = record_program("prod", overrides=json.dumps({"teams": teams}))
+    return Policies([item.inputs for item in recorded.of_type(NETWORK_POLICY)])
+
+
+MODEL = End(namespace="ml-inference", address="10.48.33.7", labels={"slipway.dev/model": "flight-delay"})
+OTHER_MODEL = End(namespace="ml-inference", address="10.48.33.8", labels={"slipway.dev/model": "another"})
+
+
+@pytest.mark.parametrize("caller", [TRAINING, OTHER_SERVER])
+def test_pods_that_ask_a_model_reach_its_servers_by_one_port_and_nothing_else_there(caller: End) -> None:
+    assert not [port for port in PORTS if prod().permit(caller, MODEL, port)], "nobody without the setting"
+    targets = [MODEL, OTHER_MODEL, SERVER, NEIGHBOUR]
+    reached = [(target, port) for target in targets for port in PORTS if asked().permit(caller, target, port)]
+    assert reached == [(MODEL, 8080)]
+    assert not [port for port in PORTS if asked().permit(MODEL, caller, port)], "a server asks nobody back"
+
+
+def test_pods_that_do_not_ask_a_model_reach_it_no_more_because_others_do() -> None:
+    callers = [OTHER_TEAM, SERVER, OTHER_MODEL, PLACEHOLDER]
+    assert not [port for caller in callers for port in PORTS if asked().permit(caller, MODEL, port)]
 
 
 def test_nobody_calls_a_training_from_outside() -> None:

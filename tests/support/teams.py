@@ -16,7 +16,7 @@ NOTHING: Mapping[str, Any] = {"readData": [], "readModels": [], "writeModels": [
 def search() -> dict[str, Any]:
     """A team that calls nothing of AWS, has no load balancer, and pays itself for all that it does."""
     training, inference = stack_section("prod", "teams")[0]["namespaces"]
-    nothing: dict[str, Any] = {"buckets": NOTHING, "secrets": [], "invokes": []}
+    nothing: dict[str, Any] = {"buckets": NOTHING, "secrets": [], "invokes": [], "asks": []}
     ours: dict[str, Any] = {**nothing, "costCenter": None, "loadBalancerSubnets": []}
     quota = {**inference["quota"], "loadBalancers": 0}
     return {
