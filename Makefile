@@ -137,8 +137,8 @@ loop: ## Play twelve months of flights through the whole loop of `local`: train,
 	$(call timed,loop,$(LOCAL) sandbox loop --months '$(MONTHS)')
 
 serve: export SERVE_MODEL = $(MODEL)
-serve: ## Serve any XGBoost model file in the foreground; needs MODEL, optionally PORT, CPU=<core> or any
-	@OMP_WAIT_POLICY=PASSIVE $(RUN) --group image -- scoring serve --model "$$SERVE_MODEL" --port $(or $(PORT),8080) $(if $(CPU),--cpu $(CPU))
+serve: ## Serve any XGBoost model file, or a model directory, in the foreground; needs MODEL; PORT, CPU=<core> or any
+	$(if $(MODEL),,$(error MODEL names no file. Write for example: make serve MODEL=model.ubj PORT=8080))@OMP_WAIT_POLICY=PASSIVE $(RUN) --group image -- scoring serve --model "$$SERVE_MODEL" --port $(or $(PORT),8080) $(if $(CPU),--cpu $(CPU))
 
 test: ## All tests: unit, program, engine, loop
 	$(call timed,test,$(RUN) --group dev --group image --cli -- tools.suite test)

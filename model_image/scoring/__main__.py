@@ -45,7 +45,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     serve.add_argument("--port", type=int, help="TCP port; 0 lets the system choose")
     model = serve.add_mutually_exclusive_group()
     model.add_argument("--model-dir", help="model directory, the unpacked model.tar.gz")
-    model.add_argument("--model", help="any XGBoost model file (.ubj, .json), for trying; runs on one core")
+    model.add_argument(
+        "--model", help="any XGBoost model file (.ubj, .json), or a model directory, for trying; runs on one core"
+    )
     serve.add_argument("--cpu", help="core to run on: a number, or any")
     return parser.parse_args(arguments)
 

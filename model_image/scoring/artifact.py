@@ -121,6 +121,21 @@ def read(directory: Path, expected_digest: str = "") -> Artifact:
     return Artifact(contents[MODEL], schema, evaluation, provenance, digest, contents[GOLDEN])
 
 
+def around(path: Path) -> Path | None:
+    """Give the model directory that a path means: itself, or a model file's folder whose manifest names that file.
+
+    Raises:
+        UserError: the folder has a manifest that is no JSON object.
+    """
+    if path.is_dir():
+        return path
+    manifest = path.parent / MANIFEST
+    if path.name != MODEL or not path.is_file() or not manifest.is_file():
+        return None
+    files = document.parse(str(manifest), manifest.read_bytes()).values.get("files")
+    return path.parent if isinstance(files, dict) and MODEL in files else None
+
+
 def _check_entries(directory: Path) -> None:
     expected = {*PAYLOAD, MANIFEST}
     entries = {entry.name: entry for entry in directory.iterdir()}

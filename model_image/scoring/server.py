@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,13 +66,15 @@ def run(settings: ServerSettings) -> None:
     _pin(settings)
     if settings.models_memory_bytes:
         return uvloop.run(_serve_several(settings))
-    if settings.model_file:
+    directory = artifact.around(Path(settings.model_file)) if settings.model_file else settings.directory()
+    if directory is None:
         from scoring import standalone  # noqa: PLC0415 # XGBoost's package, which a served artefact does not need
 
-        found = standalone.read(Path(settings.model_file))
+        found = standalone.tried(Path(settings.model_file), settings.trial_timeout_s)
         logger.warning("%s has no manifest; generated one with sha256 %s", settings.model_file, found.digest)
     else:
-        found = artifact.read(settings.directory(), settings.manifest_sha256)
+        settings = replace(settings, model_file="", model_dir=str(directory))
+        found = artifact.read(directory, settings.manifest_sha256)
     return uvloop.run(_serve(settings, found))
 
 

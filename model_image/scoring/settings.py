@@ -29,7 +29,7 @@ class ServerSettings:
     model_dir: str = ""
     """Model directory; empty means ``model/`` under SageMaker's base directory."""
     model_file: str = ""
-    """XGBoost model file to serve in place of a model directory, for trying; it is vouched for by nobody."""
+    """XGBoost model file to serve on one core, for trying; nobody vouches for it unless a manifest beside it does."""
     cpu: str = ""
     """Core to run on: a number, ``any``, or empty for ``any`` with a model directory and one core with a file."""
     model_version: str = ""

@@ -8,19 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 import xgboost
 
-from scoring import artifact, leaves
+from scoring import artifact, golden, leaves, trial
 from scoring.contract import Feature, Schema
-from scoring.errors import UserError
+from scoring.errors import ArtifactError, UserError
+from scoring.predictor import Predictor
 
 LABEL = "label"
 
 TREES = ("gbtree", "dart")
 """Boosters whose prediction takes a dense matrix."""
+
+MEMORY_PER_BYTE = 64
+"""Address space that a child may take for a byte of a large file: JSON takes the most."""
+
+
+def tried(file: Path, timeout_s: float) -> artifact.Artifact:
+    """Load a model file as `read` does, after a child process has: a damaged one may crash or hang XGBoost.
+
+    Args:
+        file: Model file, ``.ubj`` or ``.json``.
+        timeout_s: Time for the child.
+
+    Raises:
+        UserError: there is no such file, no model of trees in it, or the child died of it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "model"
+        try:
+            trial.ask((__name__, str(file), str(directory), str(int(timeout_s) + 1)), timeout_s)
+        except trial.DiedError as error:
+            raise UserError(f"{file}: {error}; is the file damaged?") from None
+        except ArtifactError as error:
+            raise UserError(str(error)) from None
+        return artifact.read(directory)
 
 
 def read(file: Path) -> artifact.Artifact:
@@ -88,3 +114,21 @@ def _check(file: str, booster: xgboost.Booster) -> None:
         raise UserError(f"{file}: the model holds no tree")
     if int(trees[0]["tree_param"]["size_leaf_vector"]) > 1:
         raise UserError(f"{file}: trees with a vector in each leaf cannot be served; train one tree per output")
+
+
+def main(file: Path, directory: Path, seconds: int) -> int:
+    """Be the child: make a model directory of a file and ask it for its golden answers, as a server does."""
+    size = file.stat().st_size if file.is_file() else 0
+    trial.confine(seconds, max(trial.MEMORY_BYTES, MEMORY_PER_BYTE * size))
+    try:
+        write(file, directory)
+        found = artifact.read(directory)
+        golden.check(Predictor(found.model, found.schema), found.golden)
+    except UserError as error:
+        sys.stderr.write(str(error))
+        return trial.REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

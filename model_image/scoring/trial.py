@@ -33,6 +33,10 @@ REFUSED = 10
 MESSAGE_BYTES = 2000
 
 
+class DiedError(ArtifactError):
+    """A child gave no verdict: it crashed, hung or ran out of memory."""
+
+
 async def run(directory: Path, digest: str, timeout_s: float) -> int:
     """Load a model directory in a child process and ask it for its golden answers.
 
@@ -47,42 +51,73 @@ async def run(directory: Path, digest: str, timeout_s: float) -> int:
     Raises:
         ArtifactError: the child refused the model, died of it, or did not end in time.
     """
-    command = (sys.executable, "-m", "scoring.trial", str(directory), digest, str(int(timeout_s) + 1))
+    command = ("scoring.trial", str(directory), digest, str(int(timeout_s) + 1))
     with await asyncio.to_thread(_start, command) as child:
         try:
-            grown, errors = await asyncio.to_thread(child.communicate, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            message = f"the model did not load and answer within {timeout_s:g} s in a trial process"
-            raise ArtifactError(message) from None
+            return int(await asyncio.to_thread(_ended, child, timeout_s))
         finally:
             child.kill()
+
+
+def ask(command: Sequence[str], timeout_s: float) -> bytes:
+    """Run a module that may die of what it reads in a child process.
+
+    Args:
+        command: The module, which begins with `confine`, and its arguments.
+        timeout_s: Time for all of it.
+
+    Returns:
+        What it wrote to standard output.
+
+    Raises:
+        ArtifactError: the child refused what it read: it wrote the reason and ended with `REFUSED`.
+        DiedError: the child died of it, or did not end in time.
+    """
+    with _start(command) as child:
+        return _ended(child, timeout_s)
+
+
+def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    try:
+        output, errors = child.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        message = f"the model did not load and answer within {timeout_s:g} s in a trial process"
+        raise DiedError(message) from None
+    finally:
+        child.kill()
     if child.returncode == REFUSED:
         raise ArtifactError(errors[:MESSAGE_BYTES].decode(errors="replace").strip())
     if child.returncode:
         ended = f"by signal {-child.returncode}" if child.returncode < 0 else f"with status {child.returncode}"
-        raise ArtifactError(f"a trial process that loaded the model ended {ended}")
-    return int(grown)
+        raise DiedError(f"a trial process that loaded the model ended {ended}")
+    return output
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start the child, outside the event loop: the loop's own way copies the server's page tables first."""
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
-    child = subprocess.Popen(command, stdin=nothing, stdout=pipe, stderr=pipe)  # noqa: S603 - our own interpreter, no shell
+    words = (sys.executable, "-m", *command)
+    child = subprocess.Popen(words, stdin=nothing, stdout=pipe, stderr=pipe)  # noqa: S603 - our own interpreter, no shell
     with contextlib.suppress(ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, child.pid, NICE)  # here: most of its work is to import libraries
     return child
 
 
-def main(directory: str, digest: str, seconds: str) -> int:
-    """Be the child: give 0 if the model answers as at training, else the exit status of the failure."""
+def confine(seconds: int, memory_bytes: int) -> None:
+    """Limit this process, a child, to so much processor time and address space."""
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, int(seconds)),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, memory_bytes),
     ):
         _, hard = resource.getrlimit(limit)
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (allowed, hard))
+
+
+def main(directory: str, digest: str, seconds: str) -> int:
+    """Be the child: give 0 if the model answers as at training, else the exit status of the failure."""
+    confine(int(seconds), MEMORY_BYTES)
     before = _resident_bytes()
     try:
         found = artifact.read(Path(directory), digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -14,15 +15,18 @@ import numpy as np
 import pytest
 import xgboost
 
-from scoring import served, standalone
+from scoring import artifact, served, standalone
 from scoring.application import ModelApplication
-from scoring.errors import UserError
+from scoring.errors import ArtifactError, UserError
 from scoring.messages import Request, Response
 from scoring.predictor import Predictor
 from scoring.server import run
 from scoring.settings import ServerSettings
+from tests.support.servers import NOT_IN_IMAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
@@ -143,6 +147,101 @@ def test_the_command_serves_a_file_on_one_core_and_says_that_the_manifest_is_its
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+@pytest.mark.loop
+@pytest.mark.parametrize("inside", ["", artifact.MODEL])
+def test_a_directory_or_the_file_that_its_manifest_names_is_served_with_its_own_schema(
+    start: Callable[..., Any], trained: Any, model: artifact.Artifact, inside: str
+) -> None:
+    server = start(None, SLIPWAY_MODEL_FILE=str(trained.base / "model" / inside))
+    status, _, body = server.request("POST", "/invocations", b"812.5,AA,7", content_type="text/csv")
+    assert (status, model.digest in server.request("GET", "/version")[2].decode()) == (200, True), body
+    assert len(os.sched_getaffinity(server.process.pid)) == 1
+
+
+@pytest.mark.loop
+def test_an_altered_file_beside_its_manifest_is_refused(trained: Any, tmp_path: Path) -> None:
+    directory = shutil.copytree(trained.base / "model", tmp_path / "model")
+    file = write(directory / artifact.MODEL, "reg:squarederror")
+    with pytest.raises(ArtifactError, match=r"model\.ubj: .* manifest\.json"):
+        run(ServerSettings(model_file=str(file)))
+
+
+def test_a_manifest_that_names_no_such_file_is_not_of_the_model(tmp_path: Path) -> None:
+    file = write(tmp_path / artifact.MODEL, "reg:squarederror")
+    assert artifact.around(file) is None
+    manifest = tmp_path / artifact.MANIFEST
+    manifest.write_text('{"name": "a web application"}')
+    assert artifact.around(file) is None
+    assert artifact.around(tmp_path) == tmp_path
+    manifest.write_text("{")
+    with pytest.raises(UserError, match=r"manifest\.json: not valid JSON"):
+        artifact.around(file)
+
+
+def damaged(folder: Path, case: str) -> Path:
+    """Give a model file that was cut short, with one bit flipped, or with nodes where none may be."""
+    whole = write(folder / "whole.ubj", "binary:logistic").read_bytes()
+    if case == "half":
+        (folder / "m.ubj").write_bytes(whole[: len(whole) // 2])
+        return folder / "m.ubj"
+    if case.isdecimal():
+        draw = np.random.default_rng(int(case))
+        place, bit = int(draw.integers(len(whole))), int(draw.integers(8))
+        (folder / "m.ubj").write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        return folder / "m.ubj"
+    document = json.loads(write(folder / "m.json", "binary:logistic").read_bytes())
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    tree["left_children"][1 if case == "circle" else 0] = 0 if case == "circle" else 10**8
+    (folder / "m.json").write_text(json.dumps(document))
+    return folder / "m.json"
+
+
+def tried(file: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: float = 30) -> str:
+    """Give the reason why a file is refused, or nothing."""
+    monkeypatch.setenv("PYTHONPATH", f"{NOT_IN_IMAGE}{os.pathsep}{Path(standalone.__file__).parents[1]}")
+    try:
+        standalone.tried(file, timeout_s)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.loop
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("half", "not a model that XGBoost"),
+        ("circle", "within 3 s in a trial process; is the file damaged?"),
+        ("outside", "a trial process that loaded the model ended with status 1; is the file damaged?"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, reason: str
+) -> None:
+    said = tried(damaged(tmp_path, case), monkeypatch, 3 if case == "circle" else 30)
+    assert said.startswith(str(tmp_path / "m."))
+    assert reason in said
+    assert "\n" not in said
+
+
+@pytest.mark.loop
+def test_flipped_bits_end_no_server_that_tries_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [tried(damaged(tmp_path, seed), monkeypatch) for seed in ("7", "9", "24")]
+    assert any("ended by signal 11" in reason for reason in said), "none of these crashes this XGBoost: find others"
+    assert all(reason.startswith(str(tmp_path / "m.ubj")) for reason in said if reason)
+
+
+@pytest.mark.loop
+def test_the_command_ends_with_one_sentence_on_a_damaged_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scoring", "serve", "--model", str(damaged(tmp_path, "outside")), "--port", "0"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(standalone.__file__).parents[1])}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is the file damaged?" in line
+    assert "Traceback" not in line
 
 
 def test_a_core_that_is_not_ours_is_refused(tmp_path: Path) -> None:

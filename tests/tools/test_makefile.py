@@ -52,6 +52,12 @@ def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(python
     assert message[3].rsplit("=", 1)[1] in STACKS
 
 
+def test_a_server_without_a_model_is_refused_with_an_example(python: str) -> None:
+    done = make("serve", python, "MODEL=")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Write for example: make serve MODEL=model.ubj PORT=8080" in done.stderr
+
+
 def test_stack_and_file_reach_the_program_as_they_are(python: str) -> None:
     done = make("plan", python, "STACK=prod", "OUT=my plan $$(id).json")
     words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
