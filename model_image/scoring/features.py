@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from scoring.errors import UserError, summarize
 from scoring.hosts import Hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,19 +24,22 @@ MAX_CATEGORIES = 10_000
 """More distinct texts than this make an identifier, from which nothing can be learnt."""
 
 MOSTLY_NUMERIC = 0.5
-"""Share of numeric cells from which a categorical column is worth a warning."""
+"""Share of numbers, among a categorical column's cells, above which it is worth a warning, and among its different
+texts, above which it is refused: a bad cell would make a category of every number."""
 
 
-def infer_schema(train: Table, label: str, hosts: Hosts | None = None) -> Schema:
+def infer_schema(train: Table, label: str, hosts: Hosts | None = None, tables: Iterable[Table] = ()) -> Schema:
     """Derive the model's features: all columns but the label, categorical if any non-blank cell is not a number.
 
     Args:
         train: This host's part of the training data.
         label: Name of the label's column.
         hosts: The hosts that hold the other parts; all get the same schema.
+        tables: This host's part with all its rows, where ``train`` is an outline.
 
     Raises:
-        UserError: no such label column, no feature, or a column with too many categories.
+        UserError: no such label column, no feature, a column of numbers with a text among them, or one with too many
+            categories.
     """
     hosts = hosts or Hosts()
     if any(other != [*train.columns] for other in hosts.gather([*train.columns])):
@@ -50,15 +54,48 @@ def infer_schema(train: Table, label: str, hosts: Hosts | None = None) -> Schema
     categorical = [name for name in names if not all(name in found for found in numeric)]
     parts = hosts.gather({name: {text for text in texts[name] if text.strip()} for name in categorical})
     categories = {name: tuple(sorted(set[str]().union(*(part[name] for part in parts)))) for name in categorical}
+    mixed = {name: counted for name in categorical if (counted := _numbers_in_words(categories[name]))}
+    if mixed:
+        _refuse(hosts.gather(_first_texts(tables or [train], mixed)), mixed)
     problems = [
-        f"column {name!r} has {len(found)} different texts, at most {MAX_CATEGORIES} are allowed; "
-        "leave it out if it is an identifier"
+        f"channel {train.channel!r}, column {name!r}: {len(found)} different texts, at most {MAX_CATEGORIES} are "
+        "allowed; leave it out if it is an identifier"
         for name, found in categories.items()
         if len(found) > MAX_CATEGORIES
     ]
     if problems:
         raise UserError(summarize(problems))
     return Schema(label, tuple(_feature(name, categories.get(name)) for name in names))
+
+
+def _numbers_in_words(texts: tuple[str, ...]) -> str:
+    """Tell how many of a column's texts are numbers, if that is most of them."""
+    numbers = sum(map(_is_value, texts))
+    return f"{numbers} of its {len(texts)} different texts" if numbers > MOSTLY_NUMERIC * len(texts) else ""
+
+
+def _first_texts(tables: Iterable[Table], names: Iterable[str]) -> dict[str, str]:
+    """Give the place, and the text, of each column's first cell that is not a number."""
+    found: dict[str, str] = {}
+    for table in tables:
+        for name in names:
+            column = table.columns[name]
+            odd = next((code for code, text in enumerate(column.texts) if not is_number(text)), None)
+            if name not in found and odd is not None:
+                found[name] = f"{table.where(column.first_row(odd))}, column {name!r}: {column.texts[odd]!r}"
+    return found
+
+
+def _refuse(places: list[dict[str, str]], mixed: Mapping[str, str]) -> NoReturn:
+    """Refuse columns of numbers that hold texts.
+
+    Raises:
+        UserError: with the first place of each, on the first host that has one.
+    """
+    firsts = {name: next(found[name] for found in places if name in found) for name in mixed}
+    problems = [f"{firsts[name]} is not a number, but {counted} are" for name, counted in mixed.items()]
+    remedy = "correct the cell, or leave it blank if the value is missing; if the numbers are names, begin each with a"
+    raise UserError(f"{summarize(problems)}\n{remedy} letter")
 
 
 def _feature(name: str, categories: tuple[str, ...] | None) -> Feature:
@@ -79,19 +116,31 @@ def is_number(text: str) -> bool:
     return True
 
 
-def warnings(train: Table, schema: Schema) -> list[str]:
-    """Point out columns of numbers that a few texts have made categorical, with the first such text."""
-    found: list[str] = []
-    for feature in schema.features:
-        if feature.kind is not Kind.CATEGORICAL:
-            continue
-        column = train.columns[feature.name]
-        numeric = np.array([is_number(text) and bool(text.strip()) for text in column.texts])
-        if numeric[column.codes].mean() > MOSTLY_NUMERIC:
-            odd = next(code for code, text in enumerate(column.texts) if text.strip() and not numeric[code])
-            place = train.where(column.first_row(odd))
-            found.append(f"{place}: {column.texts[odd]!r} makes {feature.name!r} categorical, most of it is numbers")
-    return found
+def _is_value(text: str) -> bool:
+    """Tell whether a text is a number, and not one that says that it is missing."""
+    try:
+        return not math.isnan(number(text))
+    except ValueError:
+        return False
+
+
+def warnings(tables: Iterable[Table], schema: Schema) -> list[str]:
+    """Point out columns, most cells of which are numbers, that a few texts have made categorical: the first of them."""
+    suspects = [feature.name for feature in schema.features if any(map(_is_value, feature.categories))]
+    if not suspects:
+        return []
+    rows, numbers, firsts = 0, dict.fromkeys(suspects, 0), dict[str, str]()
+    for table in tables:
+        rows += table.rows
+        for name in suspects:
+            column = table.columns[name]
+            numbers[name] += int(np.array([_is_value(text) for text in column.texts])[column.codes].sum())
+        firsts = {**_first_texts([table], suspects), **firsts}
+    return [
+        f"{place} makes it categorical, most of it is numbers"
+        for name, place in firsts.items()
+        if numbers[name] > MOSTLY_NUMERIC * rows
+    ]
 
 
 def check_columns(table: Table, schema: Schema) -> None:

@@ -12,7 +12,7 @@ from scoring.errors import UserError
 from scoring.pages import Pages, Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -90,9 +90,13 @@ def load(
     tables = hosts.agree(read) | {name: spill.outline() for name, spill in spilled.items()}
     tables = _aligned({name: tables[name] for name in found}, settings.label, hosts, log)
     spill = spilled.get(channels.TRAIN)
-    schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts)
-    target = targets.infer(spill.tables() if spill else [tables[channels.TRAIN]], settings, hosts)
-    for line in features.warnings(tables[channels.TRAIN], schema) if not spill else ():
+
+    def rows() -> Iterable[Table]:
+        return spill.tables() if spill else [tables[channels.TRAIN]]
+
+    schema = features.infer_schema(tables[channels.TRAIN], settings.label, hosts, rows())
+    target = targets.infer(rows(), settings, hosts)
+    for line in features.warnings(rows(), schema):
         log(f"warning: {line}")
     report.check_slices(schema, settings.slices)
     features.check_constraints(schema, settings.constraints)

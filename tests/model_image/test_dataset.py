@@ -146,14 +146,27 @@ def test_a_wrong_label_name_suggests_the_right_one(tmp_path: Path) -> None:
 
 def test_an_identifier_column_is_refused(tmp_path: Path) -> None:
     rows = "\n".join(f"id{row},0" for row in range(features.MAX_CATEGORIES + 1))
-    with pytest.raises(UserError, match=r"column 'k' has 10001 different texts"):
+    with pytest.raises(UserError, match=r"column 'k': 10001 different texts"):
         features.infer_schema(read(tmp_path, part=f"k,y\n{rows}\n"), "y")
 
 
-def test_one_text_among_numbers_is_pointed_out(tmp_path: Path) -> None:
-    table = read(tmp_path, part="a,k,y\n1,x,0\n2,y,1\nn/a,z,1\n")
-    found = features.warnings(table, features.infer_schema(table, "y"))
-    assert found == ["train/part.csv line 4: 'n/a' makes 'a' categorical, most of it is numbers"]
+def test_a_text_in_a_column_of_numbers_is_refused_at_its_place(tmp_path: Path) -> None:
+    table = read(tmp_path, one="a,k,y\n1,x,0\n2,y,1\n", two="a,k,y\n,3,1\nn/a,z,1\n?,4,1\n0.5,,0\n")
+    with pytest.raises(UserError) as caught:
+        features.infer_schema(table, "y")
+    assert str(caught.value).splitlines() == [
+        "train/two.csv line 3, column 'a': 'n/a' is not a number, but 3 of its 5 different texts are",
+        "correct the cell, or leave it blank if the value is missing; if the numbers are names, begin each with a "
+        "letter",
+    ]
+
+
+def test_a_column_of_texts_may_hold_numbers_and_is_pointed_out_if_most_cells_are(tmp_path: Path) -> None:
+    table = read(tmp_path, part="a,k,y\n1,x,0\n1,y,1\nn/a,7,1\n")
+    schema = features.infer_schema(table, "y")
+    assert [feature.categories for feature in schema.features] == [("1", "n/a"), ("7", "x", "y")]
+    found = features.warnings([table], schema)
+    assert found == ["train/part.csv line 4, column 'a': 'n/a' makes it categorical, most of it is numbers"]
 
 
 def test_validation_may_order_columns_differently_but_must_have_the_same(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from scoring import artifact, pages, train
+from scoring import artifact, features, pages, train
 from scoring.__main__ import main
 from scoring.channels import Channel, Format
 
@@ -20,7 +21,7 @@ ROWS, PARTS = 900, 4
 SETTINGS = {"label": "y", "num_round": "8", "max_depth": "4", "seed": "3", "nthread": "2", "subsample": "0.8"}
 QUERY = """
     FROM range({start}, {end}) numbers(i) SELECT (hash(i) % 99991) / 7.0 AS a, i % 13 + hash(i + 1) % 5 AS b,
-        CASE WHEN {start} = 0 OR i % 6 > 0 THEN (i % 4)::VARCHAR ELSE 'k' || (i // 6 % 3) END AS late_text, {label} AS y
+        CASE WHEN {start} = 0 OR i % 6 > 0 THEN (i % 4)::VARCHAR ELSE 'k' || (i // 6 % 4) END AS late_text, {label} AS y
 """
 LABELS = {
     "binary:logistic": "((hash(i) % 99991) > 30000 + 8000 * (i % 5))::INT",
@@ -71,9 +72,13 @@ def test_data_on_disk_give_the_model_that_data_in_memory_give(job: Any, kind: st
     beyond, told = fit(job, objective=objective, class_weight=weight, memory_limit_mib="0.001")
     assert not any("stays on disk" in line for line in quiet)
     assert any("stays on disk, one part file at a time" in line for line in told)
+    warning = f"warning: train/part-1.{kind} "
+    (warned,) = [line for line in told if "most of it is numbers" in line]
+    assert warned.startswith(warning)
+    assert warned in quiet
     assert beyond.model == within.model
     assert beyond.schema == within.schema
-    assert beyond.schema.features[2].categories == ("0", "1", "2", "3", "k0", "k1", "k2"), "some texts came late"
+    assert beyond.schema.features[2].categories == ("0", "1", "2", "3", "k0", "k1", "k2", "k3"), "some texts came late"
     assert beyond.evaluation == within.evaluation
     data: Any = beyond.provenance["data"]
     assert data["train"]["external_memory"] is True
@@ -110,6 +115,20 @@ def test_wrong_data_on_disk_are_named_by_file_line_and_column(job: Any, damage: 
     (job.base / "input/data/train/part-2.csv").write_text(damage)
     with pytest.raises(AssertionError, match=message.replace(".", r"\.")):
         fit(job, memory_limit_mib="0.001")
+
+
+@pytest.mark.loop
+@pytest.mark.parametrize("limit", ["0", "0.001"])
+def test_a_bad_cell_among_more_numbers_than_there_may_be_categories_is_named(job: Any, limit: str) -> None:
+    folder = job.base / "input/data/train"
+    shutil.rmtree(folder)
+    rows = [f"{row / 7},{row % 2}" for row in range(features.MAX_CATEGORIES + 10)]
+    job.write_channel("train", a="\n".join(["a,y", *rows[:9000], ""]), b="\n".join(["a,y", *rows[9000:], "12;5,0", ""]))
+    place = f"train/b.csv line {len(rows) - 9000 + 2}, column 'a': '12;5' is not a number, but {len(rows)} of its "
+    with pytest.raises(AssertionError, match=re.escape(place)) as caught:
+        fit(job, memory_limit_mib=limit)
+    assert "correct the cell" in str(caught.value)
+    assert "identifier" not in str(caught.value)
 
 
 def test_the_estimate_decides_by_size_format_and_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
