@@ -158,11 +158,11 @@ bench: ## The model server beside its peers on one model; PEERS=a,b POINTS=csv-1
 
 latency: export LATENCY_ROWS = $(ROWS)
 latency: export LATENCY_DROP = $(DROP)
-latency: ## Latency of a running server for one row; needs PORT, ROWS=<CSV file>; DROP=label RATES=200,1000 SECONDS=20 BOUND_MS=100
+latency: ## Latency of a running server for one row; needs PORT, ROWS=<CSV file>; DROP=label RATES=200,1000 SHARE=0.7 SECONDS=20 BOUND_MS=100
 	$(if $(PORT),,$(error name a port of loopback: make latency PORT=8080 ROWS=july.csv DROP=late))
 	$(if $(ROWS),,$(error name a CSV file: make latency PORT=8080 ROWS=july.csv DROP=late))
 	$(call timed,latency,$(RUN) --group image -- bench.latency --port '$(PORT)' --rows "$$LATENCY_ROWS" --drop "$$LATENCY_DROP" \
-	$(if $(RATES),--rates '$(RATES)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(BOUND_MS),--bound-ms '$(BOUND_MS)'))
+	$(if $(RATES),--rates '$(RATES)') $(if $(SHARE),--share '$(SHARE)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(BOUND_MS),--bound-ms '$(BOUND_MS)'))
 
 reliability: ## Figures of reliability with their denominators; FULL=1: at the size of the targets; ONLY=12,13 SIZE=n SEED=n
 	$(call timed,reliability,$(RUN) --group dev --group image -- tests.reliability $(if $(FULL),--full) --only '$(ONLY)' \

@@ -1,7 +1,9 @@
 """`make latency`: how long a running server takes for one row, at rates that callers keep whatever it does.
 
 Requests are due at a fixed rate and a latency begins when its request was due (`bench.load`), so a server that falls
-behind is charged for it. Rows are those of a CSV file with a header, one by one, again from the first when they end.
+behind is charged for it. With `--share` the rate is that share of what the server answers when every connection asks
+again as soon as it is answered, which is measured first: its capacity, as far as this client, on this machine, lets it.
+Rows are those of a CSV file with a header, one by one, again from the first when they end.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from typing import TYPE_CHECKING
 from bench.load import Load, Tally, post
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CONNECTIONS = 64
 MOST_ROWS = 5_000
 WARM_SECONDS = 1.0
+RATES = "200,1000,2000"
+CAPACITY_SECONDS = 10.0
+"""At most; a shorter measurement at each rate makes this one shorter as well."""
 SHARES = (0.5, 0.95, 0.99, 0.999)
 
 
@@ -38,15 +43,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="of a server on loopback, such as that of `make up`")
     parser.add_argument("--rows", type=Path, required=True, help="CSV file with a header")
     parser.add_argument("--drop", default="", help="columns that the model does not take, separated by commas")
-    parser.add_argument("--rates", default="200,1000,2000", help="requests a second, separated by commas")
+    parser.add_argument("--rates", default="", help=f"requests a second, separated by commas; {RATES} without --share")
+    parser.add_argument("--share", type=float, default=0.0, help="of the capacity, such as 0.7: one more rate")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each rate")
     parser.add_argument("--bound-ms", type=float, default=100.0, help="end with an error where p99 is above it")
     parsed = parser.parse_args(arguments)
     try:
-        parsed.rates = [float(each) for each in parsed.rates.split(",")]
+        wanted = parsed.rates or ("" if parsed.share else RATES)
+        parsed.rates = [float(each) for each in wanted.split(",")] if wanted else []
     except ValueError:
         parser.error(f"--rates {parsed.rates}: write numbers separated by commas, such as 200,1000")
-    if min(parsed.rates) <= 0 or parsed.seconds <= 0:
+    if not 0 <= parsed.share <= 1:
+        parser.error(f"--share {parsed.share:g}: write a share of the capacity above 0 and up to 1, such as 0.7")
+    if min(parsed.rates, default=1) <= 0 or parsed.seconds <= 0:
         parser.error("--rates and --seconds are above 0")
     return parsed
 
@@ -78,8 +87,19 @@ def judge(_place: int, status: int, _head: bytes, body: bytes) -> str:
 async def measure(port: int, wires: Sequence[bytes], rate: float, seconds: float) -> Tally:
     """Ask at a rate, after a second that does not count."""
     load = Load(lambda: port, wires, judge, connections=CONNECTIONS)
-    begun = time.monotonic()
-    warm = begun + WARM_SECONDS
+    return await load.open(rate, _warmed(load, seconds))
+
+
+async def capacity(port: int, wires: Sequence[bytes], seconds: float) -> float:
+    """Tell how many requests a second are answered when every connection asks again at once; 0 if one fails."""
+    load = Load(lambda: port, wires, judge, connections=CONNECTIONS)
+    tally = await load.closed(_warmed(load, seconds))
+    return 0.0 if tally.failures else tally.answers.total() / seconds
+
+
+def _warmed(load: Load, seconds: float) -> Callable[[], bool]:
+    """Tell whether so many seconds are over, after one that does not count."""
+    warm = time.monotonic() + WARM_SECONDS
     counted = False
 
     def over() -> bool:
@@ -89,12 +109,12 @@ async def measure(port: int, wires: Sequence[bytes], rate: float, seconds: float
             load.reset()
         return time.monotonic() >= warm + seconds
 
-    return await load.open(rate, over)
+    return over
 
 
 def line(rate: float, tally: Tally) -> str:
     """A row of the table."""
-    times = "".join(f"{tally.quantile(share) * 1000:>10.2f}" for share in SHARES)
+    times = "".join(f"{each * 1000:>10.2f}" for each in (tally.mean(), *map(tally.quantile, SHARES)))
     return f"{rate:>10,.0f}{tally.answers.total():>12,}{tally.failures.total() + tally.unsent:>9,}{times}"
 
 
@@ -106,8 +126,16 @@ def main(arguments: Sequence[str]) -> int:
     except LatencyError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    titles = "".join(f"{f'p{share * 100:g} ms':>10}" for share in SHARES)
+    titles = "".join(f"{title:>10}" for title in ("mean ms", *(f"p{share * 100:g} ms" for share in SHARES)))
     sys.stdout.write(f"one row of {parsed.rows.name} on {platform.machine()}, {os.cpu_count()} cores\n")
+    if parsed.share:
+        most = asyncio.run(capacity(parsed.port, wires, min(parsed.seconds, CAPACITY_SECONDS)))
+        if not most:
+            sys.stderr.write(f"port {parsed.port} of loopback does not answer every request with 200: ask at --rates\n")
+            return 1
+        told = f"{CONNECTIONS} connections that ask again at once: {most:,.0f} answers a second, of which"
+        sys.stdout.write(f"{told} {parsed.share:.0%} follow\n")
+        parsed.rates.append(parsed.share * most)
     sys.stdout.write(f"{'rate 1/s':>10}{'answers':>12}{'failed':>9}{titles}\n")
     bad = False
     for rate in parsed.rates:

@@ -61,6 +61,11 @@ class Tally:
         ordered = sorted(self.seconds[status])
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0
 
+    def mean(self, status: int = 200) -> float:
+        """Mean latency in seconds; 0 without answers."""
+        found = self.seconds[status]
+        return sum(found) / len(found) if found else 0.0
+
 
 class _Connection(asyncio.Protocol):
     __slots__ = ("buffer", "due", "load", "once", "place", "port", "transport")

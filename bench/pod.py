@@ -80,6 +80,7 @@ async def steady(server: processes.Server, made: Workload, rate: float, seconds:
         "answered_per_second": round(answered / wall),
         "cpu_us": round(cpu / max(answered, 1) * 1e6),
         "cores": round(cpu / wall, 3),
+        "mean_ms": round(tally.mean() * 1e3, 2),
         "p50_ms": round(tally.quantile(0.5) * 1e3, 2),
         "p95_ms": round(tally.quantile(0.95) * 1e3, 2),
         "p99_ms": round(tally.quantile(0.99) * 1e3, 2),

@@ -52,6 +52,13 @@ def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(python
     assert message[3].rsplit("=", 1)[1] in STACKS
 
 
+def test_a_share_of_the_capacity_reaches_the_measurement(python: str) -> None:
+    done = make("latency", python, "PORT=8080", "ROWS=my rows.csv", "SHARE=0.7", "SECONDS=5")
+    words = re.findall(r"^<(.*)>$", done.stdout, re.MULTILINE)
+    told = ["--port", "8080", "--rows", "my rows.csv", "--drop", "", "--share", "0.7", "--seconds", "5"]
+    assert words[words.index("--") :] == ["--", "bench.latency", *told]
+
+
 def test_a_server_without_a_model_is_refused_with_an_example(python: str) -> None:
     done = make("serve", python, "MODEL=")
     assert (done.returncode, done.stdout) == (2, "")
