@@ -31,6 +31,10 @@ connection and destroy the answer on its way (RFC 9112, section 9.6)."""
 SEND_BUFFER_BYTES = 128 * 1024
 """Answers that the kernel may hold for a client that does not read; by itself it takes megabytes each."""
 
+HONEST_BYTES_PER_SECOND = 64 * 1024
+"""A client that sends its body, or reads its answers, at least so fast has time without end; a slower one uses up the
+time that the settings give, and what it gains by a burst is never more than that time again."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 logger = logging.getLogger(__name__)
@@ -73,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._read_deadline = 0.0
         self._write_deadline: float | None = None
+        self._written = 0  # bytes handed to the transport
+        self._taken = 0  # of these, when the deadline was looked at
         self._unread_answers = 0  # given since the client stopped reading
         self._begin(b"", 0.0)
 
@@ -133,6 +139,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read."""
         self._write_deadline = self._endpoint.clock() + self._settings.write_timeout_s
+        self._taken = self._left()
         self._update_reading()
 
     def resume_writing(self) -> None:
@@ -199,6 +206,7 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
         self._body_bytes += len(body)
         self._endpoint.buffered_bytes += len(body)
+        self._read_deadline = self._later(self._read_deadline, len(body), self._settings.body_timeout_s)
         if self._body_bytes > self._settings.max_body_bytes:
             self._refuse(Fault.BODY_TOO_LARGE, f"the body exceeds {self._settings.max_body_bytes} bytes")
         elif self._endpoint.buffered_bytes > self._settings.max_buffered_bytes:
@@ -273,7 +281,7 @@ class Connection(asyncio.Protocol):
             endpoint.application.answered(exchange.target, response.status, now - exchange.started)
             if response.code:
                 endpoint.refusals.note(exchange.target, exchange.headers, response)
-        self._transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+        self._write(ready[0] if len(ready) == 1 else b"".join(ready))
         if closing:
             self._close()
         elif not self._exchanges and self._current.wants_continue:
@@ -283,8 +291,12 @@ class Connection(asyncio.Protocol):
 
     def _write_continue(self, exchange: _Exchange) -> None:
         exchange.wants_continue = False
+        self._write(CONTINUE)
+
+    def _write(self, data: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(CONTINUE)
+            self._written += len(data)
+            self._transport.write(data)
 
     def _close(self) -> None:
         """End our direction, and leave the client some time to end its own."""
@@ -296,10 +308,22 @@ class Connection(asyncio.Protocol):
 
     # deadlines
 
+    def _later(self, deadline: float, moved: int, allowed: float) -> float:
+        """Put a deadline off for bytes that have moved, to no more than the whole time from now."""
+        return min(deadline + moved / HONEST_BYTES_PER_SECOND, self._endpoint.clock() + allowed)
+
+    def _left(self) -> int:
+        """Tell how many bytes of answers have left this process since the connection began."""
+        return self._written - (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+
     def enforce_deadlines(self, now: float) -> None:
         """End the connection, or the request that is being read, if its time is over."""
         if self._transport is None:
             return
+        if self._write_deadline is not None:
+            before, self._taken = self._taken, self._left()
+            moved = self._taken - before
+            self._write_deadline = self._later(self._write_deadline, moved, self._settings.write_timeout_s)
         if self._write_deadline is not None and now > self._write_deadline:
             self._transport.abort()
         elif now > self._read_deadline and not self._exchanges:

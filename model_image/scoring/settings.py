@@ -99,14 +99,14 @@ class ServerSettings:
     """Share of the requests without a ``traceparent`` that are traced; with one, the caller has decided."""
     max_traces_queued: int = 2048
     """Most spans that wait for the collector; beyond it the oldest are dropped."""
-    header_timeout_s: float = 10.0
+    header_timeout_s: float = 7.0
     """Time for a client to send request line and headers."""
-    body_timeout_s: float = 30.0
-    """Time for a client to send the body."""
+    body_timeout_s: float = 7.0
+    """Time for a client that sends the body slower than 64 KiB/s; one that stalls has it from then on."""
     keep_alive_s: float = 75.0
     """Time an idle connection stays open: longer than the 60 s of an AWS load balancer, so that it closes first."""
-    write_timeout_s: float = 30.0
-    """Time for a client that does not read its answers."""
+    write_timeout_s: float = 7.0
+    """Time for a client that reads its answers slower than 64 KiB/s; one that stalls has it from then on."""
     retry_after_s: int = 1
     """Advice to a client that got 503."""
     drain_s: float = 15.0

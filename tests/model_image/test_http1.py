@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.endpoint import Endpoint
-from scoring.http1 import CONTINUE, Connection
+from scoring.http1 import CONTINUE, HONEST_BYTES_PER_SECOND, LINGER_SECONDS, Connection
 from scoring.messages import Request, Response
+from scoring.server import SWEEP_SECONDS
 from scoring.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ class Transport(asyncio.Transport):
         self.ended = False
         self.aborted = False
         self.reading = True
+        self.unsent = 0
 
     def write(self, data: Any) -> None:
         assert not self.ended, "written after the end"
         self.sent += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def write_eof(self) -> None:
         self.ended = True
@@ -311,16 +316,63 @@ def test_a_drop_by_drop_client_gains_no_time() -> None:
         client.send(bytes([byte]))
         client.wait(1.2)
     assert client.statuses() == [408]
+    client = Client()
+    client.send(POST[:-3].replace(b" 3", b" 90"))
+    for _ in range(9):
+        client.send(b"a")
+        client.wait(1)
+    assert client.statuses() == [408]
+
+
+def test_what_is_slow_is_gone_within_ten_seconds_by_default() -> None:
+    usual = ServerSettings()
+    slowest = max(usual.header_timeout_s, usual.body_timeout_s, usual.write_timeout_s)
+    assert slowest + LINGER_SECONDS + 2 * SWEEP_SECONDS <= 10
+
+
+def test_a_large_body_may_come_slowly_but_not_stall() -> None:
+    size, pace = ServerSettings().max_body_bytes, 70 * 1024
+    plenty = {name: getattr(ServerSettings(), name) for name in LIMITS}
+    honest, stalled = Client(**plenty), Client(**plenty)
+    head = POST[:-3].replace(b" 3", b" %d" % size)
+    for client in (honest, stalled):
+        client.send(head)
+    for start in range(0, size, pace):
+        honest.send(bytes(min(pace, size - start)))
+        honest.wait(1)
+    (asked,) = honest.application.requests
+    assert (len(asked.body), honest.statuses()) == (size, [])
+    stalled.send(bytes(size - 1))
+    stalled.wait(6.9)
+    assert stalled.statuses() == []
+    stalled.wait(0.2)
+    assert stalled.statuses() == [408]
 
 
 def test_a_client_that_does_not_read_stops_being_read_and_is_cut_off() -> None:
     client = Client()
+    client.transport.unsent = 1000
     client.connection.pause_writing()
     assert not client.transport.reading
-    client.wait(29)
+    for _ in range(6):
+        client.transport.unsent -= 10
+        client.wait(1.1)
     assert not client.transport.aborted
-    client.wait(2)
+    client.wait(1.1)
     assert client.transport.aborted
+
+
+def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
+    client = Client()
+    client.send(GET)
+    client.transport.unsent = 20 * HONEST_BYTES_PER_SECOND
+    client.connection.pause_writing()
+    while client.transport.unsent > 0:
+        client.transport.unsent -= HONEST_BYTES_PER_SECOND
+        client.wait(0.9)
+        assert not client.transport.aborted
+    client.wait(7.1)
+    assert client.transport.aborted, "it has stalled"
 
 
 def test_a_client_that_does_not_read_cannot_fill_the_memory_with_answers_to_what_it_sent_before() -> None:
