@@ -164,9 +164,9 @@ latency: ## Latency of a running server for one row; needs PORT, ROWS=<CSV file>
 	$(call timed,latency,$(RUN) --group image -- bench.latency --port '$(PORT)' --rows "$$LATENCY_ROWS" --drop "$$LATENCY_DROP" \
 	$(if $(RATES),--rates '$(RATES)') $(if $(SHARE),--share '$(SHARE)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(BOUND_MS),--bound-ms '$(BOUND_MS)'))
 
-reliability: ## Figures of reliability with their denominators; FULL=1: at the size of the targets; ONLY=12,13 SIZE=n SEED=n
+reliability: ## Figures of reliability with their denominators; FULL=1: at the size of the targets; ONLY=12,13 SIZE=n SEED=n; MINUTES=n: of figure 19
 	$(call timed,reliability,$(RUN) --group dev --group image -- tests.reliability $(if $(FULL),--full) --only '$(ONLY)' \
-	$(if $(SIZE),--size $(SIZE)) --seed $(or $(SEED),1))
+	$(if $(SIZE),--size $(SIZE)) $(if $(MINUTES),--minutes '$(MINUTES)') --seed $(or $(SEED),1))
 
 soak: ## MINUTES=30, half each: memory of the model server under load, faults of the whole loop; OF=memory or OF=loop: one of them
 	$(call timed,soak,$(RUN) --group dev --group image -- tests.reliability --soak-minutes $(or $(MINUTES),30) \

@@ -3,6 +3,7 @@
 python -m tests.reliability                      # at the size of `make test`
 python -m tests.reliability --full               # at the size that the targets are for
 python -m tests.reliability --only 13,19 --size 100000
+python -m tests.reliability --only 19 --minutes 30
 python -m tests.reliability --soak-minutes 30 --soak-of loop
 """
 
@@ -37,18 +38,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="the sizes that the targets are for")
     parser.add_argument("--only", default="", help="numbers of figures, separated by commas")
     parser.add_argument("--size", type=int, help="trials per figure, in place of the floor or the full size")
+    parser.add_argument("--minutes", type=float, default=0.0, help="least time of figure 19's overloads together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--soak-minutes", type=float, help="only the soak, for so long")
     parser.add_argument("--soak-of", choices=("memory", "loop"), help="one half of the soak, for all of that time")
     return parser.parse_args(arguments)
 
 
-def take(measure: Measure, size: int, seed: int) -> Figure:
+def take(measure: Measure, size: int, seed: int, minutes: float = 0.0) -> Figure:
     """Measure one figure; a measurement that breaks off is a failure, told in the detail."""
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         began = time.monotonic()
         try:
-            return measure.figure(Run(size=size, seed=seed, folder=Path(folder), timed=True))
+            return measure.figure(Run(size=size, seed=seed, folder=Path(folder), timed=True, minutes=minutes))
         except Exception as error:  # noqa: BLE001 # the other figures are measured all the same
             broken = Count(denominator=0, failures=1, detail=f"broke off: {error!r}")
             return measure.with_count(broken, time.monotonic() - began)
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         if wanted and measure.number not in wanted:
             continue
         size = parsed.size or (measure.full if parsed.full else measure.floor)
-        found.append(take(measure, size, parsed.seed))
+        found.append(take(measure, size, parsed.seed, parsed.minutes))
         sys.stdout.write(line(found[-1], parsed.seed) + "\n")
         sys.stdout.flush()
     when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -48,6 +48,8 @@ class Run:
     """An empty folder of its own."""
     timed: bool = False
     """Whether bounds of time count: not in `make test`, where others may use the machine."""
+    minutes: float = 0.0
+    """Least time of a figure that offers load for a time; 0: its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

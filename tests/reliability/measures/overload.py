@@ -6,7 +6,7 @@ import asyncio
 import time
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import uvloop
@@ -30,7 +30,10 @@ PEAK_CONNECTIONS = 32
 CONNECTIONS = 2_000
 OK, OVERLOADED = 200, 503
 OVERLOADS = ((3.0, 1 / 3), (10.0, 2 / 3))
-"""Times the capacity, and its share of the requests."""
+"""Times the capacity, and its share of the requests and of the time: a phase lasts until it has had both."""
+FULL_REQUESTS = 300_000
+FLOOR_SECONDS, FULL_SECONDS = 15.0, 90.0
+"""Of both phases together, at least: at full size a minute at ten times the capacity."""
 STEADY_SHARE = 0.5
 """Part at the end of an overload that its goodput is taken from: before, the queue fills up."""
 BOUND_TIMES = 3.0
@@ -59,6 +62,7 @@ class Phase:
     probes: array[float] = field(default_factory=lambda: array("d"))
     """The same on a connection of its own each, as a kubelet asks."""
     memory: list[int] = field(default_factory=list[int])
+    seconds: float = 0.0
     recovery: float = 0.0
 
     def growth_kib(self) -> int:
@@ -87,12 +91,23 @@ class Phase:
         tally, pings, probes = self.tally, _p99(self.pings) * 1e3, _p99(self.probes) * 1e3
         refused, refusal = tally.answers[OVERLOADED], tally.quantile(0.99, OVERLOADED) * 1e3
         return (
-            f"{self.times:.0f}x offered: goodput {self.goodput / capacity:.0%} of peak, "
+            f"{self.times:.0f}x offered for {self.seconds:.0f} s: goodput {self.goodput / capacity:.0%} of peak, "
             f"p99 {tally.quantile(0.99):.2f} s, {refused} refused, p99 {refusal:.0f} ms, "
             f"ping p99 {pings:.0f} ms ({probes:.0f} ms on new connections), memory {max(self.memory) / 1024:.0f} MiB "
             f"({self.growth_kib() / 1024:+.1f} in the second half), at ease after {self.recovery:.2f} s, "
             f"{dict(tally.failures) or 'none failed'}, {tally.unsent} not sent for want of a connection"
         )
+
+
+class Least(NamedTuple):
+    """What a phase has to have had."""
+
+    requests: float
+    seconds: float
+
+    def reached(self, share: float, sent: int, seconds: float) -> bool:
+        """Tell whether this share of both is over."""
+        return sent >= share * self.requests and seconds >= share * self.seconds
 
 
 def _p99(values: array[float]) -> float:
@@ -131,7 +146,7 @@ async def _watch(server: Server, memory: list[int]) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, rate: float, requests: int) -> None:
+async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, rate: float, least: Least) -> None:
     beside = [
         asyncio.create_task(_ping(server, phase.pings, fresh=False)),
         asyncio.create_task(_ping(server, phase.probes, fresh=True)),
@@ -140,15 +155,17 @@ async def _overload(server: Server, load: Callable[[int], Load], phase: Phase, r
     await asyncio.sleep(SAMPLE_SECONDS)
     flood = load(CONNECTIONS)
     steady: list[tuple[float, int]] = []
+    began = time.monotonic()
 
     def enough() -> bool:
-        if flood.tally.sent >= requests * (STEADY_SHARE if not steady else 1):
+        share = 1 if steady else STEADY_SHARE
+        if least.reached(share, flood.tally.sent, time.monotonic() - began):
             steady.append((time.monotonic(), flood.tally.answers[OK]))
         return len(steady) > 1
 
     phase.tally = await flood.open(rate, enough)
     (halfway, before), (ended, after) = steady
-    phase.goodput = (after - before) / (ended - halfway)
+    phase.goodput, phase.seconds = (after - before) / (ended - halfway), ended - began
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
@@ -176,10 +193,11 @@ def _write_model(directory: Path) -> None:
     target="at 3 times: goodput ≥ 90 % of peak, accepted p99 ≤ 5 s, rest 503 with Retry-After in 50 ms, /ping p99 ≤ "
     "100 ms; at both: right answers or 503 with Retry-After, constant memory, at ease 2 s after",
     floor=1_500,
-    full=300_000,
+    full=FULL_REQUESTS,
 )
 def overload(run: Run) -> Count:
     """Open loop with batches, at the server's own limits; at full size a minute and more at ten times."""
+    least = 60 * run.minutes or (FULL_SECONDS if run.size >= FULL_REQUESTS else FLOOR_SECONDS)
     _write_model(run.folder / "model")
     draw = np.random.default_rng(run.seed).integers(0, 9, size=(ROWS, workload.FEATURES))
     wires = [post("/invocations", "text/csv", "\n".join(",".join(map(str, row)) for row in draw).encode())]
@@ -194,15 +212,14 @@ def overload(run: Run) -> Count:
             peak = await load(PEAK_CONNECTIONS).closed(lambda: time.monotonic() > end)
             capacity = peak.answers[OK] / PEAK_SECONDS
             for phase, (times, share) in zip(phases, OVERLOADS, strict=True):
-                await _overload(server, load, phase, times * capacity, int(run.size * share))
+                await _overload(server, load, phase, times * capacity, Least(run.size * share, least * share))
             return capacity
 
         capacity = uvloop.run(main())
     missed = [text for phase in phases for text in phase.missed(capacity)] if run.timed else []
-    grown = [phase for phase in phases if phase.growth_kib() > GROWTH_KIB] if run.timed else []
+    grown = [f"memory at {phase.times:.0f}x" for phase in phases if phase.growth_kib() > GROWTH_KIB]
     failures = sum(phase.tally.failures.total() for phase in phases) + len(missed) + len(grown)
     lines = "; ".join(phase.line(capacity) for phase in phases)
-    detail = (
-        f"capacity {capacity:.0f} batches of {ROWS} rows a second; {lines}; missed: {', '.join(missed) or 'nothing'}"
-    )
+    told = ", ".join(missed + grown) or "nothing"
+    detail = f"capacity {capacity:.0f} batches of {ROWS} rows a second; {lines}; missed: {told}"
     return Count(denominator=sum(phase.tally.sent for phase in phases), failures=failures, detail=detail)
