@@ -44,6 +44,12 @@ class Provenance:
     """Validation metrics."""
     reference: dict[str, object] = field(default_factory=dict[str, object])
     """Distribution of every feature in the training data, as `reference.describe` gives it."""
+    threads: int | None = None
+    """Of each host's training, as it was resolved from ``nthread``; None: another program trained the model."""
+    hosts: int | None = None
+    """That trained together; None as above."""
+    libraries: dict[str, str] = field(default_factory=dict[str, str])
+    """Versions of Python and of the packages that a training's result passes through, beside XGBoost's own."""
 
     def to_json(self) -> dict[str, object]:
         """Give the provenance as the manifest holds it."""

@@ -20,6 +20,7 @@ from scoring import (
     document,
     evaluate,
     hyperparameters,
+    libraries,
     loading,
     reference,
     report,
@@ -73,7 +74,7 @@ def run(paths: ContainerPaths, collective: CollectiveSettings, code_version: str
         around = boosting.Surroundings(hosts=hosts, store=store, stop=stop, log=log)
         model = boosting.fit(settings, data.schema, *data.shares(hosts), around)
     if hosts.first:  # after the good-bye: loading a model while hosts are joined waits for all of them
-        written = finish(paths.model, model, settings, data, code_version=code_version, rival=rival)
+        written = finish(paths.model, model, settings, data, code_version=code_version, rival=rival, hosts=hosts.size)
         paths.output_data.mkdir(parents=True, exist_ok=True)
         (paths.output_data / artifact.EVALUATION).write_bytes((paths.model / artifact.EVALUATION).read_bytes())
         log(f"model {written.version} written in {time.monotonic() - started:.1f} s")
@@ -136,6 +137,7 @@ def finish(
     code_version: str | None,
     rival: Champion | None = None,
     also: Mapping[str, str] | None = None,
+    hosts: int | None = None,
 ) -> Artifact:
     """Evaluate a trained model and write its directory, with where it comes from.
 
@@ -147,6 +149,7 @@ def finish(
         code_version: What built the image.
         rival: The model in service, to compare it with.
         also: Hyperparameters that this image does not know.
+        hosts: That trained it together, as this one; None: another program has.
 
     Returns:
         The model as a server reads it.
@@ -163,6 +166,9 @@ def finish(
         data=dict(data.origin),
         metrics=metrics,
         reference=reference.describe(data.representative, data.schema),
+        threads=boosting.threads(settings) if hosts else None,
+        hosts=hosts,
+        libraries=libraries.versions(),
     )
     artifact.write(folder, model, data.schema, evaluation, provenance)
     try:

@@ -136,6 +136,7 @@ def test_a_model_tells_what_it_was_told_and_what_its_data_were(job: Path) -> Non
     )
     assert provenance["data"]["train"]["rows"] == 400
     assert provenance["reference"]
+    assert (provenance["threads"], provenance["hosts"]) == (None, None), "only the trainer knows"
     assert [feature.name for feature in model.schema.features] == ["distance", "carrier", "hour"]
 
 

@@ -152,6 +152,7 @@ def test_two_hosts_train_one_model_as_good_as_one_hosts_and_only_the_first_write
     assert re.search(r"^\[0\] validation-auc=", ended[0].out, re.MULTILINE)
     assert "validation-auc" not in ended[1].out
     assert model.schema.features[1].categories == ("AA", 'B "B"', "C,C", "dé")
+    assert (model.provenance["threads"], model.provenance["hosts"]) == (1, 2)
     data: Any = model.provenance["data"]
     assert data["train"]["rows"] == 1500
     assert {part["name"] for part in data["train"]["parts"]} == {"part-0.csv", "part-1.csv"}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import signal
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,12 +85,26 @@ def test_the_manifest_says_where_the_model_comes_from(trained: Any, model: artif
     provenance = manifest["provenance"]
     assert manifest["xgboost_version"] == contract.XGBOOST_VERSION
     assert provenance["hyperparameters"]["max_depth"] == 3
+    assert (provenance["threads"], provenance["hosts"]) == (2, 1)
+    assert provenance["libraries"] == {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "treelite": version("treelite"),
+    }
     assert provenance["data"]["train"]["rows"] == 1500
     assert [part["name"] for part in provenance["data"]["train"]["parts"]] == ["part-0.csv", "part-1.csv"]
     assert 0.6 < provenance["metrics"]["auc"] < 1
     assert model.schema.features[1].categories == ("AA", 'B "B"', "C,C", "dé")
     copies = [trained.base / folder / "evaluation.json" for folder in ("model", "output/data")]
     assert copies[0].read_bytes() == copies[1].read_bytes()
+
+
+def test_the_manifest_says_how_many_threads_a_run_took_by_itself(here: Here, job: Any) -> None:
+    written = json.loads((job.base / "input/config/hyperparameters.json").read_text())
+    job.write_config(written | {"nthread": "0", "num_round": "2"})
+    assert here(job).code == 0
+    provenance = artifact.read(job.base / "model").provenance
+    assert provenance["threads"] == len(os.sched_getaffinity(0))
 
 
 def test_early_stopping_leaves_only_the_best_rounds_in_the_model(here: Here, job: Any) -> None:
