@@ -155,6 +155,11 @@ class ModelPlaces:
         return f"{self.model.name}/proofs/"
 
     @property
+    def erasures(self) -> str:
+        """Prefix of notes of erasures that have not ended."""
+        return f"{self.model.name}/erasures/"
+
+    @property
     def answers(self) -> str:
         """Prefix of answers of an asynchronous endpoint."""
         return f"{self.model.name}/answers/"

@@ -51,6 +51,16 @@ class Chain:
         self._s3.put_object(Bucket=self._bucket, Key=name, Body=content, IfNoneMatch="*")
         return f"s3://{self._bucket}/{name}"
 
+    def begun(self, subject: str) -> dict[str, Any] | None:
+        """The record of an erasure that has no end yet; None if there is none.
+
+        Args:
+            subject: What the record calls the subject, by `mark`.
+        """
+        documents = [json.loads(content) for content in self._contents()]
+        about = [each for each in documents if each.get("subject") == subject]
+        return about[-1] if about and about[-1].get("action") == BEGUN else None
+
     def problems(self) -> list[str]:
         """Where the chain is broken, and what was begun and has no end; empty if all is well."""
         found: list[str] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,15 +20,16 @@ from botocore.session import get_session
 
 from components.labels import MODELS, Labels
 from components.model_places import ModelPlaces
-from operations.proof import BEGUN, ERASED, EXPORTED, Chain, new_receipt
+from operations.proof import BEGUN, ERASED, EXPORTED, Chain, mark, new_receipt
 from operations.subject_grants import places_of, policy
+from operations.subject_notes import Notes
 from operations.subject_objects import Found, Search, erase, search
 from operations.subject_records import Subject
 from settings.check import load_file
 from settings.problems import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
@@ -53,9 +54,14 @@ class _Request:
     models: Sequence[ModelSpec]
     out: str
     confirm: str
+    clients: dict[str, Any] = field(default_factory=dict[str, Any])
+    """By service; a client takes longer to make than most calls do."""
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - each caller knows which client it asks for
-        return get_session().create_client(service, region_name=self.settings.environment.region)
+        if service not in self.clients:
+            region = self.settings.environment.region
+            self.clients[service] = get_session().create_client(service, region_name=region)
+        return self.clients[service]
 
     @property
     def s3(self) -> S3Client:
@@ -66,6 +72,17 @@ class _Request:
 
     def chain(self, model: ModelSpec) -> Chain:
         return Chain(self.s3, self.labels.bucket(MODELS), ModelPlaces(self.labels, model).proofs)
+
+    def notes(self, model: ModelSpec) -> Notes:
+        return Notes(self.s3, self.labels.bucket(MODELS), ModelPlaces(self.labels, model).erasures)
+
+    def open(self, model: ModelSpec) -> list[str]:
+        """Receipts of the subject's erasures that were interrupted."""
+        return list(self.notes(model).receipts(self.subject.key))
+
+    def begun(self, model: ModelSpec, receipt: str) -> dict[str, Any] | None:
+        """What is recorded of an erasure that has no end."""
+        return self.chain(model).begun(mark(receipt, self.subject.key))
 
     def prove(self, model: ModelSpec, receipt: str, action: str, **what: object) -> str:
         """Leave a proof; where it lies."""
@@ -139,41 +156,88 @@ def _export(request: _Request) -> tuple[list[str], int]:
 
 
 def _erase(request: _Request) -> tuple[list[str], int]:
+    """Erase what was confirmed, or go on with an erasure that was interrupted, of which everything is known."""
+    going_on = list(dict.fromkeys(one for model in request.models for one in request.open(model)))
     found = {model.name: request.search(model) for model in request.models}
     if unread := [name for each in found.values() for name in each.unread]:
         raise RefusedError("nothing is erased, because these cannot be searched:\n" + "\n".join(unread))
-    shown = "-".join(each.digest for each in found.values())
-    if request.confirm != shown:
+    if not _confirmed(request, found, going_on):
         said = [json.dumps(one.to_json()) for each in found.values() for one in each.found]
+        shown = "-".join(each.digest for each in found.values())
         return [*said, f"nothing is erased yet: to remove these records, repeat this with CONFIRM={shown}"], 0
-    receipt = new_receipt()
+    said = list[str]()
+    for receipt in going_on or ([new_receipt()] if any(each.found for each in found.values()) else []):
+        said += _erase_under(request, receipt, found)
+        found = {model.name: request.search(model) for model in request.models}
+    said = said or [f"{model.name}: nothing to erase" for model in request.models]
+    left = [one for each in found.values() for one in each.found]
+    return [*said, *(f"still there: {json.dumps(one.to_json())}" for one in left)], LATER if left else 0
+
+
+def _confirmed(request: _Request, found: Mapping[str, Search], going_on: Sequence[str]) -> bool:
+    """Whether somebody has seen all that is found: now, or when an erasure began that has no end."""
+    parts = dict(zip(found, request.confirm.split("-"), strict=False))
+    for model in request.models:
+        begun = [one for receipt in going_on if (one := request.begun(model, receipt))]
+        seen = [_identity(version) for one in begun for version in one["versions"]]
+        each = found[model.name]
+        if parts.get(model.name) != each.digest and any(one.identity not in seen for one in each.found):
+            return False
+    return True
+
+
+def _identity(version: Mapping[str, Any]) -> tuple[str, str, str]:
+    return version["bucket"], version["key"], version["version"]
+
+
+def _erase_under(request: _Request, receipt: str, found: Mapping[str, Search]) -> list[str]:
+    """Erase what was found; the receipt is told before, and kept until the erasure has ended in every model's data."""
+    for model in request.models:
+        if found[model.name].found:
+            request.notes(model).write(receipt, request.subject.key)
+    sys.stdout.write(f"receipt {receipt}: give it to the person, it is kept until the erasure ends\n")
+    sys.stdout.flush()
     said = [line for model in request.models for line in _erase_of(request, model, found[model.name].found, receipt)]
-    left = [one for model in request.models for one in request.search(model).found]
-    said += [f"still there: {json.dumps(one.to_json())}" for one in left]
-    return [*said, _handed_on(receipt)], LATER if left else 0
+    for model in request.models:
+        request.notes(model).remove(receipt, request.subject.key)
+    return said
 
 
 def _erase_of(request: _Request, model: ModelSpec, found: Sequence[Found], receipt: str) -> list[str]:
     """Erase in one model's data; the training is asked for before the end is recorded, so that a kill shows."""
-    if not found:
+    begun = request.begun(model, receipt)
+    if begun is None and not found:
         return [f"{model.name}: nothing to erase"]
-    request.prove(model, receipt, BEGUN, versions=[each.to_json() for each in found])
+    if begun is None:
+        versions = [each.to_json() for each in found]
+        request.prove(model, receipt, BEGUN, versions=versions, training=_teaches(found))
+        begun = request.begun(model, receipt) or {}
     gone, kept = erase(request.s3, found, request.subject)
-    learnt_from = any(each.place.learnt_from for each in gone)
+    learnt_from = begun["training"] or _teaches(found)
     if learnt_from:
-        _ask_for_training(request, model)
-    erased = {"versions": [each.to_json() for each in gone], "retained": [each.to_json() for each in kept]}
-    where = request.prove(model, receipt, ERASED, **erased)
+        _ask_for_training(request, model, token=f"{begun['number']}-{begun['subject']}")
+    stays = [each.identity for each in kept]
+    before = [each for each in begun["versions"] if _identity(each) not in stays]
+    told = [_identity(each) for each in before]
+    versions = before + [each.to_json() for each in gone if each.identity not in told]
+    where = request.prove(model, receipt, ERASED, versions=versions, retained=[each.to_json() for each in kept])
     asked = ["a training without these records is asked for"] if learnt_from else []
-    return [f"{model.name}: {text}" for text in (f"{len(gone)} versions erased", *asked, f"proof {where}")]
+    return [f"{model.name}: {text}" for text in (f"{len(versions)} versions erased", *asked, f"proof {where}")]
+
+
+def _teaches(found: Sequence[Found]) -> bool:
+    """Whether the data that models are trained on change by an erasure."""
+    return any(each.place.learnt_from and (each.latest or not each.retained) for each in found)
 
 
 def _handed_on(receipt: str) -> str:
     return f"receipt {receipt}: give it to the person, it is kept nowhere"
 
 
-def _ask_for_training(request: _Request, model: ModelSpec) -> None:
-    detail = {"model": model.name, "reason": "records were erased from its data", "requestedBy": request.caller}
+def _ask_for_training(request: _Request, model: ModelSpec, *, token: str) -> None:
+    """Ask on the bus; with the same token the request is the same, however often it is made."""
+    reason = "records were erased from its data"
+    detail = {"model": model.name, "reason": reason, "requestedBy": request.caller, "token": token}
     entry = {
         "EventBusName": request.labels.event_bus,
         "Source": SOURCE,
@@ -183,7 +247,7 @@ def _ask_for_training(request: _Request, model: ModelSpec) -> None:
     answer = request.client("events").put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         said = answer["Entries"][0].get("ErrorMessage", "")
-        raise RefusedError(f"the records are erased, but no training could be asked for: {said}")
+        raise RefusedError(f"the records are erased, but no training could be asked for: {said}; repeat this")
 
 
 def _verify(request: _Request) -> tuple[list[str], int]:

@@ -44,13 +44,19 @@ def policy(labels: Labels, models: Sequence[ModelSpec], key_arn: str) -> str:
     account = iam.Account.of(labels.environment)
     places = [place for model in models for place in places_of(labels, model)]
     proofs = [ModelPlaces(labels, model).proofs for model in models]
+    notes = [Place(labels.bucket(MODELS), ModelPlaces(labels, model).erasures, learnt_from=False) for model in models]
     statements: list[iam.Statement] = [
         {
             "Effect": "Allow",
             "Action": [*READ, *CHANGE],
             "Resource": [account.bucket(place.bucket, f"{place.prefix}*") for place in places],
         },
-        *(_list(account, bucket, places) for bucket in dict.fromkeys(place.bucket for place in places)),
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", *CHANGE],
+            "Resource": [account.bucket(note.bucket, f"{note.prefix}*") for note in notes],
+        },
+        *(_list(account, bucket, [*places, *notes]) for bucket in dict.fromkeys(place.bucket for place in places)),
         *grants.read_objects(account, labels.bucket(MODELS), proofs),
         *grants.write_objects(account, labels.bucket(MODELS), proofs),
         {
@@ -73,7 +79,7 @@ def _list(account: iam.Account, bucket: str, places: Sequence[Place]) -> iam.Sta
     prefixes = [f"{place.prefix}*" for place in places if place.bucket == bucket]
     return {
         "Effect": "Allow",
-        "Action": "s3:ListBucketVersions",
+        "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
         "Resource": account.bucket(bucket),
         "Condition": {"StringLike": {"s3:prefix": prefixes}},
     }

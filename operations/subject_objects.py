@@ -1,7 +1,8 @@
 """A subject's records in versioned buckets: finds them in every version, and takes them out of every version.
 
-Order makes a killed run harmless: the cleaned version is written before the ones that hold the records go, and a second
-run finds what is left. A version that is retained or held stays, and is told.
+Order makes a killed run harmless: the cleaned version is written before the ones that hold the records go, and labels
+go before the captures by which they are found, so that a second run finds all that is left. A version that is retained
+or held stays, as do the captures by which it is found, and is told.
 Source: Amazon S3 User Guide, "Deleting object versions", "Object Lock", "Conditional writes".
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +49,17 @@ class Found:
     etag: str
     retained: str
     """Until when, or why, it cannot be deleted; empty if it can."""
+    names: tuple[str, ...] = ()
+    """Names of the requests that its records are about."""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Bucket, key and version."""
+        return self.place.bucket, self.key, self.version
+
+    def found_by(self, other: Found) -> bool:
+        """Whether another one tells that this one is about the subject."""
+        return any(name in other.names for name in self.names)
 
     def to_json(self) -> dict[str, Any]:
         """What is shown and proven; no part of any record."""
@@ -97,7 +109,8 @@ def search(s3: S3Client, places: Iterable[Place], subject: Subject) -> Search:
             records |= {json.dumps(record, sort_keys=True): {"object": key, "record": record} for record in taken}
             if taken:
                 identity = (key, version["VersionId"], version["IsLatest"])
-                found.append(Found(place, *identity, len(taken), version["ETag"], _retained(answer)))
+                what = (len(taken), version["ETag"], _retained(answer), _names(taken))
+                found.append(Found(place, *identity, *what))
     return Search(tuple(found), tuple(records.values()), tuple(dict.fromkeys(unread)))
 
 
@@ -105,6 +118,11 @@ def _versions(s3: S3Client, place: Place) -> Iterator[Any]:
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=place.bucket, Prefix=place.prefix)
     for page in pages:
         yield from (each for each in page.get("Versions", []) if not each.get("Key", "").endswith("/"))
+
+
+def _names(taken: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    events: Iterator[dict[str, Any] | str | None] = (each.get("eventMetadata") for each in taken)
+    return tuple(str(each["inferenceId"]) for each in events if isinstance(each, dict) and "inferenceId" in each)
 
 
 def _retained(answer: GetObjectOutputTypeDef) -> str:
@@ -115,7 +133,7 @@ def _retained(answer: GetObjectOutputTypeDef) -> str:
 
 
 def erase(s3: S3Client, found: Sequence[Found], subject: Subject) -> tuple[list[Found], list[Found]]:
-    """Take the records out of every version.
+    """Take the records out of every version, beginning with what is found by something else.
 
     Returns:
         Versions that are gone, and versions that have to stay for now.
@@ -123,10 +141,17 @@ def erase(s3: S3Client, found: Sequence[Found], subject: Subject) -> tuple[list[
     for each in found:
         if each.latest:
             _replace(s3, each, subject)
-    gone = [each for each in found if not each.retained]
-    for each in gone:
-        s3.delete_object(Bucket=each.place.bucket, Key=each.key, VersionId=each.version)
-    return gone, [each for each in found if each.retained]
+    gone: list[Found] = []
+    kept: list[Found] = []
+    for each in reversed(found):
+        if each.retained:
+            kept.append(each)
+        elif any(other.place != each.place and other.found_by(each) for other in kept):
+            kept.append(replace(each, retained="labels that are found by it cannot go yet"))
+        else:
+            s3.delete_object(Bucket=each.place.bucket, Key=each.key, VersionId=each.version)
+            gone.append(each)
+    return gone[::-1], kept[::-1]
 
 
 def _replace(s3: S3Client, each: Found, subject: Subject) -> None:

@@ -71,7 +71,9 @@ _OBJECT: Final = _event({"bucket": _mapping({"name": _text()}), "object": _mappi
 _ALARM: Final = _event({"alarmName": _text(), "state": _mapping({"value": _text(), "timestamp": _text()})})
 _SCHEDULE: Final = _event({"model": _text()})
 _REQUEST: Final = _event(
-    {"model": _text(), "reason": _text(), "requestedBy": _text()}, imageDigest=_text("^sha256:[0-9a-f]{64}$")
+    {"model": _text(), "reason": _text(), "requestedBy": _text()},
+    imageDigest=_text("^sha256:[0-9a-f]{64}$"),
+    token=_text(),
 )
 
 
@@ -129,10 +131,12 @@ class Reader:
     def _request(self, event: Mapping[str, Any], now: float) -> Meaning:
         checked = _checked(event, _REQUEST)
         detail = checked["detail"]
+        model = self._known(detail["model"])
+        told = ("token", model, detail["token"]) if "token" in detail else (checked["id"],)
         return Fact(
-            model=self._known(detail["model"]),
+            model=model,
             kind=Kind.HAND,
-            id=identity("request", checked["id"]),
+            id=identity("request", *told),
             at=now,
             note=f"{detail['reason']} ({detail['requestedBy']})",
             image=detail.get("imageDigest", ""),

@@ -110,6 +110,25 @@ def test_after_an_erasure_no_version_holds_a_record_and_everybody_else_keeps_the
     assert erase(s3, search(s3, PLACES, ann()).found, ann()) == ([], []), "a second run finds nothing to do"
 
 
+def test_labels_that_cannot_go_yet_keep_the_captures_by_which_they_are_found(s3: S3Client) -> None:
+    put(s3, MODELS, "toy/captures/1.jsonl", record("r1", "subject=ann") + record("r3"))
+    put(s3, MODELS, "toy/captures/2.jsonl", record("r2", "subject=ann"))
+    held = put(s3, MODELS, "toy/truth/1.jsonl", record("r1"))
+    s3.put_object_legal_hold(Bucket=MODELS, Key="toy/truth/1.jsonl", VersionId=held, LegalHold={"Status": "ON"})
+    subject = ann()
+    _, kept = erase(s3, search(s3, PLACES, subject).found, subject)
+    assert [(each.key, each.retained) for each in kept] == [
+        ("toy/captures/1.jsonl", "labels that are found by it cannot go yet"),
+        ("toy/truth/1.jsonl", "legal hold"),
+    ]
+    assert texts(s3, MODELS, "toy/captures/1.jsonl")[0] == record("r3")
+
+    s3.put_object_legal_hold(Bucket=MODELS, Key="toy/truth/1.jsonl", VersionId=held, LegalHold={"Status": "OFF"})
+    subject = ann()
+    gone, kept = erase(s3, search(s3, PLACES, subject).found, subject)
+    assert (len(gone), kept, texts(s3, MODELS, "toy/truth/1.jsonl")) == (2, [], [])
+
+
 def test_what_is_retained_or_held_stays_and_is_told_and_the_newest_version_is_clean(s3: S3Client) -> None:
     until = datetime.now(UTC) + timedelta(days=30)
     put(
@@ -224,6 +243,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     return code, found.out + found.err
 
 
+NOTES = f"{MODEL.name}/erasures/"
 ERASE = ("--action", "erase", "--subject", "ann", "--column", "passenger")
 
 
@@ -243,9 +263,10 @@ def test_an_erasure_shows_first_removes_on_confirmation_and_asks_for_a_training(
     (message,) = client("sqs").receive_message(QueueUrl=queue)["Messages"]
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("slipway", "Retraining Requested")
-    assert event["detail"].keys() == {"model", "reason", "requestedBy"}
+    assert event["detail"].keys() == {"model", "reason", "requestedBy", "token"}
     assert "ann" not in message["Body"].replace("retraining", "")
     assert "receipt " in said
+    assert not environment.list_object_versions(Bucket=LABELS.bucket("models"), Prefix=NOTES).get("Versions")
     assert run(capsys, "--action", "verify") == (0, f"{MODEL.name}: the chain of proofs is whole\n")
 
 
