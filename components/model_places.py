@@ -160,6 +160,11 @@ class ModelPlaces:
         return f"{self.model.name}/erasures/"
 
     @property
+    def rows(self) -> str:
+        """Prefix of what callers ask asynchronous endpoints and batches."""
+        return f"{self.model.name}/rows/"
+
+    @property
     def answers(self) -> str:
         """Prefix of answers of an asynchronous endpoint."""
         return f"{self.model.name}/answers/"
@@ -177,7 +182,7 @@ class ModelPlaces:
     @property
     def passing(self) -> tuple[str, ...]:
         """Prefixes of what no version needs any more once its run, or whoever asked, has read it."""
-        return (self.data, self.checkpoints, self.answers, self.failures, self.batches)
+        return (self.data, self.checkpoints, self.rows, self.answers, self.failures, self.batches)
 
     def uri(self, prefix: str) -> str:
         """Address of a prefix of the models bucket, without the slash at its end."""

@@ -28,6 +28,7 @@ def places_of(labels: Labels, model: ModelSpec) -> list[Place]:
     return [
         Place(labels.bucket(DATA), model.dataset_prefix, learnt_from=True),
         Place(labels.bucket(MODELS), places.data, learnt_from=True),
+        Place(labels.bucket(MODELS), places.rows, learnt_from=False, header=False),
         Place(labels.bucket(MODELS), places.captures, learnt_from=False),
         Place(labels.bucket(MODELS), places.truth, learnt_from=False),
     ]

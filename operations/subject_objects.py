@@ -12,12 +12,12 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from operations.subject_records import READABLE, Subject, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -35,6 +35,8 @@ class Place:
     prefix: str
     learnt_from: bool
     """Whether models have been trained on what lies there."""
+    header: bool = True
+    """Whether CSV files there begin with the names of their columns; rows of requests do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def search(s3: S3Client, places: Iterable[Place], subject: Subject) -> Search:
                 continue
             answer = s3.get_object(Bucket=place.bucket, Key=key, VersionId=version["VersionId"])
             try:
-                taken = split(key, answer["Body"].read(), subject).taken
+                taken = split(key, answer["Body"].read(), subject, header=place.header).taken
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 unread.append(f"{name}: {error}")
                 continue
@@ -121,8 +123,8 @@ def _versions(s3: S3Client, place: Place) -> Iterator[Any]:
 
 
 def _names(taken: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    events: Iterator[dict[str, Any] | str | None] = (each.get("eventMetadata") for each in taken)
-    return tuple(str(each["inferenceId"]) for each in events if isinstance(each, dict) and "inferenceId" in each)
+    events = [cast("Mapping[str, Any] | str", each.get("eventMetadata", "")) for each in taken]
+    return tuple(str(each["inferenceId"]) for each in events if not isinstance(each, str) and "inferenceId" in each)
 
 
 def _retained(answer: GetObjectOutputTypeDef) -> str:
@@ -160,7 +162,7 @@ def _replace(s3: S3Client, each: Found, subject: Subject) -> None:
     Where nothing is left there is none, and the object goes with its versions.
     """
     answer = s3.get_object(Bucket=each.place.bucket, Key=each.key, VersionId=each.version)
-    content = split(each.key, answer["Body"].read(), subject).content
+    content = split(each.key, answer["Body"].read(), subject, header=each.place.header).content
     if not content:
         return
     key = answer.get("SSEKMSKeyId")

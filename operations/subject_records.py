@@ -49,13 +49,15 @@ class Split:
         return "".join(self.kept).encode() if len(self.kept) > self.header else b""
 
 
-def split(name: str, content: bytes, subject: Subject) -> Split:
+def split(name: str, content: bytes, subject: Subject, *, header: bool = True) -> Split:
     """Take a subject's records out of an object; all other bytes stay as they are.
 
     Args:
         name: Key of the object; its end says what it is.
         content: The object.
         subject: Whose records. Names of their captured requests are added.
+        header: Whether a CSV file begins with the names of its columns; a row of one that does not is about the subject
+            if any of its cells is what they are called.
 
     Raises:
         ValueError: The object is not what its name says.
@@ -63,7 +65,21 @@ def split(name: str, content: bytes, subject: Subject) -> Split:
     if name.endswith(PARQUET):
         taken, left = subject_parquet.split(content, subject.column, subject.key)
         return Split(taken=taken, file=content if left is None else left)
-    return _rows(content, subject) if name.endswith(".csv") else _lines(content, subject)
+    if name.endswith(".csv"):
+        return _rows(content, subject) if header else _cells(content, subject)
+    return _lines(content, subject)
+
+
+def _cells(content: bytes, subject: Subject) -> Split:
+    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    reader, found, start = csv.reader(lines, strict=True), Split(), 0
+    for row in reader:
+        if subject.key in row:
+            found.taken.append({"row": row})
+        else:
+            found.kept += lines[start : reader.line_num]
+        start = reader.line_num
+    return found
 
 
 def _rows(content: bytes, subject: Subject) -> Split:

@@ -104,7 +104,7 @@ def planned(settings: Settings, name: str, source: str, key_arn: str) -> Plan:
         )
     places = ModelPlaces(labels, model)
     if not source.startswith(readable := f"{places.uri(model.name)}/"):
-        raise RefusedError(f"IN is {source}; jobs of {name} read below {readable}, such as {readable}rows/")
+        raise RefusedError(f"IN is {source}; jobs of {name} read below {readable}, such as {places.uri(places.rows)}/")
     served = served_model(labels, model, model.approved).name
     return Plan.parse(plan(places, model.serving.batch, model_name=served, key_arn=key_arn))
 

@@ -95,6 +95,9 @@ brings the answers here; the caller's credentials have to allow what the role `<
 `kms:DescribeKey` on the environment's key. The same rows asked of the same version again find the job that ran. Without
 STACK the version that `make up` serves answers a file, or the held-out month.
 
+Rows below `MODEL/rows/` are searched when records of a person are exported or erased (`privacy.md`), and are deleted
+after `pipeline.keepDays`; anywhere else nobody looks for them.
+
 ```console
 $ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answers
 $ make transform MODEL=flight-delay IN=rows.csv OUT=answers

@@ -173,7 +173,7 @@ class PipelineSpec(Section):
     cache_days: Annotated[int, Field(ge=1, le=365)] | None
     """For how long a step that was run with the same inputs is not run again; null runs every step every time."""
     keep_days: Annotated[int, Field(ge=7, le=3650)]
-    """Days that copies of data, checkpoints, and answers of batch transforms and asynchronous endpoints are kept."""
+    """Days that copies of data and checkpoints, and rows and answers of batches and asynchronous endpoints are kept."""
     approval: Literal["automatic", "manual"]
     """Whether a version that passed the gate is approved at once, or waits for a person."""
 

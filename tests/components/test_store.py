@@ -119,10 +119,10 @@ def test_what_no_version_needs_expires_and_what_serves_one_never_does(stack: str
         if "-models-" in lifecycle.name
         for rule in lifecycle.inputs["rules"][1:]
     }
-    passing = {f"flight-delay/{each}/" for each in ("data", "checkpoints", "answers", "failures", "batches")}
+    passing = {f"flight-delay/{each}/" for each in ("data", "checkpoints", "rows", "answers", "failures", "batches")}
     assert {prefix for prefix, kept in days.items() if kept == model["pipeline"]["keepDays"]} >= passing
     assert {*days} <= passing | {"flight-delay/captures/", "flight-delay/truth/"}
-    for kept in ("jobs", "promoted", "champion", "reports", "drift", "proofs", "sources"):
+    for kept in ("jobs", "promoted", "champion", "reports", "drift", "proofs", "erasures", "sources"):
         assert not [prefix for prefix in days if f"flight-delay/{kept}/x".startswith(prefix)]
 
 

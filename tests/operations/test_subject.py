@@ -17,7 +17,7 @@ from moto import mock_aws
 from components.labels import Labels
 from operations.proof import BEGUN, ERASED, EXPORTED, Chain, mark, new_receipt
 from operations.subject import main
-from operations.subject_grants import policy
+from operations.subject_grants import places_of, policy
 from operations.subject_objects import Place, erase, search
 from operations.subject_records import Subject, split
 from settings.check import load_file
@@ -108,6 +108,16 @@ def test_after_an_erasure_no_version_holds_a_record_and_everybody_else_keeps_the
     assert texts(s3, DATA, "toy/gone.csv") == texts(s3, DATA, "toy/only.csv") == []
     assert len(texts(s3, DATA, "toy/other.csv")) == 1
     assert erase(s3, search(s3, PLACES, ann()).found, ann()) == ([], []), "a second run finds nothing to do"
+
+
+def test_rows_of_requests_have_no_header_and_are_found_by_a_cell(s3: S3Client) -> None:
+    (rows,) = [each for each in places_of(LABELS, MODEL) if each.prefix.endswith("/rows/")]
+    place = Place(MODELS, "toy/rows/", learnt_from=rows.learnt_from, header=rows.header)
+    put(s3, MODELS, "toy/rows/1.csv", "ann,1\nbob,2\nann,3\nannabel,4\n")
+    found = search(s3, [place], ann())
+    assert [each["record"] for each in found.records] == [{"row": ["ann", "1"]}, {"row": ["ann", "3"]}]
+    erase(s3, found.found, ann())
+    assert texts(s3, MODELS, "toy/rows/1.csv") == ["bob,2\nannabel,4\n"]
 
 
 def test_labels_that_cannot_go_yet_keep_the_captures_by_which_they_are_found(s3: S3Client) -> None:
