@@ -18,6 +18,7 @@ from components.labels import MODELS, PROJECT
 from components.model_places import ModelPlaces
 from components.packaging_grants import IMAGE_READY, SOURCE
 from components.promotion_policies import package_arns
+from settings.recall_times import LOOKS, trial_hours
 from settings.release_times import pods_minutes, rollout_minutes
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def variables(labels: Labels, model: ModelSpec, spec: EksServingSpec) -> dict[st
         "NAMESPACE": spec.namespace,
         "MODEL": model.name,
         "PACKAGES": iam.Account.of(labels.environment).arn("sagemaker", packages),
+        **_trial(model),
         "REPORTS": f"s3://{labels.bucket(MODELS)}/{ModelPlaces(labels, model).drift_reports}",
         "READY_SECONDS": str(rollout_minutes(spec) * 60),
         "BACK_SECONDS": str(pods_minutes() * 60),
@@ -68,6 +70,14 @@ def variables(labels: Labels, model: ModelSpec, spec: EksServingSpec) -> dict[st
         "MODEL_PACKAGE_ARN": "",
         "AGAIN": "",
     }
+
+
+def _trial(model: ModelSpec) -> dict[str, str]:
+    """What it takes to take a version back after its promotion; nothing where nobody looks for drift."""
+    if model.drift is None:
+        return {"MINIMUM_LABELS": "", "LOOKS": "", "TRIAL_HOURS": ""}
+    labels, hours = model.drift.quality.minimum_labels, trial_hours(model.drift)
+    return {"MINIMUM_LABELS": str(labels), "LOOKS": str(LOOKS), "TRIAL_HOURS": str(hours)}
 
 
 ANNOUNCED: Final = {"image": "$.detail.image", "version": "$.detail.version", "package": "$.detail.modelPackageArn"}

@@ -21,6 +21,7 @@ from operations.pods import Pods, RefusedError
 from release.__main__ import main as release
 from settings.check import load_file
 from settings.problems import SettingsError
+from settings.recall_times import LOOKS, trial_hours
 from settings.release_times import pods_minutes
 
 if TYPE_CHECKING:
@@ -58,13 +59,26 @@ def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:
         RefusedError: The environment serves no model of that name by pods.
     """
     pods = Pods.of(settings, name)
-    reports = f"s3://{pods.labels.bucket(MODELS)}/{ModelPlaces(pods.labels, pods.model).drift_reports}"
     return [
         "recall" if judged else "roll-back",
         *pods.place,
         *("--back-seconds", str(pods_minutes() * 60)),
-        *(("--reports", reports) if judged else ()),
+        *(_judged(pods) if judged else ()),
         *("--packages", pods.packages),
+    ]
+
+
+def _judged(pods: Pods) -> list[str]:
+    """Where it is written what truth says, and what it takes: the same as after each look for drift."""
+    spec = pods.model.drift
+    if spec is None:
+        raise RefusedError(f"{pods.model.name} has drift: null, so nothing says whether it is worse; leave JUDGED out")
+    hours = str(trial_hours(spec))
+    return [
+        *("--reports", f"s3://{pods.labels.bucket(MODELS)}/{ModelPlaces(pods.labels, pods.model).drift_reports}"),
+        *("--minimum-labels", str(spec.quality.minimum_labels)),
+        *("--looks", str(LOOKS)),
+        *("--trial-hours", hours, "--window-hours", hours),
     ]
 
 

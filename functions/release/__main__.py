@@ -62,10 +62,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     back.add_argument("--packages", help=f"{packages}; without it, the registry hears nothing")
     recalled.add_argument("--packages", required=True, help=packages)
     recalled.add_argument("--reports", required=True, help="s3://<bucket>/<prefix> of the drift job's reports")
-    recalled.add_argument("--minimum-labels", type=int, default=2000, help="below, a report says nothing")
-    recalled.add_argument("--looks", type=int, default=2, help="reports in a row that find the version worse")
-    recalled.add_argument("--trial-hours", type=float, default=168, help="after its promotion, for how long it may go")
-    recalled.add_argument("--window-hours", type=float, default=168, help="time in which one version goes at most")
+    recalled.add_argument("--minimum-labels", type=int, required=True, help="below, a report says nothing")
+    recalled.add_argument("--looks", type=int, required=True, help="reports in a row that find the version worse")
+    recalled.add_argument(
+        "--trial-hours", type=float, required=True, help="after its promotion, for how long it may go"
+    )
+    recalled.add_argument("--window-hours", type=float, required=True, help="time in which one version goes at most")
     out.add_argument("--image", required=True, help="<repository>@sha256:<digest>")
     out.add_argument("--version", required=True, help="number of the model package")
     out.add_argument("--package-arn", help="model package that is told how it went")

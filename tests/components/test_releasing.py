@@ -149,6 +149,9 @@ def test_each_look_for_drift_that_ends_well_lets_the_release_step_look_back(stac
     assert (options.verb, options.model) == ("recall", "flight-delay")
     assert options.packages.endswith(f":model-package/slipway-{stack}-flight-delay/")
     assert options.reports.endswith("-models/flight-delay/drift/reports/")
+    drift = stack_section(stack, "models")[0]["drift"]
+    assert (options.minimum_labels, options.looks) == (drift["quality"]["minimumLabels"], 2)
+    assert options.window_hours == options.trial_hours > 2 * drift["windowHours"] * (stack == "dev")
     policy = recorded.one("aws:sqs/queuePolicy:QueuePolicy", "releasing-dead").inputs["policy"]
     assert f":rule/{target['rule']}" in policy
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 HERE = ["--region", "eu-central-1", "--cluster", "here", "--namespace", "ns", "--model", "m"]
 OUT = ["roll-out", *HERE, "--image", version(2).image, "--version", "2", "--package-arn", f"{PACKAGES}2"]
 BACK = ["roll-back", *HERE, "--packages", PACKAGES]
-RECALL = ["recall", *HERE, "--packages", PACKAGES, "--reports", "s3://models/m/"]
+LIMITS = ["--minimum-labels", "2000", "--looks", "2", "--trial-hours", "168", "--window-hours", "168"]
+RECALL = ["recall", *HERE, "--packages", PACKAGES, "--reports", "s3://models/m/", *LIMITS]
 READY_AFTER = 3
 """Looks at the Deployment until its pods are ready."""
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from components.labels import Labels
+from operations.pods import RefusedError
 from operations.rollback import main, words
 from release.__main__ import parse
 from release.recall import Registry
@@ -28,10 +29,20 @@ def test_the_release_step_is_told_where_the_pods_are(stack: str) -> None:
 def test_what_truth_says_is_read_where_the_drift_job_leaves_it() -> None:
     options = parse(words(load_file(stack_file("prod")), "flight-delay", judged=True))
     assert options.verb == "recall"
+    assert (options.minimum_labels, options.looks, options.trial_hours) == (2000, 2, 240)
     assert options.reports == "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/drift/reports/"
     group = Registry.at(cast("Any", None), options.packages, options.cluster).group
     assert options.packages.endswith(f":model-package/{group}/")
     assert group == Labels(load_file(stack_file("prod")).environment).package_group("flight-delay")
+
+
+def test_without_a_look_for_drift_nothing_judges() -> None:
+    settings = load_file(stack_file("prod"))
+    (model,) = settings.models
+    without = settings.model_copy(update={"models": (model.model_copy(update={"drift": None}),)})
+    with pytest.raises(RefusedError, match="drift: null, so nothing says whether it is worse; leave JUDGED out"):
+        words(without, "flight-delay", judged=True)
+    assert words(without, "flight-delay")[0] == "roll-back"
 
 
 def test_a_model_without_pods_is_refused_with_those_that_have_some(capsys: pytest.CaptureFixture[str]) -> None:
