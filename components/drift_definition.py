@@ -62,9 +62,15 @@ def _words(labels: Labels, model: ModelSpec, spec: DriftSpec) -> list[str | Step
     Pods write which version answered into a capture, and endpoints capture to a folder for each version; the job
     compares that one alone, while a release goes on, too.
     """
-    named: dict[str, object] = {
-        "environment": labels.environment.name,
-        "model": model.name,
+    named: dict[str, object] = {"environment": labels.environment.name, "model": model.name, **limits(model, spec)}
+    words: list[str | Step] = [THING, *(word for name, value in named.items() for word in (f"--{name}", str(value)))]
+    words += [word for feature in uncompared(model, spec) for word in ("--without", feature)]
+    return [*words, "--model-version", parameter(MODEL_VERSION)]
+
+
+def limits(model: ModelSpec, spec: DriftSpec) -> dict[str, object]:
+    """What is compared, and what is borne, by option of the job."""
+    return {
         "window-hours": spec.window_hours,
         "minimum-rows": spec.minimum_rows,
         "false-alarms": spec.false_alarms,
@@ -77,11 +83,12 @@ def _words(labels: Labels, model: ModelSpec, spec: DriftSpec) -> list[str | Step
         "runs": spec.runs,
         "clear-below": spec.clear_below,
     }
-    words: list[str | Step] = [THING, *(word for name, value in named.items() for word in (f"--{name}", str(value)))]
+
+
+def uncompared(model: ModelSpec, spec: DriftSpec) -> tuple[str, ...]:
+    """Features that are left out."""
     capture = model.pods.capture if model.pods else None
-    dropped = capture.drop if capture is not None else ()
-    words += [word for feature in dict.fromkeys((*spec.ignored, *dropped)) for word in ("--without", feature)]
-    return [*words, "--model-version", parameter(MODEL_VERSION)]
+    return tuple(dict.fromkeys((*spec.ignored, *(capture.drop if capture is not None else ()))))
 
 
 def given(approved: ApprovedSpec) -> dict[str, str]:

@@ -54,10 +54,8 @@ MIXED: Final = "mixed"
 EARLY_BOARDS: Final = 200
 """Requests of a month until the first truth comes."""
 DAY_SECONDS: Final = 86_400
-RECALL: Final = RecallLimits(
-    minimum_labels=2000, looks=1, trial_seconds=400 * DAY_SECONDS, window_seconds=7 * DAY_SECONDS
-)
-"""One look is all that there is until the month is over; between two months of MONTHS may be any time."""
+TRIAL_SECONDS: Final = 400 * DAY_SECONDS
+"""Between two months of MONTHS may be any time."""
 
 
 @dataclass(slots=True)
@@ -262,7 +260,14 @@ class _Platform:
             previous_approved=status == "Approved",
             last_recall=None,
         )
-        decision = decide(service, [look], RECALL, month.end.timestamp())
+        # One look is all that there is until the month is over.
+        limits = RecallLimits(
+            minimum_labels=self._watching.minimum_labels,
+            looks=1,
+            trial_seconds=TRIAL_SECONDS,
+            window_seconds=7 * DAY_SECONDS,
+        )
+        decision = decide(service, [look], limits, month.end.timestamp())
         if not decision.back:
             return rest
         at = month.end.timestamp()

@@ -31,6 +31,8 @@ HEAD: Final = (
     "frozen AUC",
 )
 _NONE: Final = "-"
+MONTHS: Final = 12
+"""Of a whole year."""
 _ABBREVIATED: Final = 3
 
 
@@ -62,7 +64,8 @@ class Year:
     def totals(self) -> dict[str, str]:
         """The numbers that the loop promises something about."""
         later = self.later()
-        means = [sum(values) / len(later) for values in zip(*later, strict=True)] or [float("nan")] * 2
+        means = [sum(values) / len(later) for values in zip(*later, strict=True)]
+        compared = f"{means[0]:.4f} by the loop, {means[1]:.4f} frozen" if means else "nothing to compare"
         beaten = sum(loop > frozen for loop, frozen in later)
         return {
             "Events": f"{self.events} deliveries in {len(self.chapters)} months, {self.lost} lost",
@@ -70,8 +73,7 @@ class Year:
             "Requests": f"{self.requests:,}, {self.failed:,} failed",
             "Explained": f"{self.explained} of {len(self.chapters)} decisions",
             "Taken back": "; ".join(text.partition(";")[0] for text in self.recalled()) or "nothing",
-            f"Mean {self.metric}": f"{means[0]:.4f} by the loop, {means[1]:.4f} frozen, in the {len(later)} months "
-            "after another version took over",
+            f"Mean {self.metric}": f"{compared}, in the {len(later)} months after another version took over",
             "Months": f"the loop is ahead of the frozen model in {beaten} of {len(later)}",
         }
 
@@ -126,8 +128,19 @@ class Year:
                 chapter.spoiled and not chapter.recalled for chapter in self.chapters
             ),
             "the frozen model is as good as the loop": sum(loop - frozen for loop, frozen in later) <= 0 < len(later),
+            **(self._unseen() if len(self.chapters) == MONTHS else {}),
         }
         return [text for text, true in found.items() if true]
+
+    def _unseen(self) -> dict[str, bool]:
+        """What a whole year has to show: some months alone may be too few for it."""
+        return {
+            "in a whole year no version took over": not self.later(),
+            "in a whole year no version was served wrongly and taken back": not self.recalled(),
+            "in a whole year nobody found that the data of the frozen model drifted": not any(
+                each.frozen.moved for each in self.watched
+            ),
+        }
 
 
 def rows(year: Year) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from components import drift_definition
 from components.pipeline_words import job_input, job_output
 from lifecycle import steps
 from sandbox.loop.spec import LoopError
@@ -17,27 +18,27 @@ if TYPE_CHECKING:
     from sandbox.loop.loopback import Clients
     from sandbox.loop.spec import LoopPaths, LoopSpec
     from sandbox.replay.months import Month
+    from settings.model import ModelSpec
 
 VARIANT: Final = "eks/main"
 """Endpoint and variant in the layout of captures."""
 REPORTS: Final = ("drift", "reports")
 """Where a release step looks for reports (`components.model_places`)."""
-IGNORED: Final = ("month",)
-"""Features that move by themselves: every month is one that no model has seen."""
-LIMITS: Final = {
-    "minimum-rows": 2000,
-    "minimum-labels": 2000,
-    "false-alarms": 0.01,
-    "effect": 0.2,
-    "answers-effect": 0.2,
-    "missing-gain": 0.25,
-    "drop": 0.05,
-    "runs": 1,
-    "clear-below": 0.8,
-}
-"""What is borne here: one run a month raises at once, for the next comes a month later."""
 POLL_SECONDS: Final = 0.1
 TIMEOUT_SECONDS: Final = 300.0
+
+
+def watched(model: ModelSpec) -> tuple[dict[str, object], tuple[str, ...]]:
+    """What is borne and what is not compared, as the stack file has it; one run a month raises at once.
+
+    Raises:
+        LoopError: It has nothing.
+    """
+    if model.drift is None:
+        raise LoopError(
+            f"models[{model.name}].drift is null, and the year shows what it finds: describe it, as in prod"
+        )
+    return {**drift_definition.limits(model, model.drift), "runs": 1}, drift_definition.uncompared(model, model.drift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,20 @@ class Watching:
     """The places of captures, truth and reports of one model, and the job between them."""
 
     def __init__(self, spec: LoopSpec, paths: LoopPaths, clients: Clients, built: BuiltImage) -> None:
-        """Prepare."""
+        """Prepare.
+
+        Raises:
+            LoopError: Nothing says what is borne.
+        """
+        self._limits, self._uncompared = watched(spec.model)
         self._spec, self._paths, self._clients, self._built = spec, paths, clients, built
         self.folder = paths.root / "captures"
         """Where servers capture."""
+
+    @property
+    def minimum_labels(self) -> int:
+        """Labels below which the job says nothing of the quality."""
+        return int(str(self._limits["minimum-labels"]))
 
     def _uri(self, *below: str) -> str:
         return "/".join((f"s3://{self._spec.models_bucket}/{self._spec.model.name}", *below))
@@ -119,16 +130,15 @@ class Watching:
         definition = json.loads(self._spec.pipeline.definition)
         like = next(step for step in definition["Steps"] if step["Name"] == "Evaluate")["Arguments"]
         arguments = {
-            **LIMITS,
+            **self._limits,
             "window-hours": month.hours,
-            "metric": self._spec.model.gate.metric,
             "environment": "local",
             "model": self._spec.model.name,
             "model-version": version,
             "now": month.end.isoformat(),
         }
         words = [word for flag, value in arguments.items() for word in (f"--{flag}", str(value))]
-        ignored = [word for feature in IGNORED for word in ("--without", feature)]
+        ignored = [word for feature in self._uncompared for word in ("--without", feature)]
         inputs = {"captures": self._uri("captures", ""), "truth": self._uri("truth", ""), "model": package.artefact_uri}
         return {
             "ProcessingJobName": name,

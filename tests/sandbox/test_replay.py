@@ -18,7 +18,9 @@ from sandbox.replay.player import Chapter, Watched
 from sandbox.replay.report import HEAD, Year, lines, page, rows
 from sandbox.replay.show import months_of
 from sandbox.replay.traffic import Asked
-from sandbox.replay.watching import Seen
+from sandbox.replay.watching import Seen, watched
+from settings.check import load_file
+from tests.settings.stacks import stack_file
 
 DECISION = Decision(
     events=4,
@@ -70,6 +72,50 @@ def test_only_months_in_which_another_version_served_are_held_against_the_frozen
 )
 def test_a_broken_promise_is_named(changed: Chapter, promise: str) -> None:
     assert Year([chapter(1, 1), changed], "auc").broken() == [promise]
+
+
+def whole_year() -> list[Chapter]:
+    """Twelve months that show all that a year has to."""
+    bad = replace(chapter(7, 2), spoiled=True, recalled="version 3 taken back")
+    return [chapter(1, 1), *(bad if month == 7 else chapter(month, 2) for month in range(2, 13))]
+
+
+def undrifted(one: Chapter) -> Chapter:
+    assert one.watched is not None
+    return replace(one, watched=replace(one.watched, frozen=seen(0.6, 0.1)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "promise"),
+    [
+        ([replace(one, serving=1) for one in whole_year()], "in a whole year no version took over"),
+        (
+            [replace(one, spoiled=False, recalled="") for one in whole_year()],
+            "in a whole year no version was served wrongly and taken back",
+        ),
+        (
+            [undrifted(one) for one in whole_year()],
+            "in a whole year nobody found that the data of the frozen model drifted",
+        ),
+    ],
+)
+def test_a_whole_year_that_shows_nothing_keeps_no_promise(changed: list[Chapter], promise: str) -> None:
+    assert Year(whole_year(), "auc").broken() == []
+    assert Year(changed, "auc").broken() == [promise]
+    assert Year(changed[:4], "auc").broken() == [], "a few months may be too few"
+    assert "nan" not in "".join(Year(changed, "auc").totals().values())
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_a_year_is_watched_as_the_stack_file_says(name: str) -> None:
+    (model,) = load_file(stack_file(name)).models
+    assert model.drift is not None
+    limits, uncompared = watched(model)
+    assert limits["minimum-labels"] == model.drift.quality.minimum_labels
+    assert (limits["answers-effect"], limits["runs"]) == (model.drift.prediction.effect, 1)
+    assert uncompared == ("month",)
+    with pytest.raises(LoopError, match=r"models\[flight-delay\].drift is null"):
+        watched(model.model_copy(update={"drift": None}))
 
 
 def test_every_month_has_a_row_and_its_reason_and_markup_in_it_stays_text() -> None:
