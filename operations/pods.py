@@ -32,6 +32,12 @@ class Pods:
             RefusedError: The environment serves no model of that name by pods.
         """
         pods = {each.name: (each, spec) for each in settings.models if (spec := each.pods) is not None}
+        others = [each.serving.target for each in settings.models if each.name == name and each.serving]
+        if name not in pods and others:
+            raise RefusedError(
+                f"{name} is served by target {others[0]}, not by pods: name the version wanted under models[].approved "
+                f"of Pulumi.{settings.environment.name}.yaml and deploy; docs/serving-targets.md says how it goes back"
+            )
         if name not in pods:
             known = ", ".join(pods) or "none"
             raise RefusedError(f"{settings.environment.name} serves no {name} by pods; there are: {known}")

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from settings.model import Settings
 
+LOCAL = (
+    "local is on this machine and has no cluster to ask: make rollout shows a version that is taken back under load, "
+    "make loop one that goes when truth has come; name another environment, such as STACK=prod"
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -40,11 +44,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--judged", action="store_true", help="only if truth has found it worse (docs/rollouts.md)")
     options = parser.parse_args(arguments)
     try:
-        settings = load_file(ROOT / f"Pulumi.{options.stack}.yaml")
-        return release(words(settings, options.model, judged=options.judged))
+        return release(words(_settings(options.stack), options.model, judged=options.judged))
     except (SettingsError, RefusedError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+
+
+def _settings(stack: str) -> Settings:
+    if stack == "local":
+        raise RefusedError(LOCAL)
+    return load_file(ROOT / f"Pulumi.{stack}.yaml")
 
 
 def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:

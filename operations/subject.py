@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from settings.model import ModelSpec, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL = (
+    "local is on this machine and about nobody: it holds the flights of 2013, and make down removes all of it; "
+    "name another environment, such as STACK=prod"
+)
 BROKEN, LATER = 2, 3
 """Exit codes: something is wrong; something could not be erased yet."""
 SOURCE, RETRAIN = "slipway", "Retraining Requested"
@@ -124,6 +128,8 @@ def _parse(arguments: Sequence[str]) -> tuple[str, _Request]:
     parser.add_argument("--out", default="", help="file that the export is written to")
     parser.add_argument("--confirm", default="", help="what `erase` showed at the end")
     options = parser.parse_args(arguments)
+    if options.stack == "local":
+        raise RefusedError(LOCAL)
     settings = load_file(ROOT / f"Pulumi.{options.stack}.yaml")
     models = [model for model in settings.models if options.model in ("", model.name)]
     if not models:

@@ -103,6 +103,15 @@ $ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answe
 $ make transform MODEL=flight-delay IN=rows.csv OUT=answers
 ```
 """
+_BACK: Final = """
+## Back to the version before
+
+`make rollback` and `make release` change pods, and refuse an endpoint. While traffic shifts, an alarm of the endpoint
+takes the new version back by itself, and the old one stays in service. Later, and where nothing shifts (serverless,
+batch): write the version before under `models[].approved` of the stack file, all of its fields, and deploy as always
+(`make up` in `local`, else `pulumi up --stack STACK`); an endpoint with steps shifts in the same steps, under the same
+alarms. The registry hears nothing of it: reject the version that went, so that nothing promotes it again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ def page() -> str:
     calls = (f"{call.what}:\n\n```console\n{_lines(call.command)}```\n\n" for call in CALLS)
     examples = "".join(f"{each.what}:\n\n```yaml\n{each.text}```\n\n" for each in EXAMPLES)
     end = _END.format(mib=MIB_PER_PAYLOAD_MB, examples=examples.rstrip("\n") + "\n")
-    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH
+    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH + _BACK
 
 
 def _lines(command: str) -> str:

@@ -12,6 +12,7 @@ from operations.rollback import main, words
 from release.__main__ import parse
 from release.recall import Registry
 from settings.check import load_file
+from settings.model import Target
 from settings.release_times import pods_minutes
 from tests.settings.stacks import stack_file
 
@@ -43,6 +44,23 @@ def test_without_a_look_for_drift_nothing_judges() -> None:
     with pytest.raises(RefusedError, match="drift: null, so nothing says whether it is worse; leave JUDGED out"):
         words(without, "flight-delay", judged=True)
     assert words(without, "flight-delay")[0] == "roll-back"
+
+
+def test_an_endpoint_goes_back_another_way() -> None:
+    settings = load_file(stack_file("prod"))
+    (model,) = settings.models
+    assert model.serving is not None
+    serving = model.serving.model_copy(update={"target": Target.REAL_TIME, "eks": None})
+    served = settings.model_copy(update={"models": (model.model_copy(update={"serving": serving}),)})
+    with pytest.raises(
+        RefusedError, match=r"by target real-time, not by pods: .*approved of Pulumi.prod.yaml and deploy"
+    ):
+        words(served, "flight-delay")
+
+
+def test_local_is_refused_with_what_shows_it_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", "flight-delay", "--stack", "local"]) == 2
+    assert "make rollout shows a version that is taken back under load" in capsys.readouterr().err
 
 
 def test_a_model_without_pods_is_refused_with_those_that_have_some(capsys: pytest.CaptureFixture[str]) -> None:

@@ -206,7 +206,7 @@ def test_two_runs_at_a_time_do_not_write_the_same_record(s3: S3Client) -> None:
         late.add({}, "bob", new_receipt())
 
 
-STACK = load_file(stack_file("local"))
+STACK = load_file(stack_file("dev"))
 LABELS = Labels(STACK.environment)
 (MODEL,) = STACK.models
 ACCOUNT_OF = {
@@ -222,7 +222,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """Buckets, bus and key of environment `local`, with somebody's records."""
+    """Buckets, bus and key of environment `dev`, with somebody's records."""
     for name, value in ACCOUNT_OF.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
@@ -248,7 +248,7 @@ def heard() -> Any:
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    code = main(["--stack", "local", *words])
+    code = main(["--stack", "dev", *words])
     found = capsys.readouterr()
     return code, found.out + found.err
 
@@ -298,7 +298,7 @@ def test_an_export_holds_every_record_and_is_written_for_its_owner_alone(
     [
         (("--action", "erase"), "erase needs a subject"),
         (("--action", "export", "--subject", "ann"), "export needs a file"),
-        (("--action", "verify", "--model", "churn"), f"local has no model churn; there are: {MODEL.name}"),
+        (("--action", "verify", "--model", "churn"), f"dev has no model churn; there are: {MODEL.name}"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_asked(
@@ -306,6 +306,11 @@ def test_what_is_missing_is_said_before_anything_is_asked(
 ) -> None:
     code, text = run(capsys, *words)
     assert (code, text.startswith(said)) == (2, True)
+
+
+def test_local_which_calls_no_account_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--stack", "local", *ERASE]) == 2
+    assert capsys.readouterr().err.startswith("local is on this machine and about nobody")
 
 
 def test_nothing_is_erased_while_something_cannot_be_searched(

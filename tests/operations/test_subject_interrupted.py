@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from operations.subject_records import Subject
     from retraining.facts import Fact, ModelSettings
 
-STACK = load_file(stack_file("local"))
+STACK = load_file(stack_file("dev"))
 LABELS = Labels(STACK.environment)
 (MODEL,) = STACK.models
 PLACES = ModelPlaces(LABELS, MODEL)
-WORDS = ("--stack", "local", "--subject", "ann", "--column", "passenger", "--action")
+WORDS = ("--stack", "dev", "--subject", "ann", "--column", "passenger", "--action")
 
 
 class KilledError(BaseException):
@@ -65,7 +65,7 @@ class Calls:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The account of environment `local`, asked by clients that are made once."""
+    """The account of environment `dev`, asked by clients that are made once."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("MOTO_ACCOUNT_ID", STACK.environment.account_id)
