@@ -63,6 +63,10 @@ OPEN = frozenset({Status.CLAIMED, Status.RUNNING})
 """A model has at most one run like that."""
 
 
+VAIN = frozenset({Status.FAILED, Status.STOPPED})
+"""A run that ended so has answered its facts, and nothing came of it: a person has to hear of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One execution of a model's pipeline, decided before it is started."""

@@ -29,7 +29,7 @@ from botocore.config import Config
 from retraining.decision import Verdict
 from retraining.door import Door, Outcome
 from retraining.events import OURS, TICK, Ignored, RefusedError, Tick
-from retraining.facts import ModelSettings, Status
+from retraining.facts import VAIN, ModelSettings
 from retraining.ledger import DynamoLedger
 from retraining.world import AwsWorld
 
@@ -192,7 +192,7 @@ def tell(found: Answer) -> None:
 
 def counts(found: Answer) -> dict[str, int]:
     """Metrics of an answer by name."""
-    failed = [outcome.ended for outcome in found.outcomes if outcome.ended and outcome.ended.status is Status.FAILED]
+    failed = [outcome.ended for outcome in found.outcomes if outcome.ended and outcome.ended.status in VAIN]
     return {
         "NewFacts": found.recorded,
         "RepeatedFacts": found.repeated,

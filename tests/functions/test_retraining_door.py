@@ -248,6 +248,14 @@ def test_trouble_of_a_step_is_told_and_leaves_the_event_done(account: Account) -
     assert [fact.kind for fact in account.pending] == [Kind.SCHEDULE]
 
 
+def test_a_run_that_somebody_stopped_is_told_like_one_that_failed(account: Account) -> None:
+    account.deliver(account.requested("again"))
+    found = account.wait(QUIET, finish=Status.STOPPED)
+    assert account.runs[-1].status is Status.STOPPED
+    assert counts(found)["RunsFailed"] == 1
+    assert counts(account.deliver(account.tick()))["RunsFailed"] == 0, "once"
+
+
 def test_the_kinds_of_trouble_are_what_they_are_called() -> None:
     assert issubclass(Trouble, Exception)
     assert not issubclass(Killed, Exception)
