@@ -33,6 +33,9 @@ REQUESTED: Final = "Retraining Requested"
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 EXECUTION: Final = "<aws.scheduler.execution-id>"
 """What EventBridge Scheduler fills in; the time is the same for each attempt (its user guide, "context attributes")."""
+BY_HAND_DAILY: Final = 4
+BY_HAND_MONTHLY: Final = 30
+"""Trainings at most of a model with `retraining: null`, in 24 hours and 30 days: whoever asks in a loop is stopped."""
 NAMESPACE: Final = "Slipway"
 SERVICE: Final = {"service": THING}
 """Namespace and dimension of the function's own metrics."""
@@ -73,8 +76,8 @@ def model_document(labels: Labels, model: ModelSpec) -> str:
                 "minimumObjects": data.minimum_objects,
             },
             "drift": spec is not None and spec.drift,
-            "dailyRuns": spec and spec.daily_runs,
-            "monthlyRuns": spec and spec.monthly_runs,
+            "dailyRuns": BY_HAND_DAILY if spec is None else spec.daily_runs,
+            "monthlyRuns": BY_HAND_MONTHLY if spec is None else spec.monthly_runs,
             "instances": model.training.instance_types,
         }
     )

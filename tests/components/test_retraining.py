@@ -11,10 +11,13 @@ from typing import Any, cast
 import pytest
 
 from components import function_archive, retraining_objects
+from components.labels import Labels
 from components.retraining_function import PROGRAM as ARCHIVE
 from retraining import events, handler, ledger
 from retraining.events import Ignored, Reader, Tick
 from retraining.facts import Fact, Kind, ModelSettings
+from settings.check import load_file
+from tests.settings.stacks import stack_file
 from tests.support.archives import run_alone
 from tests.support.iam_evaluator import may
 from tests.support.recorded import STACKS, record_program, stack_section
@@ -22,6 +25,7 @@ from tests.support.recorded import STACKS, record_program, stack_section
 RULE, TARGET = "aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"
 SCHEDULE, ALARM = "aws:scheduler/schedule:Schedule", "aws:cloudwatch/metricAlarm:MetricAlarm"
 FUNCTION, QUEUE = "aws:lambda/function:Function", "aws:sqs/queue:Queue"
+LABELS = Labels(load_file(stack_file("prod")).environment)
 ROLE = "slipway-prod-retraining"
 DATA = "slipway-prod-777788889999-us-east-1-data"
 PIPELINE = "arn:aws:sagemaker:us-east-1:777788889999:pipeline/slipway-prod-flight-delay"
@@ -104,6 +108,14 @@ def test_the_function_reads_the_settings_of_the_stack_file(stack: str) -> None:
     assert (found.daily_runs, found.monthly_runs) == (said["dailyRuns"], said["monthlyRuns"])
     assert found.drift is said["drift"]
     assert found.pipeline == f"slipway-{stack}-flight-delay"
+
+
+def test_requests_by_hand_have_a_cap_where_nothing_else_starts_a_training() -> None:
+    (model,) = load_file(stack_file("prod")).models
+    document = retraining_objects.model_document(LABELS, model.model_copy(update={"retraining": None}))
+    found = ModelSettings.parse(document)
+    assert (found.daily_runs, found.monthly_runs) == (4, 30)
+    assert (found.new_data, found.drift) == (None, False)
 
 
 def test_what_a_schedule_says_is_what_the_function_reads(stack: str) -> None:
