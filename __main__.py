@@ -388,6 +388,7 @@ Drift(
         network=network.handle,
         training=training.handle,
         alarms=alarms.handle,
+        log_retention_days=settings.retraining.log_retention_days,
     ),
     opts=on_aws,
 )

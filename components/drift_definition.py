@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 THING: Final = "drift"
 STEP: Final = "Compare"
 IMAGE, ARTEFACT, MODEL_VERSION = "ImageDigest", "ModelData", "ModelVersion"
-"""Parameters of the pipeline: the approved version, of which the definition knows nothing."""
+"""Parameters of the pipeline: the version that is looked at, of which the definition knows nothing."""
 EXECUTION: Final = {"Get": "Execution.PipelineExecutionId"}
 
 
@@ -32,7 +32,7 @@ def pipeline_name(labels: Labels, model: ModelSpec) -> str:
 
 
 def drift_definition(labels: Labels, model: ModelSpec, spec: DriftSpec, around: Surroundings) -> str:
-    """The definition as JSON: one processing job, which compares captures and truth with the approved version.
+    """The definition as JSON: one processing job, which compares captures and truth with one version.
 
     A version has its own memory: the alarms of the one before are not its alarms.
     """
@@ -92,7 +92,7 @@ def uncompared(model: ModelSpec, spec: DriftSpec) -> tuple[str, ...]:
 
 
 def given(approved: ApprovedSpec) -> dict[str, str]:
-    """What the schedule gives to each run."""
+    """What a look at the version in the stack file is given."""
     return {
         IMAGE: approved.image_digest,
         ARTEFACT: approved.model_data,

@@ -94,7 +94,7 @@ def _said(package: Package, where: str) -> str:
 def _since(package: Package, where: str) -> float | None:
     """When the release ended that a version serves by, in seconds since the epoch; None if it does not."""
     match = SERVES.match(_said(package, where))
-    return None if match is None else datetime.fromisoformat(match[1]).timestamp()
+    return None if match is None else datetime.fromisoformat(match["since"]).timestamp()
 
 
 def _followed(package: Package, where: str) -> float | None:

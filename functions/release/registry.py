@@ -25,8 +25,8 @@ NOT_BACK: Final = "not-back"
 """Begins the value of a version that was to be taken back while the one before it is not known to serve."""
 TAKEN_BACK: Final = re.compile(rf"{Phase.ROLLED_BACK} \S+ at (\S+)")
 """Begins the value of a version that was taken back; the group says when."""
-SERVES: Final = re.compile(rf"{Phase.PROMOTED} \S+ at (\S+)")
-"""Begins the value of a version that was promoted, or that serves again; the group says since when."""
+SERVES: Final = re.compile(rf"{Phase.PROMOTED} (?P<image>\S+) at (?P<since>\S+)")
+"""Begins the value of a version that was promoted, or that serves again; the groups say by which image, since when."""
 ENDED: Final = re.compile(r"by \S+ at (\S+)")
 """Value of `FOLLOWED`; the group says when."""
 _STRANGE: Final = re.compile(r"[^\w\s.:/=+\-@]")

@@ -13,6 +13,7 @@ from components import drift_objects, model_places
 from components.labels import Labels
 from components.model_places import MAX_JOB_PREFIX, ModelPlaces
 from components.placeholders import LARGEST
+from looking.handler import Model
 from operations.subject_records import Subject, split
 from processing import captures, monitoring
 from processing.__main__ import parser
@@ -28,10 +29,12 @@ from tests.support.recorded import STACKS, Recorded, record_program, stack_secti
 from tests.support.targets import all_served
 
 PIPELINE, ALARM = "aws:sagemaker/pipeline:Pipeline", "aws:cloudwatch/metricAlarm:MetricAlarm"
+FUNCTION, QUEUE = "aws:lambda/function:Function", "aws:sqs/queue:Queue"
 SCHEDULE, OBJECT = "aws:scheduler/schedule:Schedule", "aws:s3/bucketObjectv2:BucketObjectv2"
 NAME = "drift-flight-delay"
 ROLE = "slipway-prod-flight-delay-drift"
 JOBS = "arn:aws:sagemaker:us-east-1:777788889999:"
+LAMBDA = "arn:aws:lambda:us-east-1:777788889999:function:"
 MODELS = "slipway-prod-777788889999-us-east-1-models"
 GIVEN = {"ImageDigest": APPROVED["imageDigest"], "ModelData": APPROVED["modelData"], "ModelVersion": "7"}
 
@@ -100,10 +103,13 @@ def test_a_version_reads_and_writes_a_memory_of_its_own() -> None:
 def test_every_input_holds_something_before_the_first_run() -> None:
     recorded = in_service()
     placeholders = [each for each in recorded.of_type(OBJECT) if each.name.startswith(NAME)]
-    inputs = [each["S3Input"]["S3Uri"] for each in request_of(recorded)["ProcessingInputs"]]
-    for uri in inputs[:3]:
+    inputs = {each["InputName"]: each["S3Input"]["S3Uri"] for each in request_of(recorded)["ProcessingInputs"]}
+    for uri in (inputs["captures"], inputs["truth"]):
         assert [each for each in placeholders if f"s3://{MODELS}/{each.inputs['key']}".startswith(uri)], uri
     assert all(recorded.depends_path(recorded.one(SCHEDULE, NAME), each) for each in placeholders)
+    told = recorded.one(FUNCTION, f"{NAME}-look-function").inputs["environment"]["variables"]
+    model = Model.read(told)
+    assert f"s3://{model.bucket}/{model.memory}{model.approved.number}/" == inputs["memory"], "begun with each look"
 
 
 def test_a_placeholder_stands_in_the_way_of_no_search_and_outlives_the_captures(stack: str) -> None:
@@ -121,37 +127,46 @@ def test_a_placeholder_stands_in_the_way_of_no_search_and_outlives_the_captures(
     assert {each["filter"]["and"]["objectSizeGreaterThan"] for each in rules.values()} == {LARGEST}
 
 
-def test_the_schedule_starts_this_pipeline_for_the_approved_version_and_keeps_what_fails() -> None:
+def test_the_schedule_calls_the_function_that_starts_this_pipeline_and_keeps_what_fails() -> None:
     recorded = in_service()
     schedule, (said,) = recorded.one(SCHEDULE, NAME).inputs, stack_section("prod", "models")
-    target = schedule["target"]
-    assert target["arn"] == f"{JOBS}pipeline/slipway-prod-flight-delay-drift"
-    given = {each["name"]: each["value"] for each in target["sagemakerPipelineParameters"]["pipelineParameters"]}
-    assert given == GIVEN
+    target, function = schedule["target"], recorded.one(FUNCTION, f"{NAME}-look-function").inputs
+    assert target["arn"].endswith(f":function:{function['name']}")
+    told = function["environment"]["variables"]
+    assert told["PIPELINE"] == recorded.one(PIPELINE, NAME).inputs["pipelineName"]
+    assert Model.read(told).approved.parameters() == GIVEN
     definition = json.loads(recorded.one(PIPELINE, NAME).inputs["pipelineDefinition"])
-    assert {each["Name"] for each in definition["Parameters"]} == given.keys()
+    assert {each["Name"] for each in definition["Parameters"]} == GIVEN.keys()
     assert schedule["scheduleExpression"] == f"cron({said['drift']['schedule']['cron']})"
     assert schedule["flexibleTimeWindow"]["maximumWindowInMinutes"] == said["drift"]["flexibleMinutes"]
-    assert target["deadLetterConfig"]["arn"].endswith(":slipway-prod-drift-dead")
-    rights = [each for each in recorded.resources if each.name.startswith(f"{NAME}-clock-")]
+    dead = recorded.one(QUEUE, "drift-dead").inputs["name"]
+    for kept in (target["deadLetterConfig"]["arn"], function["deadLetterConfig"]["targetArn"]):
+        assert kept.endswith(f":{dead}")
+    rights = [each for each in recorded.resources if each.name.startswith((f"{NAME}-clock-", f"{NAME}-look-use-key"))]
+    assert {each.name for each in rights} >= {f"{NAME}-clock-call-function", f"{NAME}-look-use-key-s3"}
     assert all(recorded.depends_path(recorded.one(SCHEDULE, NAME), each) for each in rights)
 
 
 def test_nothing_runs_before_a_version_is_approved(stack: str) -> None:
     recorded = record_program(stack)
-    assert [each for each in recorded.of_type(SCHEDULE) if each.name.startswith("drift")] == []
+    for kind in (SCHEDULE, FUNCTION):
+        assert [each for each in recorded.of_type(kind) if each.name.startswith("drift")] == []
     assert [each for each in recorded.of_type(ALARM) if "silence" in each.name and each.name.startswith("drift")] == []
 
 
 @pytest.mark.parametrize(
     ("role", "action", "resource", "allowed"),
     [
-        (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{ROLE}", True),
-        (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/slipway-prod-flight-delay", False),
+        (f"{ROLE}-tick", "lambda:InvokeFunction", f"{LAMBDA}{ROLE}", True),
+        (f"{ROLE}-tick", "lambda:InvokeFunction", f"{LAMBDA}slipway-prod-retraining", False),
+        (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{ROLE}", False),
         (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-drift-dead", True),
         (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-retraining", False),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/7/model.tar.gz", True),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/8/model.tar.gz", False),
+        (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/jobs/j/output/model.tar.gz", True),
+        (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/promoted/8/model.tar.gz", True),
+        (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/churn/jobs/j/output/model.tar.gz", False),
         (ROLE, "sagemaker:CreateProcessingJob", f"{JOBS}processing-job/{ROLE}-1", False),
     ],
 )

@@ -84,7 +84,8 @@ def built(environment: str, model: str) -> dict[str, set[str]]:
     labels = places.labels
     return {
         "roles": {places.role(duty) for duty in Duty}
-        | {labels.role(f"{model}-batch"), drift_objects.clock_role(labels, places.model)},
+        | {labels.role(f"{model}-batch"), drift_objects.clock_role(labels, places.model)}
+        | {labels.role(drift_objects.function_role(places.model))},
         "package groups": {labels.package_group(model)},
         "pipelines": {labels.pipeline(model)},
         "repositories": {labels.repository(model)},

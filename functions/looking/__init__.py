@@ -1,0 +1,1 @@
+"""Starts the looks for drift of a model: at the version that serves, whoever has released it."""
