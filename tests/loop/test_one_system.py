@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 import yaml
 
+from components import drift_objects, serving_pods
 from components import releasing_objects as releasing
-from components import serving_pods
 from components.serving_pods import Workload
 from lifecycle import steps
 from lifecycle.pipelines import wait_for_execution
+from looking import service as looking
 from packager.champion import PACKAGE
 from release import __main__ as command
 from release.api import Server
@@ -140,14 +141,24 @@ class System:
         found = artifact.read(fetched(self.spec, self.paths, self.clients, package))
         return boosters.predicted(found.model, found.schema, encoded(found.schema, questions(self.paths))).tobytes()
 
-    def live_through(self, asked: Month, package: Package) -> bool:
+    def looked_at(self) -> Package:
+        """The version that the function that starts looks chooses; the first one stands in the stack file."""
+        first, *_ = versions = self.versions()
+        of = first.image_uri.rpartition("@")[2], first.artefact_uri, str(first.version)
+        approved = looking.Version(image=of[0], artefact=of[1], number=of[2])
+        chosen = looking.choose(versions, drift_objects.place(LABELS, self.spec.model), approved).version
+        (found,) = [each for each in versions if str(each.version) == chosen.number]
+        assert chosen.artefact == found.artefact_uri
+        return found
+
+    def live_through(self, asked: Month) -> bool:
         """A month is asked about, and every answer turns out to be wrong; whether the drift job finds it worse."""
         self.watching.ship(asked)
         Traffic(lambda: self.proxy.port).once(asked, self.asked)
         assert wait_until(lambda: self.watching.captured() >= len(asked.questions), 30)
         self.watching.ship(asked)
         self.watching.tell(asked)
-        return self.watching.compare(asked, package).summary["raised"]["quality"]
+        return self.watching.compare(asked, self.looked_at()).summary["raised"]["quality"]
 
     def champion(self) -> str:
         """ARN of the version that the next training has to beat."""
@@ -256,6 +267,7 @@ def system(spec: LoopSpec, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
 def test_an_object_changes_the_predictions_once_and_truth_brings_the_old_ones_back_bit_for_bit(system: System) -> None:
     first, before = system.versions()[0], system.answers()
     assert before == system.boosters_answers(first)
+    assert system.looked_at() == first, "nothing was released yet"
     system.hear(handler.TICK_EVENT)
 
     key, content = f"{system.spec.model.dataset_prefix}train/2013-02.csv", trained_month(system)
@@ -280,12 +292,14 @@ def test_an_object_changes_the_predictions_once_and_truth_brings_the_old_ones_ba
     assert system.release(told(announcement)) == 0
     assert (system.cluster.fleet.ports(), system.cluster.generation) == (served, generation)
 
+    assert system.looked_at().version == second.version
     for asked in (MARCH, APRIL):
         assert system.release({"VERB": "recall"}) == 0
         assert system.answers() == after, "one look is not enough"
-        assert system.live_through(month(system.data, asked), second)
+        assert system.live_through(month(system.data, asked))
     assert system.release({"VERB": "recall"}) == 0
     assert system.answers() == before
+    assert system.looked_at().version == first.version
     assert [each.status for each in system.versions()] == ["Approved", "Rejected"]
     assert system.champion() == second.arn
     assert system.package(second) is None, "the build of a rejection makes no image"

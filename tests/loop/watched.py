@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from components import drift_definition, iam
+from components import drift_definition, drift_objects, iam
 from components.model_places import Duty, ModelPlaces
-from components.pipeline_champion import PLACEHOLDER
 from components.placeholders import CONTENT, LINES
 from lifecycle import pipelines, steps
+from looking import handler as looking
+from looking.handler import Model
 from sandbox.loop import evaluate
 from sandbox.loop.progress import job_of
 from sandbox.loop.spec import LoopPaths
@@ -59,27 +60,22 @@ class Watched:
             RoleArn=iam.Account.of(LABELS.environment).role(self._places.role(Duty.DRIFT_PIPELINE)),
             ClientRequestToken="d" * 32,
         )
-        memory = f"{self._places.drift_memory}{package.version}/"
-        held = ((self._places.captures, LINES), (self._places.truth, LINES), (memory, PLACEHOLDER))
-        for prefix, file in held:
-            self._put(f"{prefix}{file}", CONTENT[file])
+        for prefix in (self._places.captures, self._places.truth):
+            self._put(f"{prefix}{LINES}", CONTENT[LINES])
+        approved = ApprovedSpec.model_construct(
+            version=package.version,
+            image_digest=package.image_uri.rpartition("@")[2],
+            model_data=package.artefact_uri,
+        )
+        told = drift_objects.variables(LABELS, spec.model, approved)
+        self._function = Model.read({"PIPELINE": self._pipeline, **told})
 
     def run(self) -> Looked:
-        """Start the pipeline with what its schedule would give, and wait for it."""
+        """Start the pipeline as its schedule would, and wait for it."""
         self._runs += 1
-        approved = ApprovedSpec.model_construct(
-            version=self._package.version,
-            image_digest=self._package.image_uri.rpartition("@")[2],
-            model_data=self._package.artefact_uri,
-        )
         sagemaker = self._clients.sagemaker
-        arn = sagemaker.start_pipeline_execution(
-            PipelineName=self._pipeline,
-            PipelineParameters=[
-                {"Name": name, "Value": value} for name, value in drift_definition.given(approved).items()
-            ],
-            ClientRequestToken=f"{self._runs:032}",
-        )["PipelineExecutionArn"]
+        clients = looking.Clients(s3=self._clients.s3, sagemaker=sagemaker)
+        arn = looking.look(clients, self._function, {"time": f"look {self._runs}"})["execution"]
         (step,) = pipelines.wait_for_execution(
             sagemaker, arn, on_progress=lambda _: None, poll_seconds=0.1, timeout_seconds=60
         )
