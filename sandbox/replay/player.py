@@ -249,7 +249,7 @@ class _Platform:
         first, rest = month.split(EARLY_BOARDS)
         self._ask(first, chapter.asked)
         step.note("truth about the first flights")
-        seen = self._watching.compare(month, new.package)
+        seen = self._watching.compare(month, self._looked_at())
         self._alarms = [kind for kind, raised in seen.summary["raised"].items() if raised]
         look = self._records.look(seen.summary)
         status = steps.describe_package(self._clients.sagemaker, old.package.arn).status
@@ -282,6 +282,19 @@ class _Platform:
         told = self._records.taken_back(new.package, old.package, at, decision.reason)
         self._serving, chapter.serving, chapter.recalled = again, old.package.version, told
         return rest
+
+    def _looked_at(self) -> Package:
+        """The version that is compared with what was asked: what the registry says that serves.
+
+        Raises:
+            LoopError: Another one serves.
+        """
+        if self._serving is None or self._first is None:
+            raise LoopError("nothing serves")
+        found, serving = self._records.looked_at(self._first), self._serving.package
+        if found.arn != serving.arn:
+            raise LoopError(f"version {serving.version} serves, and a look for drift would be at {found.version}")
+        return found
 
     def _captures(self) -> dict[str, str]:
         return {"SLIPWAY_CAPTURE_DIR": str(self._watching.folder), "SLIPWAY_MAX_CAPTURE_FILE_S": FILE_SECONDS}
@@ -318,7 +331,7 @@ class _Platform:
         self._ask(rest, asked)
         self._counted = 0
         step.note("drift")
-        served = self._watching.compare(month, self._serving.package)
+        served = self._watching.compare(month, self._looked_at())
         raised = [kind for kind, raised in served.summary["raised"].items() if raised]
         self._alarms = list(dict.fromkeys((*early, *raised)))
         frozen = self._watching.compare(month, self._first, all_versions=True)

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import steps
+from looking.service import Version as Looked
+from looking.service import choose
 from release.record import Record, Version
 from release.registry import FOLLOWED, PROPERTY, report, report_return
 from rollout.plan import Phase, State
@@ -39,6 +41,17 @@ class Records:
         told = (f"{each.version}: {self._said(each)}" for each in (package, before))
         return f"version {package.version} taken back, {reason}; the registry says of version {'; of '.join(told)}"
 
+    def looked_at(self, first: Package) -> Package:
+        """The version that a look for drift is at, as the function chooses that starts looks.
+
+        Args:
+            first: What would be in the stack file.
+        """
+        known = list(steps.packages(self._sagemaker, first.arn.split("/")[-2]))
+        approved = Looked(image=_digest(first), artefact=first.artefact_uri, number=str(first.version))
+        number = choose(known, WHERE, approved).version.number
+        return next(each for each in known if str(each.version) == number)
+
     def _said(self, package: Package) -> str:
         found = steps.describe_package(self._sagemaker, package.arn).properties
         names = (PROPERTY.format(where=WHERE), FOLLOWED.format(where=WHERE))
@@ -62,6 +75,10 @@ def _record(package: Package, before: Package | None, phase: Phase, at: float, r
         begun=at,
         state=State(phase, 0, at, reason),
     )
+
+
+def _digest(package: Package) -> str:
+    return package.image_uri.rpartition("@")[2]
 
 
 def _version(package: Package) -> Version:
