@@ -106,6 +106,8 @@ def _config(model: ModelSpec, tuning: TuningSpec) -> Step:
 def _definition(model: ModelSpec, tuning: TuningSpec, training: Step) -> Step:
     """The training without what the search chooses, and with the metric that it looks at."""
     algorithm, fixed = training["AlgorithmSpecification"], dict(training["HyperParameters"])
+    # The trainings of a search do not heed the retry policies of its step ("Retry Policy for Pipeline Steps").
+    retries = model.pipeline.attempts - 1
     for each in (*tuning.ranges, *tuning.choices):
         del fixed[each.name]
     metric, expression = objective_metric(model.gate.metric)
@@ -117,6 +119,7 @@ def _definition(model: ModelSpec, tuning: TuningSpec, training: Step) -> Step:
             "MetricDefinitions": [*algorithm["MetricDefinitions"], {"Name": metric, "Regex": expression}],
         },
         "StaticHyperParameters": fixed,
+        **({"RetryStrategy": {"MaximumRetryAttempts": retries}} if retries else {}),
     }
 
 

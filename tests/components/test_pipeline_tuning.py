@@ -96,6 +96,13 @@ def test_a_search_replaces_the_training_and_keeps_what_surrounds_it() -> None:
     assert "CheckpointConfig" in definition
 
 
+def test_a_training_of_a_search_starts_again_by_itself_as_often_as_a_step() -> None:
+    definition = request(searched())["TrainingJobDefinition"]
+    assert definition["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    once = settings_of(changed({"models.0.training.tuning": SEARCH, "models.0.pipeline.attempts": 1}))
+    assert "RetryStrategy" not in request(once)["TrainingJobDefinition"]
+
+
 def _plain() -> str:
     settings = settings_of(changed({}))
     return pipeline_definition(Labels(settings.environment), settings.models[0], AROUND)

@@ -42,6 +42,11 @@ NAMED: Final = (
     Difference("Steps.Tune.Arguments.TrainingJobDefinition.EnableNetworkIsolation", ABSENT, _TUNER),
     Difference("Steps.Tune.Arguments.TrainingJobDefinition.EnableInterContainerTrafficEncryption", ABSENT, _TUNER),
     Difference("Steps.Tune.Arguments.TrainingJobDefinition.ResourceConfig.VolumeKmsKeyId", ABSENT, _TUNER),
+    Difference(
+        "Steps.Tune.Arguments.TrainingJobDefinition.RetryStrategy",
+        ABSENT,
+        "the SDK's trainer has no argument for it, and the trainings of a search heed no retry policies of its step",
+    ),
     Difference("Steps.Register.Arguments.InferenceSpecification.Containers.Environment", {}, _EMPTY),
     Difference("Steps.Register.Arguments.ModelMetrics.Bias", {}, _EMPTY),
     Difference("Steps.Register.Arguments.ModelMetrics.Explainability", {}, _EMPTY),

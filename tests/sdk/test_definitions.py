@@ -39,6 +39,10 @@ def leaves(part: Any) -> Iterator[tuple[Any, Any]]:
             yield part, name
 
 
+def _within(place: str, named: set[str]) -> bool:
+    return any(f"{place}.".startswith(f"{each}.") for each in named)
+
+
 @pytest.mark.parametrize("case", ["prod", "a search"])
 def test_no_value_that_the_sdk_sends_can_change_unnoticed(case: str) -> None:
     named, changed = {each.place for each in NAMED}, 0
@@ -47,7 +51,7 @@ def test_no_value_that_the_sdk_sends_can_change_unnoticed(case: str) -> None:
         for holder, name in leaves(edited):
             kept, holder[name] = holder[name], {"changed": True}
             places = {place for place, _, _ in differences(edited, ours)}
-            assert unnamed(edited, sdk) or places <= named, places
+            assert unnamed(edited, sdk) or all(_within(place, named) for place in places), places
             holder[name] = kept
             changed += 1
     assert changed > 300
