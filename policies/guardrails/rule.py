@@ -13,6 +13,8 @@ F = TypeVar("F")
 
 EVERY_TYPE = "*"
 """The token of rules that read every resource."""
+LATER = "known only after deployment"
+"""Why a value usually cannot be judged."""
 
 
 class Severity(StrEnum):
@@ -71,7 +73,7 @@ class Undetermined:
     """A property on which the verdict hangs, and which cannot be known now."""
 
     path: str
-    why: str = "known only after deployment"
+    why: str = LATER
     resource: Resource | None = None
 
 

@@ -220,10 +220,22 @@ def deployed() -> dict[str, Any]:
     return record_deployment("prod", overrides=overrides({**registries, "models": models}))
 
 
+def blocked(deployed: dict[str, Any], *registries: str) -> list[tuple[str, str, str]]:
+    """Rule, resource and remedy of what prod's policies refuse, with these registries allowed as well."""
+    config: Any = load(REPOSITORY / "policies/config/prod.json")
+    config["image-pinned-trusted"]["registries"] += registries
+    found = gate.run(deployment.read(deployed), configure(all_rules(), config)).findings
+    return [(each.rule.name, each.message.urn or "", each.message.fix) for each in found if each.blocks]
+
+
 def test_prod_passes_its_policies_with_every_algorithm(deployed: dict[str, Any]) -> None:
-    config = configure(all_rules(), load(REPOSITORY / "policies/config/prod.json"))
-    found = gate.run(deployment.read(deployed), config)
-    assert [each.message.text for each in found.findings if each.blocks] == []
+    assert blocked(deployed, FOREIGN) == []
+
+
+def test_policies_know_a_team_s_own_image_only_when_they_name_its_registry_too(deployed: dict[str, Any]) -> None:
+    ((rule, urn, fix),) = blocked(deployed)
+    assert (rule, urn.rpartition("::")[2]) == ("image-pinned-trusted", "pipelines-own")
+    assert fix == "change training.algorithm of the model, or what the pack configuration allows, with a review"
 
 
 def test_a_script_comes_by_a_channel_under_the_name_that_the_toolkit_looks_for(deployed: dict[str, Any]) -> None:

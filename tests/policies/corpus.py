@@ -5,8 +5,11 @@ perhaps `provider`; one of a stack rule has `resources`, whose `dependencies` an
 
 Instead of `properties`, a workload has `pod` (the pod's spec, to which `paths` are then relative; `/` stands for the
 workload itself) and perhaps `metadata`. Cases with a `pod` and no `type` take turns over the kinds that make pods.
+
+A pipeline of SageMaker has `definition` instead, which becomes the JSON text of its `pipelineDefinition`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -17,6 +20,7 @@ from typing import Any
 import yaml
 
 from guardrails.evaluation import Verdict, judge_resource, judge_stack
+from guardrails.jobs import PIPELINE
 from guardrails.packconfig import settings_of
 from guardrails.pods import POD, TEMPLATES
 from guardrails.registry import all_rules
@@ -76,6 +80,8 @@ def cases() -> tuple[Case, ...]:
         for raw in content["resource" if isinstance(rule, ResourceRule) else "stack"]:
             if "pod" in raw and "type" not in raw:
                 raw["type"] = _MANAGED[next(turn) % len(_MANAGED)]
+            if "definition" in raw:
+                raw |= {"type": PIPELINE, "properties": {"pipelineDefinition": json.dumps(raw["definition"])}}
             found.append(_case(rule, raw))
     return tuple(found)
 

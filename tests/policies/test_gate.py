@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
+import operator
 import sys
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from crossguard.inprocess import InProcess
 from guardrails import deployment, gate, report
 from guardrails.evaluation import Clock
 from guardrails.gate import Outcome
+from guardrails.jobs import PIPELINE, SettingFacts
 from guardrails.packconfig import Configured, configure, load
 from guardrails.registry import all_rules
 from guardrails.rule import Finding, Level, ResourceRule
@@ -25,7 +28,7 @@ from sandbox.console import Console
 from tests.policies.elsewhere import CONFIG, elsewhere
 from tests.support.changes import overrides
 from tests.support.optional import PARTS
-from tests.support.recorded import STACKS, record_deployment
+from tests.support.recorded import STACKS, record_deployment, stack_section
 from tests.support.targets import all_served
 
 if TYPE_CHECKING:
@@ -80,6 +83,124 @@ def test_prod_passes_with_every_kind_of_serving_that_stays_in_the_vpc() -> None:
     isolated = [text for rule, text in blocked(all_served()) if rule == "sagemaker-in-vpc-isolated"]
     assert isolated
     assert all("registry-now-and-then-approved" in text for text in isolated)
+
+
+def of_pipelines(found: gate.Report) -> list[tuple[str, str, str]]:
+    """Rule, place and remedy of what blocks a pipeline."""
+    blocking = [each for each in found.findings if each.blocks]
+    assert {(each.message.urn or "").split("::")[2].rpartition("$")[2] for each in blocking} <= {PIPELINE}
+    return [(each.rule.name, each.message.path, each.message.fix) for each in blocking]
+
+
+def setting(name: str) -> str:
+    return f"change {name}, or what the pack configuration allows, with a review"
+
+
+TRAINS = '"Type": "Training"'
+TRAIN = 'pipelineDefinition.Steps["Train"].Arguments.'
+ON_DEMAND = {"models.0.training.spot": False, "models.0.training.maxWaitSeconds": None}
+
+
+@pytest.mark.parametrize(
+    ("edits", "rule", "path", "named"),
+    [
+        (
+            {**ON_DEMAND, "models.0.training.keepAliveSeconds": 3600},
+            "training-bounded",
+            f"{TRAIN}ResourceConfig.KeepAlivePeriodInSeconds",
+            "training.keepAliveSeconds of the model (null keeps none)",
+        ),
+        (
+            {"models.0.training.instanceCount": 16},
+            "training-bounded",
+            f"{TRAIN}ResourceConfig.InstanceCount",
+            "training.instanceCount of the model",
+        ),
+        (
+            {**ON_DEMAND, "models.0.training.maxRuntimeSeconds": 432000},
+            "training-bounded",
+            f"{TRAIN}StoppingCondition.MaxRuntimeInSeconds",
+            "training.maxRuntimeSeconds of the model",
+        ),
+        (
+            {"models.0.drift.job.maxRuntimeSeconds": 432000},
+            "training-bounded",
+            'pipelineDefinition.Steps["Compare"].Arguments.StoppingCondition.MaxRuntimeInSeconds',
+            "drift.job.maxRuntimeSeconds of the model",
+        ),
+        (
+            {"models.0.training.fallbackInstanceTypes": ["ml.m5.24xlarge"]},
+            "instance-allowlist",
+            f"{TRAIN}ResourceConfig.InstanceType",
+            "training.instanceType or training.fallbackInstanceTypes of the model",
+        ),
+        (
+            {"models.0.drift.job.instanceType": "ml.c5.xlarge"},
+            "instance-allowlist",
+            'pipelineDefinition.Steps["Compare"].Arguments.ProcessingResources.ClusterConfig.InstanceType',
+            "drift.job.instanceType of the model",
+        ),
+    ],
+)
+def test_a_setting_beyond_what_prod_pays_for_is_refused_and_named(
+    edits: dict[str, object], rule: str, path: str, named: str
+) -> None:
+    changed = deployment.read(record_deployment("prod", overrides=overrides(edits)))
+    assert of_pipelines(gate.run(changed, configured())) == [(rule, path, setting(named))]
+
+
+def test_one_attempt_and_longer_jobs_are_refused_in_every_step_with_their_settings() -> None:
+    edits = {"models.0.pipeline.attempts": 1, "models.0.processing.maxRuntimeSeconds": 100_000}
+    changed = deployment.read(record_deployment("prod", overrides=overrides(edits)))
+    found = of_pipelines(gate.run(changed, configured()))
+    again = {path for _, path, fix in found if fix == setting("pipeline.attempts of the model")}
+    longer = {path for _, path, fix in found if fix == setting("processing.maxRuntimeSeconds of the model")}
+    steps = ("Process", "Train", "Evaluate", "Compare")
+    assert again == {f'pipelineDefinition.Steps["{each}"].RetryPolicies' for each in steps}
+    assert longer == {
+        f'pipelineDefinition.Steps["{each}"].Arguments.StoppingCondition.MaxRuntimeInSeconds'
+        for each in ("Process", "Evaluate")
+    }
+    assert len(found) == len(again) + len(longer)
+
+
+@pytest.mark.parametrize("environment", STACKS)
+def test_settings_that_messages_name_are_those_of_a_model(environment: str) -> None:
+    model: Any = stack_section(environment, "models")[0]
+    told = {
+        name
+        for each in configured(environment).values()
+        if isinstance(each.settings.facts, SettingFacts)
+        for value in each.settings.facts.settings.values()
+        for name in value.partition(" of the model")[0].split(" or ")
+    }
+    assert len(told) >= 10
+    for name in told:
+        assert reduce(operator.getitem, name.split("."), model) is not ..., name
+
+
+def without_guards(arguments: dict[str, Any]) -> None:
+    del arguments["ResourceConfig"]["VolumeKmsKeyId"]
+    del arguments["VpcConfig"]
+    arguments |= {"EnableNetworkIsolation": False, "EnableInterContainerTrafficEncryption": False}
+    arguments["ResourceConfig"]["InstanceCount"] = 2
+
+
+def test_a_training_in_the_open_is_refused_for_each_guard_that_it_lacks() -> None:
+    document = copy.deepcopy(record_deployment("prod"))
+    pipelines = [each for each in document["deployment"]["resources"] if each["type"] == PIPELINE]
+    (changed,) = [each for each in pipelines if TRAINS in each["inputs"]["pipelineDefinition"]]
+    definition = json.loads(changed["inputs"]["pipelineDefinition"])
+    without_guards(next(each["Arguments"] for each in definition["Steps"] if each["Name"] == "Train"))
+    for properties in (changed["inputs"], changed["outputs"]):
+        properties["pipelineDefinition"] = json.dumps(definition)
+    found = of_pipelines(gate.run(deployment.read(document), configured()))
+    assert sorted((rule, path) for rule, path, _ in found) == [
+        ("sagemaker-in-vpc-isolated", f"{TRAIN}EnableNetworkIsolation"),
+        ("sagemaker-in-vpc-isolated", f"{TRAIN}VpcConfig.Subnets"),
+        ("sagemaker-internode-tls", f"{TRAIN}EnableInterContainerTrafficEncryption"),
+        ("sagemaker-kms", f"{TRAIN}ResourceConfig.VolumeKmsKeyId"),
+    ]
 
 
 def test_a_rule_takes_less_than_a_millisecond_for_a_resource(record_property: Callable[[str, object], None]) -> None:

@@ -18,6 +18,8 @@ from tests.policies.corpus import Case, cases
 
 Raw = Any
 DOCUMENTS = {"policy", "assumeRolePolicy", "defaultTags"}
+TEXTS = DOCUMENTS | {"pipelineDefinition"}
+"""JSON text; the provider takes documents as maps as well."""
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 
 
@@ -52,13 +54,13 @@ def reversed_keys(_key: str, raw: Raw) -> Raw:
 
 
 def reformatted(key: str, raw: Raw) -> Raw:
-    if key not in DOCUMENTS or not isinstance(raw, str) or not raw.startswith("{") or raw == "{not json":
+    if key not in TEXTS or not isinstance(raw, str) or not raw.startswith("{") or raw == "{not json":
         return raw
     return json.dumps(json.loads(raw), indent=2, sort_keys=True)
 
 
 def parsed(key: str, raw: Raw) -> Raw:
-    return json.loads(raw) if reformatted(key, raw) != raw else raw
+    return json.loads(raw) if key in DOCUMENTS and reformatted(key, raw) != raw else raw
 
 
 def unset(key: str, raw: Raw) -> Raw:
@@ -67,7 +69,7 @@ def unset(key: str, raw: Raw) -> Raw:
 
 
 def secret(key: str, raw: Raw) -> Raw:
-    return {**SECRET, "value": raw} if key in DOCUMENTS | {"variables", "data", "tags", "httpTokens"} else raw
+    return {**SECRET, "value": raw} if key in TEXTS | {"variables", "data", "tags", "httpTokens"} else raw
 
 
 def generated_name(raw: Raw) -> Raw:

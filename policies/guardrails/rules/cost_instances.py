@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import chain
 from typing import Annotated
 
+from guardrails.jobs import JOBS, SettingFacts, judge_jobs
 from guardrails.machines import (
     INSTANCE_FAMILY,
     INSTANCE_TYPE,
@@ -20,12 +23,10 @@ from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Unde
 from guardrails.view import Missing, Unknown, Value
 
 _SIZE = "karpenter.k8s.aws/instance-size"
-_JOB = "aws:sagemaker/trainingJob:TrainingJob"
 _TYPES = {
     **dict.fromkeys(MANAGED_GROUPS, ("instanceTypes[*]",)),
     "aws:ec2/launchTemplate:LaunchTemplate": ("instanceType", "instanceRequirements.allowedInstanceTypes[*]"),
     "aws:ec2/instance:Instance": ("instanceType",),
-    _JOB: ("resourceConfig.instanceType", "resourceConfig.instanceGroups[*].instanceType"),
     "aws:sagemaker/endpointConfiguration:EndpointConfiguration": (
         "productionVariants[*].instanceType",
         "shadowProductionVariants[*].instanceType",
@@ -35,7 +36,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceFacts:
+class InstanceFacts(SettingFacts):
     """What the organisation pays for."""
 
     families: Annotated[tuple[str, ...], "Families of instances, such as m6i (wildcards allowed)."] = ()
@@ -90,6 +91,9 @@ def _check_pool(pool: Resource, facts: InstanceFacts) -> Iterator[Finding]:
 def _check(resource: Resource, facts: InstanceFacts) -> Iterator[Finding]:
     if resource.token == NODE_POOL:
         yield from _check_pool(resource, facts)
+    if resource.token in JOBS:
+        judged = partial(_judge, facts=facts)
+        yield from judge_jobs(resource, lambda job: chain.from_iterable(map(judged, job.machines)), facts)
     for path in _TYPES.get(resource.token, ()):
         for value in resource.select(path):
             if not isinstance(value, Missing):
@@ -100,7 +104,7 @@ COST_05 = ResourceRule(
     id="COST-05",
     name="instance-allowlist",
     title="Machines are of families and sizes that the organisation pays for",
-    tokens=(*_TYPES, NODE_POOL),
+    tokens=(*_TYPES, *JOBS, NODE_POOL),
     severity=Severity.MEDIUM,
     levels=Levels(dev=Level.MANDATORY, prod=Level.MANDATORY),
     frameworks=("soc2:CC5.2",),
@@ -112,5 +116,6 @@ COST_05 = ResourceRule(
         "a NodePool that does not list types, or families and sizes, may choose any machine",
         "NotIn and Gt leave the choice open",
         "serverless variants have no instance type; metal is the largest size",
+        "a type that an execution of a pipeline chooses is each that the parameter lists; one without a list is open",
     ),
 )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated
 
+from guardrails.jobs import JOBS, Job, Kind, judge_jobs
 from guardrails.keys import own_key
 from guardrails.resources import Resource
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Undetermined, Violation, require_true, show
 from guardrails.view import Missing, Unknown, Value
 
-_JOB = "aws:sagemaker/trainingJob:TrainingJob"
 _ENDPOINT = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 _FEATURES = "aws:sagemaker/featureGroup:FeatureGroup"
 _QUALITY = "aws:sagemaker/dataQualityJobDefinition:DataQualityJobDefinition"
@@ -75,11 +75,21 @@ def _refused(key: Value) -> Iterator[Finding]:
         yield Violation(path=key.path, found=f"{show(key)} for machines with local disks", wanted=wanted)
 
 
-def _check_job(job: Resource, facts: LocalStorageFacts) -> Iterator[Finding]:
-    yield from own_key(job.get("outputDataConfig"), "kmsKeyId")
-    resources = job.get("resourceConfig")
-    machines = (resources.child("instanceType"), *resources.select("instanceGroups[*].instanceType"))
-    yield from _volume(resources, "volumeKmsKeyId", tuple(m for m in machines if not isinstance(m, Missing)), facts)
+def _check_job(job: Job, facts: LocalStorageFacts) -> Iterator[Finding]:
+    if job.kind is Kind.MODEL:
+        return
+    yield from _told(job, job.output, "kmsKeyId")
+    if job.kind is not Kind.PROCESSING or not isinstance(job.output, Missing):
+        yield from own_key(job.output, "kmsKeyId")
+    yield from _told(job, job.hosts, "volumeKmsKeyId")
+    yield from _volume(job.hosts, "volumeKmsKeyId", job.machines, facts)
+
+
+def _told(job: Job, holder: Value, name: str) -> Iterator[Finding]:
+    """A key that an execution names may be anybody's."""
+    key = holder.child(name)
+    if job.in_pipeline and isinstance(key, Unknown) and not isinstance(holder, Unknown):
+        yield Undetermined(path=key.path)
 
 
 def _check_endpoint(endpoint: Resource, facts: LocalStorageFacts) -> Iterator[Finding]:
@@ -107,8 +117,8 @@ def _check_features(group: Resource) -> Iterator[Finding]:
 
 
 def _check_rest(resource: Resource, facts: LocalStorageFacts) -> Iterator[Finding]:
-    if resource.token == _JOB:
-        yield from _check_job(resource, facts)
+    if resource.token in JOBS:
+        yield from judge_jobs(resource, lambda job: _check_job(job, facts))
     elif resource.token == _ENDPOINT:
         yield from _check_endpoint(resource, facts)
     elif resource.token == _FEATURES:
@@ -131,7 +141,7 @@ ENC_09 = ResourceRule(
     id="ENC-09",
     name="sagemaker-kms",
     title="What SageMaker stores is encrypted with a key of ours",
-    tokens=(_JOB, _ENDPOINT, _FEATURES, _QUALITY, _SCHEDULE, *_WORKSPACES),
+    tokens=(*JOBS, _ENDPOINT, _FEATURES, _QUALITY, _SCHEDULE, *_WORKSPACES),
     severity=Severity.HIGH,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("fsbp:SageMaker.17", "fsbp:SageMaker.18", "fsbp:SageMaker.21", "soc2:CC6.1", "gdpr:32-1-a"),
@@ -143,6 +153,7 @@ ENC_09 = ResourceRule(
         "machines with local NVMe disks refuse a volume key: there its presence is the finding",
         "an endpoint configuration with any such machine must have no key; serverless variants have no volume",
         "a schedule that names a job definition has nothing of its own to encrypt",
+        "a key that each execution of a pipeline names is nobody's until then",
     ),
 )
 
@@ -163,19 +174,7 @@ def _hosts(counts: tuple[Value, ...]) -> float | None:
     return None if known <= 1 and any(isinstance(value, Unknown) for value in given) else known
 
 
-def _check_traffic(resource: Resource, facts: TrafficFacts) -> Iterator[Finding]:
-    if any(fnmatchcase(resource.urn, glob) for glob in facts.exempt_urns):
-        return
-    if resource.token == _JOB:
-        cluster, network = resource.get("resourceConfig"), resource.properties
-        counts = (cluster.child("instanceCount"), *cluster.select("instanceGroups[*].instanceCount"))
-    elif resource.token == _QUALITY:
-        counts = (resource.get("jobResources.clusterConfig.instanceCount"),)
-        network = resource.get("networkConfig")
-    else:
-        definition = resource.get(_SCHEDULED)
-        counts = (definition.get("monitoringResources.clusterConfig.instanceCount"),)
-        network = definition.get("networkConfig")
+def _judge_traffic(counts: tuple[Value, ...], network: Value) -> Iterator[Finding]:
     hosts, encrypted = _hosts(counts), network.child("enableInterContainerTrafficEncryption")
     if hosts is None and encrypted.flag() is not True:
         yield Undetermined(path=encrypted.path, why="the number of hosts is known only after deployment")
@@ -183,11 +182,31 @@ def _check_traffic(resource: Resource, facts: TrafficFacts) -> Iterator[Finding]
         yield from require_true(encrypted)
 
 
+def _check_job_traffic(job: Job) -> Iterator[Finding]:
+    if job.kind in {Kind.TRAINING, Kind.PROCESSING}:
+        for counts in job.counts:
+            yield from _judge_traffic(counts, job.network)
+
+
+def _check_traffic(resource: Resource, facts: TrafficFacts) -> Iterator[Finding]:
+    if any(fnmatchcase(resource.urn, glob) for glob in facts.exempt_urns):
+        return
+    if resource.token in JOBS:
+        yield from judge_jobs(resource, _check_job_traffic)
+    elif resource.token == _QUALITY:
+        counts = (resource.get("jobResources.clusterConfig.instanceCount"),)
+        yield from _judge_traffic(counts, resource.get("networkConfig"))
+    else:
+        definition = resource.get(_SCHEDULED)
+        counts = (definition.get("monitoringResources.clusterConfig.instanceCount"),)
+        yield from _judge_traffic(counts, definition.get("networkConfig"))
+
+
 ENC_10 = ResourceRule(
     id="ENC-10",
     name="sagemaker-internode-tls",
     title="Hosts of one SageMaker job encrypt what they tell each other",
-    tokens=(_JOB, _QUALITY, _SCHEDULE),
+    tokens=(*JOBS, _QUALITY, _SCHEDULE),
     severity=Severity.MEDIUM,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("fsbp:SageMaker.9", "fsbp:SageMaker.10", "fsbp:SageMaker.13", "soc2:CC6.7", "gdpr:32"),

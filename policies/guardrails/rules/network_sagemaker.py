@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from guardrails.documents import test
+from guardrails.jobs import JOBS, Job, Kind, judge_jobs
 from guardrails.resources import Resource
 from guardrails.rule import (
     Finding,
@@ -20,7 +21,6 @@ from guardrails.rule import (
 )
 from guardrails.view import Missing, Unknown, Value
 
-_JOB = "aws:sagemaker/trainingJob:TrainingJob"
 _MODEL = "aws:sagemaker/model:Model"
 _NOTEBOOK = "aws:sagemaker/notebookInstance:NotebookInstance"
 _DOMAIN = "aws:sagemaker/domain:Domain"
@@ -47,16 +47,22 @@ def _check_container(image: Value, mode: Value) -> Iterator[Finding]:
         yield Undetermined(path=image.path)
 
 
-def _check_isolated(resource: Resource, facts: IsolationFacts) -> Iterator[Finding]:
-    subnets = resource.get("vpcConfig.subnets")
+def _check_isolated(network: Value, declared: Value, facts: IsolationFacts) -> Iterator[Finding]:
+    subnets = network.get("vpcConfig.subnets")
     wanted = f"at least {_FEWEST_SUBNETS} private subnets"
     yield from require(subnets, lambda value: len(value.elements()) >= _FEWEST_SUBNETS, wanted)
-    declared = resource.tag(facts.network_tag)
-    isolated = resource.get("enableNetworkIsolation")
+    isolated = network.child("enableNetworkIsolation")
     if isinstance(declared, Unknown) and isolated.flag() is not True:
         yield Undetermined(path=isolated.path)
     elif declared.text() != facts.network_value:
         yield from require_true(isolated)
+
+
+def _check_job(job: Job, facts: IsolationFacts) -> Iterator[Finding]:
+    if job.kind is not Kind.TRANSFORM:
+        yield from _check_isolated(job.network, job.tagged(facts.network_tag), facts)
+    for image, mode in job.images if job.kind is not Kind.PROCESSING else ():
+        yield from _check_container(image, mode)
 
 
 def _check(resource: Resource, facts: IsolationFacts) -> Iterator[Finding]:
@@ -68,13 +74,10 @@ def _check(resource: Resource, facts: IsolationFacts) -> Iterator[Finding]:
     elif resource.token == _DOMAIN:
         access = resource.get("appNetworkAccessType")
         yield from require(access, lambda value: value.text() == "VpcOnly", "VpcOnly (AWS assumes PublicInternetOnly)")
-    elif resource.token == _JOB:
-        yield from _check_isolated(resource, facts)
-        algorithm = resource.get("algorithmSpecification")
-        image = algorithm.child("trainingImage")
-        yield from _check_container(image, algorithm.get("trainingImageConfig.trainingRepositoryAccessMode"))
+    elif resource.token in JOBS:
+        yield from judge_jobs(resource, lambda job: _check_job(job, facts))
     else:
-        yield from _check_isolated(resource, facts)
+        yield from _check_isolated(resource.properties, resource.tag(facts.network_tag), facts)
         for container in (*resource.select("primaryContainer"), *resource.select("containers[*]")):
             yield from _check_container(container.child("image"), container.get("imageConfig.repositoryAccessMode"))
 
@@ -83,7 +86,7 @@ NET_12 = ResourceRule(
     id="NET-12",
     name="sagemaker-in-vpc-isolated",
     title="SageMaker jobs, models and workspaces run in the VPC, cut off from what they do not need",
-    tokens=(_JOB, _MODEL, _NOTEBOOK, _DOMAIN),
+    tokens=(*JOBS, _MODEL, _NOTEBOOK, _DOMAIN),
     severity=Severity.HIGH,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("fsbp:SageMaker.1", "fsbp:SageMaker.2", "fsbp:SageMaker.5", "fsbp:SageMaker.16", "gdpr:32"),
@@ -95,5 +98,6 @@ NET_12 = ResourceRule(
         "isolation leaves the S3 channels of a job working; only calls from inside the container break",
         "images in ECR need no repositoryAccessMode",
         "a notebook or domain that says nothing is on the internet",
+        "a transform has the network of its model; a processing job has no word for images of other registries",
     ),
 )

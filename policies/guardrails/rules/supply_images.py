@@ -1,10 +1,11 @@
 """Container images: where they come from, and whether they can change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from guardrails.images import image
+from guardrails.jobs import JOBS, Job, SettingFacts, judge_jobs
 from guardrails.pods import WORKLOADS, pod_of
 from guardrails.resources import Resource
 from guardrails.rule import Finding, Level, Levels, ResourceRule, Severity, Undetermined, Violation
@@ -13,12 +14,11 @@ from guardrails.view import Missing, Unknown, Value
 _IMAGES = {
     "aws:lambda/function:Function": ("imageUri",),
     "aws:sagemaker/model:Model": ("primaryContainer.image", "containers[*].image"),
-    "aws:sagemaker/trainingJob:TrainingJob": ("algorithmSpecification.trainingImage",),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
+class ImageFacts(SettingFacts):
     """Whose images may run."""
 
     registries: Annotated[
@@ -57,8 +57,8 @@ def _judge(value: Value, text: str, facts: ImageFacts) -> Iterator[Finding]:
         yield Violation(path=value.path, found=text, wanted="an image by version or digest")
 
 
-def _check(resource: Resource, facts: ImageFacts) -> Iterator[Finding]:
-    for value in _references(resource):
+def _judge_all(values: Iterable[Value], facts: ImageFacts) -> Iterator[Finding]:
+    for value in values:
         text = value.text()
         if text is not None:
             yield from _judge(value, text, facts)
@@ -66,11 +66,21 @@ def _check(resource: Resource, facts: ImageFacts) -> Iterator[Finding]:
             yield Undetermined(path=value.path)
 
 
+def _check(resource: Resource, facts: ImageFacts) -> Iterator[Finding]:
+    def in_job(job: Job) -> Iterator[Finding]:
+        return _judge_all((image for image, _ in job.images), facts)
+
+    if resource.token in JOBS:
+        yield from judge_jobs(resource, in_job, facts)
+    else:
+        yield from _judge_all(_references(resource), facts)
+
+
 SUP_01 = ResourceRule(
     id="SUP-01",
     name="image-pinned-trusted",
     title="Images come from registries that we trust and cannot change under their name",
-    tokens=(*WORKLOADS, *_IMAGES),
+    tokens=(*WORKLOADS, *_IMAGES, *JOBS),
     severity=Severity.HIGH,
     levels=Levels(dev=Level.ADVISORY, prod=Level.MANDATORY),
     frameworks=("cis-eks:5.1.4", "soc2:CC6.8", "soc2:CC8.1"),
@@ -82,5 +92,6 @@ SUP_01 = ResourceRule(
         "with a tag and a digest the digest counts; a registry's port is no tag",
         "an image without a registry comes from docker.io",
         "images of AWS in SageMaker are named by version",
+        "an image whose digest an execution of a pipeline names is still one by digest",
     ),
 )
