@@ -22,15 +22,19 @@ class UnjudgedError(Exception):
 class Draft:
     """A section whose wrong or missing fields raise `UnjudgedError` when they are read."""
 
-    def __init__(self, values: Mapping[str, object]) -> None:
+    def __init__(self, model: type[Section], values: Mapping[str, object]) -> None:
+        self._model = model
         self._values = values
 
     def __getattr__(self, name: str) -> object:
-        """Return the field `name`.
+        """Return the field `name`, or what the property of that name makes of the fields.
 
         Raises:
-            UnjudgedError: The stack file has no usable value for it.
+            UnjudgedError: The stack file has no usable value for it, or for a field that the property reads.
         """
+        derived = getattr(self._model, name, None)
+        if isinstance(derived, property) and derived.fget is not None:
+            return derived.fget(self)
         try:
             return self._values[name]
         except KeyError:
@@ -63,7 +67,7 @@ def _section(model: type[Section], raw: object, path: Path, broken: frozenset[Pa
                 )
             elif inner is not None:
                 values[name] = _nested(inner, items[alias], here, broken)
-    return Draft(values)
+    return Draft(model, values)
 
 
 def _nested(model: type[Section], raw: object, path: Path, broken: frozenset[Path]) -> object:

@@ -168,7 +168,12 @@ def page() -> str:
     calls = (f"{call.what}:\n\n```console\n{_lines(call.command)}```\n\n" for call in CALLS)
     examples = "".join(f"{each.what}:\n\n```yaml\n{each.text}```\n\n" for each in EXAMPLES)
     end = _END.format(mib=MIB_PER_PAYLOAD_MB, examples=examples.rstrip("\n") + "\n")
-    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH + _BACK
+    return (
+        "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n")
+        + "\n"
+        + _BATCH
+        + _BACK
+    )
 
 
 def _lines(command: str) -> str:
