@@ -104,7 +104,9 @@ def test_a_model_without_pods_is_refused_with_those_that_have_some(
 @pytest.mark.parametrize("target", ["asynchronous", "batch"])
 def test_pods_that_are_only_described_are_no_pods(target: str) -> None:
     settings = settings_of(changed({"models.0.serving": serving(target)}))
-    with pytest.raises(RefusedError, match=f"^flight-delay is served by target {target}, not by pods: name the version wanted"):
+    with pytest.raises(
+        RefusedError, match=f"^flight-delay is served by target {target}, not by pods: name the version wanted"
+    ):
         Pods.of(settings, "flight-delay")
 
 
