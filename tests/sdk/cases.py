@@ -33,7 +33,7 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
     "a search on hosts with local disks": {"training.tuning": SEARCH, **_DISKS},
     "no champion": {"gate.champion": None},
     "no champion and a search": {"gate.champion": None, "training.tuning": SEARCH},
-    "other hosts when there is none": {"training.fallbackInstanceTypes": ["ml.m6i.xlarge", "ml.m4.xlarge"]},
+    "other hosts when there is none": {"training.fallbackInstanceTypes": ["ml.m6i.xlarge", "ml.m7i.xlarge"]},
     "warm hosts": _WARM,
     "local disks": _DISKS,
     "libsvm": {"data.format": "libsvm", "data.moving": [], "gate.champion.slices": [], "drift.ignored": []},

@@ -41,7 +41,7 @@ SETTINGS: Final = ModelSettings(
     drift=True,
     daily_runs=4,
     monthly_runs=60,
-    instances=("ml.m5.xlarge", "ml.m6i.xlarge", "ml.m4.xlarge"),
+    instances=("ml.m5.xlarge", "ml.m6i.xlarge", "ml.m7i.xlarge"),
 )
 
 
