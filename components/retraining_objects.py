@@ -164,10 +164,5 @@ def watches(labels: Labels, tick_minutes: int) -> list[Watch]:
             **function,
         ),
         Watch(name="troubles", says="a model's next step fails again and again", metric="Troubles", periods=3, **own),
-        Watch(
-            name="failed-runs",
-            says="a training that was started did not succeed, or was stopped",
-            metric="RunsFailed",
-            **own,
-        ),
+        Watch(name="failed-runs", says="a training failed, or was stopped", metric="RunsFailed", **own),
     ]
