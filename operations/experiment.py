@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.pods import Pods, RefusedError
+from operations.pods import Pods, RefusedError, in_aws
 from release.__main__ import main as release
-from settings.check import load_file
 from settings.problems import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
+LOCAL = "has no cluster to ask: make rollout STRATEGY=a-b shows an A/B test under load and what it found"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     asked = {"--above": options.above, "--slower-than": options.slower_than}
     try:
-        pods = Pods.of(load_file(ROOT / f"Pulumi.{options.stack}.yaml"), options.model)
+        pods = Pods.of(in_aws(options.stack, local=LOCAL), options.model)
         return release([*words(pods), "--percent", options.percent, "--prometheus", options.prometheus, *_said(asked)])
     except (SettingsError, RefusedError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")

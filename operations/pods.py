@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components import iam
 from components.labels import Labels
+from settings.check import load_file
 
 if TYPE_CHECKING:
     from settings.model import EksServingSpec, ModelSpec, Settings
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 class RefusedError(Exception):
     """The stack file knows no such pods, or what is asked for is not to be had."""
+
+
+def in_aws(stack: str, *, local: str) -> Settings:
+    """Settings of an environment that has a cluster.
+
+    Args:
+        stack: Name of the environment.
+        local: What `local`, which has none, is without, and what shows it there.
+
+    Raises:
+        RefusedError: It is `local`.
+        SettingsError: The stack file is wrong.
+    """
+    if stack == "local":
+        raise RefusedError(f"local is on this machine and {local}; name another environment, such as STACK=prod")
+    return load_file(ROOT / f"Pulumi.{stack}.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

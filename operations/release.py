@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,10 +16,9 @@ from botocore.session import get_session
 
 from components import iam
 from lifecycle.steps import Package, describe_package
-from operations.pods import Pods, RefusedError
+from operations.pods import Pods, RefusedError, in_aws
 from packager.champion import IMAGE_PROPERTY
 from release.__main__ import main as release
-from settings.check import load_file
 from settings.problems import SettingsError
 from settings.release_times import pods_minutes, rollout_minutes
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sagemaker import SageMakerClient
 
-ROOT = Path(__file__).resolve().parent.parent
+LOCAL = "has no cluster to release to: make rollout shows a version that takes the place of another under load"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="also one that was taken back, and approved since")
     options = parser.parse_args(arguments)
     try:
-        pods = Pods.of(load_file(ROOT / f"Pulumi.{options.stack}.yaml"), options.model)
+        pods = Pods.of(in_aws(options.stack, local=LOCAL), options.model)
         region = pods.labels.environment.region
         sagemaker = cast("SageMakerClient", get_session().create_client("sagemaker", region_name=region))
         package = describe_package(sagemaker, f"{pods.packages}{options.version}")

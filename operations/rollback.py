@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.labels import MODELS
 from components.model_places import ModelPlaces
-from operations.pods import Pods, RefusedError
+from operations.pods import Pods, RefusedError, in_aws
 from release.__main__ import main as release
-from settings.check import load_file
 from settings.problems import SettingsError
 from settings.recall_times import LOOKS, trial_hours
 from settings.release_times import pods_minutes
@@ -30,10 +28,9 @@ if TYPE_CHECKING:
     from settings.model import Settings
 
 LOCAL = (
-    "local is on this machine and has no cluster to ask: make rollout shows a version that is taken back under load, "
-    "make loop one that goes when truth has come; name another environment, such as STACK=prod"
+    "has no cluster to ask: make rollout shows a version that is taken back under load, make loop one that goes when "
+    "truth has come"
 )
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,16 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--judged", action="store_true", help="only if truth has found it worse (docs/rollouts.md)")
     options = parser.parse_args(arguments)
     try:
-        return release(words(_settings(options.stack), options.model, judged=options.judged))
+        return release(words(in_aws(options.stack, local=LOCAL), options.model, judged=options.judged))
     except (SettingsError, RefusedError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-
-
-def _settings(stack: str) -> Settings:
-    if stack == "local":
-        raise RefusedError(LOCAL)
-    return load_file(ROOT / f"Pulumi.{stack}.yaml")
 
 
 def words(settings: Settings, name: str, *, judged: bool = False) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from tests.settings.stacks import changed, settings_of, stack_file
 from tests.support.targets import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DIGEST = "sha256:" + "7" * 64
 
@@ -92,13 +93,41 @@ def test_the_command_asks_the_registry_of_the_stack(monkeypatch: pytest.MonkeyPa
     assert given == release.words(pods(), package(), again=True)
 
 
-@pytest.mark.parametrize("command", [release.main, experiment.main])
+COMMANDS = pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        (release.main, ["--version", "1"]),
+        (experiment.main, ["--percent", "30", "--prometheus", "http://here"]),
+    ],
+)
+
+
+@COMMANDS
 def test_a_model_without_pods_is_refused_with_those_that_have_some(
-    command: Any, capsys: pytest.CaptureFixture[str]
+    command: Callable[[Sequence[str]], int], more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ["--version", "1"] if command is release.main else ["--percent", "30", "--prometheus", "http://here"]
     assert command(["--model", "churn", "--stack", "prod", *more]) == 2
     assert capsys.readouterr().err == "prod serves no churn by pods; there are: flight-delay\n"
+
+
+@COMMANDS
+def test_local_is_refused_with_what_shows_it_there(
+    command: Callable[[Sequence[str]], int],
+    more: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in (release, experiment):
+        monkeypatch.setattr(module, "release", pytest.fail)
+    monkeypatch.setattr(release, "get_session", pytest.fail)
+    assert command(["--model", "flight-delay", "--stack", "local", *more]) == 2
+    shown = "a version that takes the place of another" if command is release.main else "an A/B test"
+    said = re.fullmatch(
+        rf"local is on this machine and has no cluster to (release to|ask): make rollout (STRATEGY=a-b )?shows {shown} "
+        r"under load.*; name another environment, such as STACK=prod\n",
+        capsys.readouterr().err,
+    )
+    assert said is not None
 
 
 @pytest.mark.parametrize("target", ["asynchronous", "batch"])

@@ -60,7 +60,9 @@ def test_an_endpoint_goes_back_another_way() -> None:
 
 def test_local_is_refused_with_what_shows_it_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", "flight-delay", "--stack", "local"]) == 2
-    assert "make rollout shows a version that is taken back under load" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("local is on this machine and has no cluster to ask: make rollout shows a version that is ")
+    assert said.endswith("; name another environment, such as STACK=prod\n")
 
 
 def test_a_model_without_pods_is_refused_with_those_that_have_some(capsys: pytest.CaptureFixture[str]) -> None:
