@@ -170,6 +170,12 @@ def test_links_of_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_every_file_of_kube_tests_has_its_question_in_the_table() -> None:
+    page = (ROOT / "docs" / "control-plane.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(test_\w+\.py)` \| \S", page, re.MULTILINE)
+    assert sorted(rows) == sorted(file.name for file in (ROOT / "tests" / "kube").glob("test_*.py"))
+
+
 def test_every_direct_dependency_has_a_line_that_says_what_it_is_for() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     first_cells = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)
