@@ -38,6 +38,8 @@ CONNECTIONS = 64
 FRESH_EVERY = 16
 READY_SECONDS = 30.0
 OK = 200
+BROKEN = 500
+FAILING = "failing"
 VERSION = b"\r\nmodel-version: "
 ROWS = np.random.default_rng(5).random((5_003, 2), dtype=np.float32)
 """A prime number of them: a proxy that deals requests out in turn would give a version the same few again and again."""
@@ -84,6 +86,7 @@ CASES = {
     "canary": Case(act=canary, floor=18_000, full=180_000),
     "canary of a slow version": Case(act=canary, end=Phase.ROLLED_BACK, fault="slow", most=10),
     "canary of a crashing version": Case(act=canary, end=Phase.ROLLED_BACK, fault="crashing", most=10),
+    "canary of a failing version": Case(act=canary, end=Phase.ROLLED_BACK, fault=FAILING, most=10),
     "canary of a wrong version": Case(act=canary, end=Phase.ROLLED_BACK, fault="wrong", most=10),
     "blue/green": Case(act=blue_green),
     "blue/green to a wrong version": Case(act=blue_green, end=Phase.ROLLED_BACK, fault="wrong", most=0),
@@ -106,6 +109,8 @@ class Stage:
         self.failures: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         """By version."""
+        self.broken = 0
+        """Answers with a 500 while a version was on its way that has to give some."""
         self.mirrored = 0
         """Requests that also went to a version in the shadow."""
         self.told: list[str] = []
@@ -123,7 +128,12 @@ class Stage:
         write_model(run.folder / "model", 1)
 
     def judge(self, place: int, status: int, head: bytes, body: bytes) -> str:
-        """Count an answer; every status but 200 is a failure."""
+        """Count an answer; every status but 200 is a failure, but for the 500 that a failing version has to answer."""
+        if status == BROKEN and self.fleets[-1].version.fault == FAILING:
+            # Only an answer of 200 names its version. Whether the old one gave any of these, its servers say.
+            self.broken += 1
+            self.answers[self.fleets[-1].version.name] += 1
+            return ""
         version = head.partition(VERSION)[2].partition(b"\r")[0].decode()
         self.answers[version] += 1
         if status != OK:
@@ -174,13 +184,17 @@ class Stage:
         champion = self.fleets[0]
         while self.load.tally.sent < size:
             challenger = self.fleet(case.fault)
-            before = self.answers.total()
+            before, broken = self.answers.total(), self.broken
             state = case.act(self.driver(champion, challenger))
             allowed = math.ceil(case.most / WHOLE * (self.answers.total() - before + CONNECTIONS))
             got = self.answers[challenger.version.name]
             self.failures[f"{state.phase}: {state.reason}"] += state.phase is not case.end
             self.failures["more than its share"] += max(got - allowed, 0)
             self.failures["nothing"] += bool(case.most) and not got
+            if case.fault == FAILING:
+                self.failures["stopped, but not for its errors"] += "errors" not in state.reason
+                self.failures["no caller got a 500"] += self.broken == broken
+                self.failures["errors of the version before"] += int(champion.observe().errors)
             self.told.append(f"{state.phase} {state.reason}, {got} of {self.answers.total() - before}")
             champion = challenger if state.phase is Phase.PROMOTED else champion
 
@@ -199,7 +213,9 @@ def roll_out(case: Case, run: Run) -> Count:
     tally = stage.during(lambda: stage.roll_out(case, run.size))
     failures = +(tally.failures + stage.failures)
     ends = [line for line in stage.told if line.startswith((f"{Phase.PROMOTED} ", f"{Phase.ROLLED_BACK} "))]
-    detail = f"{len(ends)} rollouts, the last: {ends[-1]}; {dict(failures) or 'none failed'}; {tally.unsent} not sent"
+    broken = f"{stage.broken} answered 500; " if case.fault == FAILING else ""
+    told = f"{len(ends)} rollouts, the last: {ends[-1]}; {broken}{dict(failures) or 'none failed'}"
+    detail = f"{told}; {tally.unsent} not sent"
     return Count(denominator=tally.sent, failures=failures.total(), detail=detail)
 
 
