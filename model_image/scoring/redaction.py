@@ -12,10 +12,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
+from scoring.container import PREFIX
+from scoring.document import suggestion
+from scoring.errors import UserError
 from scoring.messages import CSV, JSON
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+
+def check(drop: Collection[str], names: Sequence[str]) -> None:
+    """Refuse the name of a feature that the model lacks: what it was meant for would be captured.
+
+    Args:
+        drop: Features that captures must not have.
+        names: All features of the model.
+
+    Raises:
+        UserError: naming them.
+    """
+    if unknown := [f"{name!r}{suggestion(name, names)}" for name in drop if name not in names]:
+        raise UserError(f"{PREFIX}CAPTURE_DROP: the model has no feature {', '.join(unknown)}")
 
 
 def redact(body: bytes, media: bytes, drop: Collection[str], names: Sequence[str]) -> bytes:

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from scoring import artifact, log, served
+from scoring import artifact, log, redaction, served
 from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
 from scoring.capture import Capture
 from scoring.container import PREFIX
-from scoring.document import suggestion
 from scoring.endpoint import Endpoint
 from scoring.errors import PlatformError, UserError
 from scoring.hosting import Hosting
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scoring.artifact import Artifact
-    from scoring.contract import Schema
     from scoring.settings import ServerSettings
     from scoring.tracing import Tracing
 
@@ -100,7 +98,7 @@ async def _serve(settings: ServerSettings, found: Artifact) -> None:
     for route in application.routes.values():
         if route.label in PREDICTION_ROUTES:
             application.metrics.expect(route.label)
-    _check_drop(settings, found.schema)
+    redaction.check(settings.not_captured(), found.schema.names)
     application.capture = _capture(settings)
     swapper = Swapper(application, settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, swapper.reload)
@@ -189,18 +187,6 @@ def _capture(settings: ServerSettings) -> Capture | None:
         max_file_s=settings.max_capture_file_s,
         max_disk_bytes=settings.max_capture_disk_bytes,
     )
-
-
-def _check_drop(settings: ServerSettings, schema: Schema) -> None:
-    """Refuse the name of a feature that is not one of the model: what it was meant for would be captured.
-
-    Raises:
-        UserError: naming them.
-    """
-    names = schema.names
-    unknown = [f"{name!r}{suggestion(name, names)}" for name in settings.not_captured() if name not in names]
-    if unknown:
-        raise UserError(f"{PREFIX}CAPTURE_DROP: the model has no feature {', '.join(unknown)}")
 
 
 def _tracing(settings: ServerSettings) -> Tracing | None:

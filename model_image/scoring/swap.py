@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring import artifact, log, served, trial
+from scoring import artifact, log, redaction, served, trial
 from scoring.errors import Fault, RequestError, ScoringError
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Swapper:
     async def _candidate(self, directory: Path, digest: str) -> ServedModel:
         loop = asyncio.get_running_loop()
         found = await asyncio.to_thread(artifact.read, directory, digest)
+        redaction.check(self._settings.not_captured(), found.schema.names)
         await trial.run(directory, found.digest, self._settings.trial_timeout_s)
         on_batch = self.application.metrics.predicted
 

@@ -18,10 +18,12 @@ import xgboost
 from scoring import artifact, served
 from scoring.admin import AdminApplication
 from scoring.application import ModelApplication
+from scoring.errors import UserError
 from scoring.messages import Request, Response
 from scoring.predictor import Predictor
 from scoring.settings import ServerSettings
 from scoring.swap import Swapper
+from tests.support.servers import write_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +137,16 @@ def swapper(trained: Any) -> Swapper:
     found = artifact.read(settings.directory())
     application.use(served.load(found, settings, lambda turn: turn(), application.metrics.predicted))
     return Swapper(application, settings)
+
+
+def test_a_model_without_a_feature_that_captures_must_not_have_does_not_take_over(trained: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", 1)
+    settings = ServerSettings(model_dir=str(trained.base / "model"), capture_drop="carrier")
+    swapper = Swapper(ModelApplication(settings), settings)
+    with pytest.raises(UserError, match="CAPTURE_DROP: the model has no feature 'carrier'"):
+        asyncio.run(swapper.swap(tmp_path / "model"))
+    assert swapper.application.metrics.swaps["refused"] == 1
+    assert swapper.directory == trained.base / "model"
 
 
 def test_the_operator_is_told_which_model_is_served_in_sagemakers_words(swapper: Swapper) -> None:
