@@ -20,7 +20,7 @@ from processing.comparison import Limits
 from processing.split import Shares
 from processing.tables import FORMATS
 from scoring.challenge import Terms
-from scoring.errors import FAILURE_TEXT_LIMIT, ScoringError, failure_text, owner
+from scoring.errors import FAILURE_TEXT_LIMIT, ScoringError, failure_text, full_text, owner
 from scoring.hyperparameters import Hyperparameters, parse
 
 if TYPE_CHECKING:
@@ -204,16 +204,16 @@ def _add_drift(watching: argparse.ArgumentParser) -> None:
 def _report(error: Exception, message: Path) -> int:
     if not isinstance(error, ScoringError):
         traceback.print_exception(error)
-    _leave(failure_text(error), message)
+    _leave(full_text(error), message, failure_text(error))
     return owner(error).exit_code
 
 
-def _leave(text: str, message: Path) -> None:
-    """Say something in the log, and where SageMaker shows it with the job."""
+def _leave(text: str, message: Path, short: str = "") -> None:
+    """Say something in the log, and, shorter if need be, where SageMaker shows it with the job."""
     if text:
         sys.stderr.write(text + "\n")
         message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(text[:FAILURE_TEXT_LIMIT], encoding="utf-8")
+        message.write_text((short or text)[:FAILURE_TEXT_LIMIT], encoding="utf-8")
 
 
 if __name__ == "__main__":

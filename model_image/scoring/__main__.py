@@ -10,7 +10,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from scoring import container, log
-from scoring.errors import ScoringError, UserError, failure_text, owner
+from scoring.errors import ScoringError, UserError, failure_text, full_text, owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,8 @@ def _serve(command: argparse.Namespace) -> None:
 
 
 def _report(error: Exception, *, training: bool) -> int:
-    """Say what happened on standard error, as the server's log or, for training, in SageMaker's failure file too."""
-    text, defect = failure_text(error), None if isinstance(error, ScoringError) else error
+    """Say what happened on standard error, as the server's log or, for training, in SageMaker's failure file."""
+    text, defect = full_text(error), None if isinstance(error, ScoringError) else error
     if not training:
         logger.critical("%s", text, exc_info=defect)
     else:
@@ -81,7 +81,7 @@ def _report(error: Exception, *, training: bool) -> int:
         failure = container.ContainerPaths.from_environment().failure
         try:
             failure.parent.mkdir(parents=True, exist_ok=True)
-            failure.write_text(text, encoding="utf-8")
+            failure.write_text(failure_text(error), encoding="utf-8")
         except OSError as problem:
             sys.stderr.write(f"{failure} could not be written: {problem}\n")
     return owner(error).exit_code

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring.errors import UserError, summarize
+from scoring.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class CollectiveSettings:
             if text is not None and not (text.isdecimal() and 1 <= int(text) <= limits[name])
         ]
         if problems:
-            raise UserError(summarize(problems))
+            raise UserError("\n".join(problems))
         return cls(**{name: int(text) for name, text in found.items() if text is not None})
 
 

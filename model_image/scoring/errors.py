@@ -117,13 +117,25 @@ def owner(error: BaseException) -> Owner:
     return next((OWNERS[base] for base in type(error).__mro__ if base in OWNERS), ALGORITHM_OWNER)
 
 
-def failure_text(error: BaseException) -> str:
-    """Give the text for ``output/failure``: owner and message, at most 1024 characters."""
+def full_text(error: BaseException) -> str:
+    """Give the text for the log: owner and whole message."""
     message = str(error) or type(error).__name__
     if not isinstance(error, ScoringError):
         message = f"{type(error).__name__}: {message}"
-    text = f"{owner(error).label}: {message}"
-    return text if len(text) <= FAILURE_TEXT_LIMIT else text[: FAILURE_TEXT_LIMIT - 1] + "…"
+    return f"{owner(error).label}: {message}"
+
+
+def failure_text(error: BaseException) -> str:
+    """Give the text for ``output/failure``, at most 1024 characters: whole lines, and how many more the log has."""
+    text = full_text(error)
+    if len(text) <= FAILURE_TEXT_LIMIT:
+        return text
+    lines = text.split("\n")
+    for kept in range(len(lines) - 1, 0, -1):
+        shown = "\n".join([*lines[:kept], f"… and {len(lines) - kept} more lines, which the log has"])
+        if len(shown) <= FAILURE_TEXT_LIMIT:
+            return shown
+    return text[: FAILURE_TEXT_LIMIT - 1] + "…"
 
 
 def summarize(problems: list[str]) -> str:

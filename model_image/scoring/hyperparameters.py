@@ -11,7 +11,7 @@ import orjson
 from scoring import devices
 from scoring.contract import BINARY, MAX_CLASSES, MULTICLASS, OBJECTIVES, REGRESSION
 from scoring.document import suggestion
-from scoring.errors import UserError, summarize
+from scoring.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -258,7 +258,7 @@ def parse(values: Mapping[str, object]) -> Hyperparameters:
         problems.append("hyperparameter 'label' is missing; write the name of the column to predict")
     problems += _contradictions(parsed)
     if problems:
-        raise UserError(summarize(problems))
+        raise UserError("\n".join(problems))
     return Hyperparameters(**parsed)  # pyright: ignore[reportArgumentType] # each parser returns its field's type; a test compares them
 
 

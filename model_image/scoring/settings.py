@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from scoring import rules, sagemaker
 from scoring.container import CODE_VERSION_VARIABLE, PREFIX, ContainerPaths
-from scoring.errors import UserError, summarize
+from scoring.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         """Check ranges, all together."""
         if problems := rules.problems(self):
-            raise UserError(summarize(problems))
+            raise UserError("\n".join(problems))
 
     def repository(self) -> Path:
         """Give the folder below which several models lie."""
@@ -162,7 +162,7 @@ class ServerSettings:
         told, unclear = sagemaker.told(environment)
         problems += unclear
         if problems:
-            raise UserError(summarize(problems))
+            raise UserError("\n".join(problems))
         values = {**told, **values}
         if values.get("payload_mb"):
             values = {**_room(int(values["payload_mb"]), int(values.get("payloads_at_once", 1))), **values}

@@ -111,7 +111,15 @@ def test_a_failure_text_names_its_owner_and_fits_what_sagemaker_keeps(message: s
     text = failure_text(UserError(message))
     assert text.startswith("UserError: ")
     assert len(text) <= 1024
-    assert text.endswith("…") if len(message) > 1013 else text == f"UserError: {message or 'UserError'}"
+    assert "…" in text if len(message) > 1013 else text == f"UserError: {message or 'UserError'}"
+
+
+def test_a_failure_text_of_many_lines_keeps_whole_ones_and_counts_the_others() -> None:
+    lines = [f"hyperparameter {number}: {'wrong ' * 8}" for number in range(30)]
+    *kept, last = failure_text(UserError("\n".join(lines))).removeprefix("UserError: ").splitlines()
+    assert kept == lines[: len(kept)]
+    assert 10 < len(kept) < len(lines)
+    assert last == f"… and {30 - len(kept)} more lines, which the log has"
 
 
 def test_fault_codes_are_unique() -> None:

@@ -178,3 +178,17 @@ def test_settings_of_the_collective_are_checked_all_at_once(
     assert outcome.code == 1
     assert "SLIPWAY_COLLECTIVE_PORT is '70000'; expected an integer from 1 to 65535" in outcome.err
     assert "SLIPWAY_COLLECTIVE_TIMEOUT_S is 'soon'" in outcome.err
+
+
+def test_the_log_has_every_problem_of_the_hyperparameters_and_the_failure_file_says_how_many(
+    job: Any, here: Here
+) -> None:
+    names = [f"unknown_hyperparameter_{number}" for number in range(30)]
+    job.write_config({"label": "late"} | dict.fromkeys(names, "1"))
+    done, failure = here(job), (job.base / "output/failure").read_text()
+    assert done.code == 1
+    assert [name for name in names if f"{name!r} is unknown" not in done.err] == []
+    shown = failure.count(" is unknown")
+    assert 8 < shown < len(names)
+    assert len(failure) <= 1024
+    assert failure.endswith(f"\n… and {len(names) - shown} more lines, which the log has")
