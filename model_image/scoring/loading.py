@@ -77,14 +77,17 @@ def load(
         settings: Label, objective, slices, and the memory above which training data stay on disk.
         hosts: All make this call.
         log: Told what may be a mistake in the data.
-        scratch: Empty folder for data that stay on disk; they are needed until training has ended.
+        scratch: Empty folder for copies of streamed files, and for data that stay on disk: these are needed until training
+            has ended.
 
     Raises:
         UserError: with the problems of the first step that has any.
     """
 
     def read() -> dict[str, Table]:
-        return {name: _read(channel, settings.label, log) for name, channel in found.items() if name not in spilled}
+        return {
+            name: _read(channel, settings.label, log, scratch) for name, channel in found.items() if name not in spilled
+        }
 
     spilled = hosts.agree(lambda: _spilled(found[channels.TRAIN], settings, hosts, log, scratch))
     tables = hosts.agree(read) | {name: spill.outline() for name, spill in spilled.items()}
@@ -120,13 +123,13 @@ def _spilled(
     if hosts.size > 1 or not pages.needed(channel, settings.memory_limit_mib):
         return {}
     log(f"channel {channel.name!r} may need more memory than there is: it stays on disk, one part file at a time")
-    return {channel.name: Spill(channel, lambda part: _read(part, settings.label, log), scratch)}
+    return {channel.name: Spill(channel, lambda part: _read(part, settings.label, log, scratch), scratch)}
 
 
-def _read(channel: Channel, label: str, log: Callable[[str], None]) -> Table:
+def _read(channel: Channel, label: str, log: Callable[[str], None], scratch: Path) -> Table:
     for name in channel.ignored:
         log(f"warning: {channel.name}/{name} is not a *{channel.format.suffix} file and is not read")
-    return part_files.read(channel, label)
+    return part_files.read(channel, label, scratch)
 
 
 def _aligned(tables: dict[str, Table], label: str, hosts: Hosts, log: Callable[[str], None]) -> dict[str, Table]:

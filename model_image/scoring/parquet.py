@@ -59,8 +59,12 @@ class _File(NamedTuple):
     """Rows of each row group."""
 
 
-def read(channel: Channel) -> Table:
+def read(channel: Channel, scratch: Path | None = None) -> Table:
     """Read a channel; every file has the same columns in the same order.
+
+    Args:
+        channel: The files.
+        scratch: Folder for the copy of a file that is streamed; None takes the system's folder for such files.
 
     Raises:
         UserError: naming file, column, and the row group if a part of the file is damaged.
@@ -70,7 +74,7 @@ def read(channel: Channel) -> Table:
     pieces: dict[str, list[_Piece]] = {}
     with duckdb.connect(config=OPTIONS) as database:
         for path in channel.files:
-            with _opened(path, streamed=channel.streamed) as (local, digest):
+            with _opened(path, scratch, streamed=channel.streamed) as (local, digest):
                 file = _inspect(database, f"{channel.name}/{path.name}", local)
                 found = check_names([*file.types], file.place)
                 if parts and found != names:
@@ -95,17 +99,17 @@ def select(path: Path, rows: NDArray[np.bool_], target: Path) -> None:
         target: Parquet file that is written.
     """
     kept = f"SELECT given.* FROM {SOURCE} AS given POSITIONAL JOIN chosen WHERE is_chosen"  # noqa: S608 # no input in it
-    with duckdb.connect(config=OPTIONS) as database, _opened(path, streamed=False) as (local, _):
+    with duckdb.connect(config=OPTIONS) as database, _opened(path, target.parent, streamed=False) as (local, _):
         database.register("chosen", {"is_chosen": rows})
         database.execute(f"COPY ({kept}) TO $2 (FORMAT parquet)", [str(local), str(target)])
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *, streamed: bool) -> Generator[tuple[Path, str]]:
+def _opened(path: Path, scratch: Path | None, *, streamed: bool) -> Generator[tuple[Path, str]]:
     """Give a path that may be read at any place, and the file's digest; what is streamed is copied first."""
-    copied = streamed or not PATTERN.isdisjoint(str(path))
+    copied, suffix = streamed or not PATTERN.isdisjoint(str(path)), Format.PARQUET.suffix
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(tempfile.NamedTemporaryFile(suffix=Format.PARQUET.suffix)) if copied else None
+        target = stack.enter_context(tempfile.NamedTemporaryFile(suffix=suffix, dir=scratch)) if copied else None
         raw = DigestedFile(path)
         stream = stack.enter_context(io.BufferedReader(raw, BLOCK_BYTES))
         if target:

@@ -6,8 +6,10 @@ import json
 import shutil
 import signal
 import tarfile
+import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import duckdb
 import pytest
 
 from scoring import artifact
@@ -192,3 +194,18 @@ def test_the_log_has_every_problem_of_the_hyperparameters_and_the_failure_file_s
     assert 8 < shown < len(names)
     assert len(failure) <= 1024
     assert failure.endswith(f"\n… and {len(names) - shown} more lines, which the log has")
+
+
+def test_training_writes_nothing_into_the_systems_folder_for_temporary_files(
+    job: Any, here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with duckdb.connect() as database:
+        for part in sorted((job.base / "input/data/train").glob("*.csv")):
+            database.execute(f"COPY (FROM '{part}') TO '{part.with_suffix('.parquet')}' (FORMAT parquet)")
+            part.unlink()
+    fast = {"TrainingInputMode": "FastFile", "ContentType": "application/x-parquet"}
+    configure(job, {"train": fast}, num_round="2")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "read-only"))  # every file there fails
+    done = here(job)
+    assert done.code == 0, done.err
+    assert [entry.name for entry in (job.base / "output").iterdir()] == ["data"]
