@@ -116,8 +116,10 @@ def _job(template: Job, base: Path, rounds: int, seed: int) -> Job:
 
 
 def _deaths(rounds: int, count: int, draw: random.Random) -> Iterator[Death]:
-    moments = [*MOMENTS.items()]
-    for place, number in enumerate(sorted(draw.sample(range(2, rounds), count))):
+    """Give the deaths in order; the first round, which has no checkpoint behind it, and the last are among them."""
+    moments, ends = [*MOMENTS.items()], (1, rounds)[:count]
+    between = draw.sample(range(2, rounds), count - len(ends))
+    for place, number in enumerate(sorted([*ends, *between])):
         moment, lost = moments[place % len(moments)]
         yield Death(number, moment, lost)
 
@@ -143,7 +145,7 @@ def killed_training(folder: Path, rounds: int, seeds: dict[int, int]) -> Count:
             problems += _wrong(death, code, log, kept)
             kept = death.round - death.lost
         code, log = _run(job, None, seed)
-        if code != 0 or f"continues after round {kept} of {rounds} " not in log:
+        if code != 0 or _began(log) != kept:
             problems.append(f"seed {seed}: the last run did not continue after round {kept}: {log[-200:]}")
         elif _files(job) != _files(whole):
             problems.append(f"seed {seed}: the model differs from the uninterrupted one")
@@ -154,11 +156,16 @@ def killed_training(folder: Path, rounds: int, seeds: dict[int, int]) -> Count:
 
 def _wrong(death: Death, code: int | None, log: str, kept: int) -> list[str]:
     """Tell what is wrong with a run that was to die: where it began, or how it ended."""
-    found = re.search(r"^continues after round (\d+) of", log, re.MULTILINE)
-    began = int(found[1]) if found else 0
+    began = _began(log)
     if code == -signal.SIGKILL and began == kept:
         return []
     return [f"round {death.round}, {death.moment}: began after {began} in place of {kept}, exit code {code}"]
+
+
+def _began(log: str) -> int:
+    """Give the round after which a run continued, 0 for one that began anew."""
+    found = re.search(r"^continues after round (\d+) of", log, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 @measure(
@@ -166,12 +173,12 @@ def _wrong(death: Death, code: int | None, log: str, kept: int) -> list[str]:
     "killed training",
     target="bit-equal model in 100 %, at most 1 round lost, damaged newest checkpoint passed over",
     floor=12,
-    full=5 * (LONG - 2),
+    full=5 * LONG,
 )
 def measured(run: Run) -> Count:
     """Die at some rounds of a short training; at the full size at every round of long ones, with several seeds."""
-    rounds = SHORT if run.size <= SHORT - 2 else LONG
+    rounds = SHORT if run.size <= SHORT else LONG
     seeds: dict[int, int] = {}
     while (left := run.size - sum(seeds.values())) > 0:
-        seeds[run.seed + len(seeds)] = min(left, rounds - 2)
+        seeds[run.seed + len(seeds)] = min(left, rounds)
     return killed_training(run.folder, rounds, seeds)
