@@ -77,8 +77,8 @@ def load(
         settings: Label, objective, slices, and the memory above which training data stay on disk.
         hosts: All make this call.
         log: Told what may be a mistake in the data.
-        scratch: Empty folder for copies of streamed files, and for data that stay on disk: these are needed until training
-            has ended.
+        scratch: Empty folder for copies of streamed files, and for data that stay on disk: these are needed until
+            training has ended.
 
     Raises:
         UserError: with the problems of the first step that has any.
