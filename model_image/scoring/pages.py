@@ -96,6 +96,7 @@ class Spill:
             self._parts += table.parts
             self._texts |= {name for name, column in table.columns.items() if not features.is_numeric(column)}
             _save(folder / f"{number}.npz", table)
+            del table  # before the next one is read
 
     def tables(self) -> Iterator[Table]:
         """Give the part files one by one."""

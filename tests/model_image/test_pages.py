@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from scoring import artifact, features, pages, train
 from scoring.__main__ import main
 from scoring.channels import Channel, Format
+from tests.support.servers import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,3 +150,34 @@ def test_the_estimate_decides_by_size_format_and_limit(tmp_path: Path, monkeypat
     assert pages.needed(csv, 0)
     limit.write_text("max\n")
     assert not pages.needed(csv, 0)
+
+
+GROWTHS = """
+import sys
+from pathlib import Path
+from scoring import pages, part_files
+from scoring.channels import Channel
+
+def highest():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+folder, before, files = Path(sys.argv[1]), highest(), tuple(map(Path, sys.argv[2:]))
+for number, some in enumerate([files[:1], files]):
+    place = folder / str(number)
+    place.mkdir()
+    for table in pages.Spill(Channel("train", some, ()), lambda part: part_files.read(part, "y"), place).tables():
+        del table
+    print(highest() - before)
+"""
+"""Tells by how much, in KiB, memory grew at most: by one part file that is kept on disk, and then by all of them."""
+
+
+def test_part_files_that_stay_on_disk_need_the_memory_of_one(tmp_path: Path) -> None:
+    files = [tmp_path / f"{part}.csv" for part in range(6)]
+    for part, file in enumerate(files):
+        rows = np.random.default_rng(part).random((12_000, 5))
+        np.savetxt(file, rows, "%.6f", ",", header="a,b,c,d,y", comments="")
+    command = [sys.executable, "-c", GROWTHS, str(tmp_path), *map(str, files)]
+    told = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout
+    one, all_of_them = map(int, told.split())
+    assert all_of_them < 2 * one, f"{one} KiB for one file, {all_of_them} for {len(files)}"
