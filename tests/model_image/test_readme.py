@@ -8,8 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scoring import channels, cluster, document, hyperparameters
 from scoring.batcher import Load
 from scoring.capture import Capture
+from scoring.container import CollectiveSettings, ContainerPaths
 from scoring.contract import Feature, Schema
 from scoring.drift import Drift
 from scoring.errors import Fault
@@ -69,3 +71,25 @@ def test_every_code_of_an_error_is_listed_with_its_status() -> None:
         for code in re.findall(r"`([a-z_]+)`", codes)
     }
     assert {(fault.status.value, fault.code) for fault in Fault} <= listed
+
+
+def test_the_files_of_a_job_are_what_training_reads_and_its_variables_are_those_of_the_code(tmp_path: Path) -> None:
+    text = README.partition("\n## Train by hand\n")[2].partition("\n## ")[0]
+    paths = ContainerPaths.from_environment({"SAGEMAKER_BASE_DIR": str(tmp_path)})
+    shown = dict(re.findall(r"^`(\w+\.json)`[^\n]*\n\n```json\n(.*?)```", text, re.MULTILINE | re.DOTALL))
+    assert shown.keys() == {path.name for path in (paths.hyperparameters, paths.channels, paths.resources)}
+    paths.hyperparameters.parent.mkdir(parents=True)
+    for name, content in shown.items():
+        (paths.hyperparameters.parent / name).write_text(content)
+    for name in channels.REQUIRED:
+        (paths.data / name).mkdir(parents=True)
+        (paths.data / name / "part-0.csv").write_text("distance,late\n1,0\n")
+    assert hyperparameters.parse(document.load(paths.hyperparameters).values).label == "late"
+    assert channels.find(paths.channels, paths.data).keys() == set(channels.REQUIRED)
+    with cluster.join(paths.resources, CollectiveSettings()) as hosts:
+        assert hosts.size == 1
+
+    given = {"SAGEMAKER_BASE_DIR": "/opt/ml", "SLIPWAY_CODE_VERSION": "", "OMP_WAIT_POLICY": ""}
+    given |= {f"SLIPWAY_COLLECTIVE_{f.name.upper()}": str(f.default) for f in fields(CollectiveSettings)}
+    assert dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^ `|]*)`? \|", text, re.MULTILINE)) == given
+    assert str(ContainerPaths.from_environment({}).base) == given["SAGEMAKER_BASE_DIR"]
