@@ -1,4 +1,4 @@
-"""Requests from well-formed to noise, over every protocol of the serving port; equal draws give equal bytes."""
+"""Requests from well-formed to noise, over the protocols of a server of one model; equal draws give equal bytes."""
 
 from __future__ import annotations
 
