@@ -31,7 +31,9 @@ def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[i
     ]
     batches = targeted(models, Target.BATCH)
     return {
-        "read-models": grants.read_objects(account, bucket, [f"{model.name}/" for model in models]),
+        "read-models": grants.read_objects(
+            account, bucket, [prefix for model in models for prefix in readable(labels, model)]
+        ),
         "write-results": grants.write_objects(
             account, bucket, [prefix for model in models for prefix in results(labels, model)]
         ),
@@ -113,13 +115,31 @@ def start_batches(labels: Labels, model: ModelSpec, served: str, instance_type: 
             "Action": ["sagemaker:AddTags", "sagemaker:DescribeTransformJob", "sagemaker:StopTransformJob"],
             "Resource": jobs,
         },
-        *grants.read_objects(account, labels.bucket(MODELS), [f"{model.name}/"]),
+        *grants.read_objects(account, labels.bucket(MODELS), [places.rows, places.batches]),
     ]
 
 
 def targeted(models: tuple[ModelSpec, ...], target: Target) -> list[ModelSpec]:
     """The models that a target serves."""
     return [model for model in models if model.serving is not None and model.serving.target is target]
+
+
+def readable(labels: Labels, model: ModelSpec) -> list[str]:
+    """Prefixes of the models bucket that serving a model reads: artefacts of versions, and what callers ask.
+
+    All artefacts, because the instances of one version may still start while the next one comes; no checked data, no
+    captures and no reports.
+    """
+    places, serving, bucket = ModelPlaces(labels, model), model.serving, labels.bucket(MODELS)
+    prefixes = [places.jobs, places.promoted]
+    approved = "" if model.approved is None else model.approved.model_data.removeprefix(f"s3://{bucket}/")
+    if approved and not approved.startswith(tuple(prefixes)):
+        prefixes.append(approved)
+    if serving is not None and serving.hosting is not None and serving.hosting.fleet is not None:
+        prefixes.append(f"{model.name}/{serving.hosting.fleet.prefix}")
+    if serving is not None and serving.target in (Target.ASYNCHRONOUS, Target.BATCH):
+        prefixes.append(places.rows)
+    return prefixes
 
 
 def results(labels: Labels, model: ModelSpec) -> list[str]:

@@ -1,9 +1,9 @@
 """Runs a batch: `python -m operations.transform --stack prod --model nightly --in s3://…/nightly/rows/ --out answers`.
 
 Starts a batch transform job of the approved version over the objects below an address, or finds the one that runs or
-has run over the same ones, and waits for it. The role of served models reads below the model's own prefix of the models
-bucket, so that is where the objects have to lie. The caller's own credentials have to allow what the model's batch role
-may do (`components/served_grants.py`), and `kms:DescribeKey` on the environment's key.
+has run over the same ones, and waits for it. The role of served models reads what is asked below `<model>/rows/` of the
+models bucket, so that is where the objects have to lie. The caller's own credentials have to allow what the model's
+batch role may do (`components/served_grants.py`), and `kms:DescribeKey` on the environment's key.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def planned(settings: Settings, name: str, source: str, key_arn: str) -> Plan:
             f"no approved version of {name} is served by batches in {labels.cluster}; there are: {names}"
         )
     places = ModelPlaces(labels, model)
-    if not source.startswith(readable := f"{places.uri(model.name)}/"):
-        raise RefusedError(f"IN is {source}; jobs of {name} read below {readable}, such as {places.uri(places.rows)}/")
+    if not source.startswith(readable := f"{places.uri(places.rows)}/"):
+        raise RefusedError(f"IN is {source}; jobs of {name} read below {readable}: copy the rows there, and name that")
     served = served_model(labels, model, model.approved).name
     return Plan.parse(plan(places, model.serving.batch, model_name=served, key_arn=key_arn))
 

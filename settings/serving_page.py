@@ -90,13 +90,13 @@ pods.
 
 """
 _BATCH: Final = """
-A batch is run by `make transform`. In an environment it waits for a job over objects below the model's own prefix and
+A batch is run by `make transform`. In an environment it waits for a job over objects below `MODEL/rows/` and
 brings the answers here; the caller's credentials have to allow what the role `<environment>-<model>-batch` may do, and
 `kms:DescribeKey` on the environment's key. The same rows asked of the same version again find the job that ran. Without
 STACK the version that `make up` serves answers a file, or the held-out month.
 
 Rows below `MODEL/rows/` are searched when records of a person are exported or erased (`privacy.md`), and are deleted
-after `pipeline.keepDays`; anywhere else nobody looks for them.
+after `pipeline.keepDays`; served models, and whoever starts their batches, can read rows nowhere else.
 
 ```console
 $ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answers

@@ -30,7 +30,7 @@ def plan() -> dict[str, Any]:
 
 
 def request() -> dict[str, Any]:
-    source = "s3://slipway-prod-777788889999-us-east-1-models/nightly/requests/"
+    source = "s3://slipway-prod-777788889999-us-east-1-models/nightly/rows/"
     return dict(transform_request(Plan.parse(plan()), source, "version", 1))
 
 
@@ -67,8 +67,10 @@ def test_whoever_starts_jobs_starts_those_of_the_model_on_the_hosts_of_the_setti
     assert not starts(f"{SAGEMAKER}transform-job/another")
     for action in ("sagemaker:DescribeTransformJob", "sagemaker:StopTransformJob"):
         assert may(recorded(), ROLE, action, job, {})
-    assert may(recorded(), ROLE, "s3:GetObject", f"{BUCKET}nightly/requests/x", {})
-    assert not may(recorded(), ROLE, "s3:GetObject", f"{BUCKET}queue/requests/x", {})
+    assert may(recorded(), ROLE, "s3:GetObject", f"{BUCKET}nightly/rows/x", {})
+    assert may(recorded(), ROLE, "s3:GetObject", f"{BUCKET}nightly/batches/x", {})
+    for other in ("queue/rows", "nightly/data", "nightly/jobs", "nightly/captures"):
+        assert not may(recorded(), ROLE, "s3:GetObject", f"{BUCKET}{other}/x", {})
     for action in ("s3:PutObject", "iam:PassRole", "sagemaker:CreateTrainingJob"):
         assert not may(recorded(), ROLE, action, f"{BUCKET}nightly/batches/x", {})
 

@@ -10,9 +10,12 @@ import pytest
 
 from components import endpoint_objects as objects
 from components.labels import Labels
+from components.model_places import ModelPlaces
+from components.served_grants import readable
 from components.served_models import served_model
 from settings.model import EnvironmentSpec, ModelSpec
 from tests.support.iam_evaluator import may
+from tests.support.optional import APPROVED
 from tests.support.recorded import Recorded, Resource, record_program, stack_section
 from tests.support.targets import FLEET, ROW, SERVED, TARGETS, all_served, approved, model_of, serving, trained
 
@@ -68,6 +71,13 @@ def names(where: dict[str, Any], version: int = 3) -> tuple[str, str, str]:
     deployed_, endpoint = served_model(labels(), model, version_).name, objects.endpoint_name(labels(), model)
     captures = f"{model.name}/captures/version-{version}"
     return deployed_, endpoint, objects.configuration_name(endpoint, deployed_, spec, captures)
+
+
+def every_prefix(name: str) -> list[str]:
+    """All prefixes that the platform knows of a model."""
+    places = ModelPlaces(labels(), ModelSpec.model_validate_json(json.dumps(model_of(name, serving("batch")))))
+    found = [getattr(places, each) for each, kind in vars(ModelPlaces).items() if isinstance(kind, property)]
+    return [each for each in found if isinstance(each, str) and each.startswith(f"{name}/")]
 
 
 def real_time(**more: Any) -> dict[str, Any]:
@@ -290,8 +300,38 @@ def test_served_models_write_below_the_prefixes_of_their_target_and_nowhere_else
     prefixes = {"captures", "answers", "failures", "batches", "jobs", "data", "fleet"}
     written = {prefix for prefix in prefixes if may(recorded(), ROLE, "s3:PutObject", f"{objects_}/{prefix}/x", {})}
     assert written == writes
-    assert may(recorded(), ROLE, "s3:GetObject", f"{objects_}/jobs/x", {})
     assert not may(recorded(), ROLE, "s3:DeleteObject", f"{objects_}/captures/x", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [
+        ("at-once", set[str]()),
+        ("now-and-then", set[str]()),
+        ("row", set[str]()),
+        ("queue", {"rows"}),
+        ("nightly", {"rows"}),
+        ("fleet", {"fleet"}),
+    ],
+)
+def test_served_models_read_artefacts_and_what_is_asked_of_them_and_no_data_set(name: str, reads: set[str]) -> None:
+    prefixes = {prefix.split("/")[1] for prefix in every_prefix(name)} | {"fleet"}
+    assert {"data", "captures", "truth"} < prefixes
+    objects_, bucket = f"arn:aws:s3:::{BUCKET}/{name}", f"arn:aws:s3:::{BUCKET}"
+    read = {prefix for prefix in prefixes if may(recorded(), ROLE, "s3:GetObject", f"{objects_}/{prefix}/x", {})}
+    assert read == reads | {"jobs", "promoted"}
+    for prefix in prefixes:
+        listing = {"s3:prefix": f"{name}/{prefix}/"}
+        assert may(recorded(), ROLE, "s3:ListBucket", bucket, listing) is (prefix in read), prefix
+    assert not may(recorded(), ROLE, "s3:ListBucket", bucket, {"s3:prefix": f"{name}/"})
+    data = f"arn:aws:s3:::{BUCKET.removesuffix('models')}data/{name}/train/x"
+    assert not may(recorded(), ROLE, "s3:GetObject", data, {})
+
+
+def test_an_artefact_that_lies_elsewhere_is_read_alone() -> None:
+    elsewhere = {**model_of("flight-delay", serving("real-time")), "approved": APPROVED}
+    prefixes = readable(labels(), ModelSpec.model_validate_json(json.dumps(elsewhere)))
+    assert prefixes == ["flight-delay/jobs/", "flight-delay/promoted/", "flight-delay/7/model.tar.gz"]
 
 
 def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from settings.model import Settings
 
 BUCKET = "slipway-prod-777788889999-us-east-1-models"
-SOURCE = f"s3://{BUCKET}/nightly/requests/"
+SOURCE = f"s3://{BUCKET}/nightly/rows/"
 
 
 def served() -> Settings:
@@ -42,7 +42,8 @@ def test_the_plan_by_hand_is_the_one_that_the_stack_exports() -> None:
     [
         ("churn", SOURCE, "no approved version of churn is served by batches in slipway-prod; there are: nightly"),
         ("queue", SOURCE, "there are: nightly"),
-        ("nightly", "s3://elsewhere/nightly/", f"jobs of nightly read below s3://{BUCKET}/nightly/"),
+        ("nightly", "s3://elsewhere/nightly/rows/", f"jobs of nightly read below s3://{BUCKET}/nightly/rows/"),
+        ("nightly", f"s3://{BUCKET}/nightly/data/", f"jobs of nightly read below s3://{BUCKET}/nightly/rows/"),
     ],
 )
 def test_what_no_job_could_do_is_refused_before_it_is_asked_for(model: str, source: str, why: str) -> None:
@@ -59,7 +60,7 @@ def test_one_batch_is_run_and_its_answers_are_brought_here(
     key = clients["kms"].create_key()["KeyMetadata"]["KeyId"]
     clients["kms"].create_alias(AliasName="alias/slipway-prod", TargetKeyId=key)
     clients["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    clients["s3"].put_object(Bucket=BUCKET, Key="nightly/requests/1.csv", Body=b"1,2\n")
+    clients["s3"].put_object(Bucket=BUCKET, Key="nightly/rows/1.csv", Body=b"1,2\n")
     address = transform(served(), clients.__getitem__, "nightly", SOURCE, "").removeprefix("answers: ")
     assert "Completed" in capsys.readouterr().err
     clients["s3"].put_object(
