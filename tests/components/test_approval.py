@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.session import get_session
 
 from tests.support.iam_evaluator import holds, inline_policies, like, listed, may
-from tests.support.recorded import STACKS, record_program, stack_section
+from tests.support.recorded import ROOT, STACKS, record_program, stack_section
 
 if TYPE_CHECKING:
     from tests.support.recorded import Recorded
@@ -93,6 +96,32 @@ def test_one_role_brings_versions_and_another_approves_them(
     assert may(record_program("prod"), f"slipway-prod-{role}", action, resource, context) is allowed
 
 
+def commands() -> list[list[str]]:
+    """Calls that the documentation has an approver type, those inside others among them, as their words."""
+    section = (ROOT / "docs" / "registry.md").read_text().split("## Approving a version")[1].split("\n## ")[0]
+    text = section.replace("\\\n", " ").replace('"$PACKAGE"', package("prod"))
+    return [shlex.split(call) for call in re.findall(r"\baws ((?:sts|sagemaker) [^)\n]+)", text)]
+
+
+def test_what_an_approver_is_told_to_type_is_known_to_aws_and_allowed_to_the_role() -> None:
+    prod, session, seen = record_program("prod"), get_session(), list[str]()
+    for service, operation, *words in commands():
+        action = "".join(map(str.title, operation.split("-")))
+        given = dict(zip(words[::2], words[1::2], strict=True))
+        named = {"".join(map(str.title, word[2:].split("-"))) for word in given} - {"Query", "Output"}
+        shape = session.get_service_model(service).operation_model(action).input_shape
+        assert shape is not None
+        assert set(shape.required_members) <= named <= shape.members.keys()
+        if service == "sts":
+            assert given["--role-arn"] in {f"arn:aws:iam::{ACCOUNTS['prod']}:role/{name}" for name in roles_of("prod")}
+            continue
+        resource = given.get("--model-package-arn") or given.get("--model-package-name") or group("prod")
+        context = status(given.get("--model-approval-status", ""))
+        assert may(prod, "slipway-prod-approval", f"sagemaker:{action}", resource, context), operation
+        seen.append(given.get("--model-approval-status", operation))
+    assert {"Approved", "Rejected", "PendingManualApproval", "describe-model-package"} <= set(seen)
+
+
 @pytest.mark.parametrize("role", ACTIONS)
 def test_a_role_around_the_registry_makes_these_calls_and_no_other(role: str) -> None:
     documents = inline_policies(record_program("prod"), f"slipway-prod-{role}")
@@ -101,11 +130,13 @@ def test_a_role_around_the_registry_makes_these_calls_and_no_other(role: str) ->
 
 
 def test_below_prod_nobody_approves_and_nothing_comes_to_where_it_is_made() -> None:
-    roles = {
-        stack: {item.inputs["name"] for item in record_program(stack).of_type("aws:iam/role:Role")} for stack in STACKS
-    }
+    roles = {stack: roles_of(stack) for stack in STACKS}
     assert {stack for stack in STACKS if f"slipway-{stack}-approval" in roles[stack]} == {"prod"}
     assert {stack for stack in STACKS if f"slipway-{stack}-promotion" in roles[stack]} == {"staging", "prod"}
+
+
+def roles_of(stack: str) -> set[str]:
+    return {item.inputs["name"] for item in record_program(stack).of_type("aws:iam/role:Role")}
 
 
 def test_each_environment_names_the_one_that_names_it() -> None:
