@@ -90,15 +90,20 @@ pods.
 
 """
 _BATCH: Final = """
-A batch is run by `make transform`. In an environment it waits for a job over objects below `MODEL/rows/` and
-brings the answers here; the caller's credentials have to allow what the role `<environment>-<model>-batch` may do, and
-`kms:DescribeKey` on the environment's key. The same rows asked of the same version again find the job that ran. Without
-STACK the version that `make up` serves answers a file, or the held-out month.
+A batch is run by `make transform`. In an environment it waits for a job over objects below `MODEL/rows/` and brings
+the answers here. The same rows asked of the same version again find the job that ran. Without STACK the version that
+`make up` serves answers a file, or the held-out month.
+
+The command goes by the caller's own credentials. The role `slipway-<environment>-<model>-batch` is for functions of
+Lambda that start batches, and nobody else can become it: give the caller's role the same rights, its two policies as
+below, and `kms:DescribeKey` on the environment's key.
 
 Rows below `MODEL/rows/` are searched when records of a person are exported or erased (`privacy.md`), and are deleted
 after `pipeline.keepDays`; served models, and whoever starts their batches, can read rows nowhere else.
 
 ```console
+$ aws iam get-role-policy --role-name slipway-prod-nightly-batch --policy-name start-batches --query PolicyDocument
+$ aws iam get-role-policy --role-name slipway-prod-nightly-batch --policy-name use-key --query PolicyDocument
 $ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answers
 $ make transform MODEL=flight-delay IN=rows.csv OUT=answers
 ```
@@ -123,6 +128,8 @@ class Call:
     """Of the AWS CLI; a line for each."""
 
 
+ARTEFACT: Final = "ModelApprovalStatus == 'Approved' && InferenceSpecification.Containers[0].ModelDataUrl"
+"""Of a version, in JMESPath: where the artefact of an approved one is, and no address for another one."""
 CALLS: Final = (
     Call(
         "A real-time endpoint, and a serverless one; the latter may take seconds after idle time",
@@ -130,8 +137,14 @@ CALLS: Final = (
         "--body fileb://rows.csv answers.csv",
     ),
     Call(
-        "A fleet: the archive lies below the prefix `fleet.prefix`, and its name below it is the model's",
-        "aws s3 cp model.tar.gz s3://BUCKET/MODEL/fleet/berlin.tar.gz\n"
+        "A fleet: the archive lies below the prefix `fleet.prefix`, and its name below it is the model's. **Nothing\n"
+        "there waits for an approval:** what somebody copies below the prefix serves at the next request, whatever the\n"
+        "registry says of it, and no rollout and no alarm stands before it. No role of the platform may write there;\n"
+        "whoever may copies the artefact of an approved version, whose ARN in the registry is `VERSION`. Of another one\n"
+        "nothing is copied: its address comes as `False`",
+        "DATA=$(aws sagemaker describe-model-package --model-package-name VERSION --output text --query \\\n"
+        f'    "{ARTEFACT}")\n'
+        'aws s3 cp "$DATA" s3://BUCKET/MODEL/fleet/berlin.tar.gz\n'
         "aws sagemaker-runtime invoke-endpoint --endpoint-name ENDPOINT --target-model berlin.tar.gz "
         "--content-type text/csv --body fileb://rows.csv answers.csv",
     ),
@@ -177,7 +190,7 @@ def page() -> str:
 
 
 def _lines(command: str) -> str:
-    return "".join(f"$ {line}\n" for line in command.splitlines())
+    return "".join(f"{line}\n" if line.startswith(" ") else f"$ {line}\n" for line in command.splitlines())
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import botocore.session
+import jmespath
 import pytest
 
 from settings import serving_limits as limits
@@ -102,6 +103,16 @@ def test_an_example_asks_what_the_runtime_knows_and_all_that_it_needs(call: serv
     given = {"".join(map(str.title, word[2:].split("-"))) for word in words if word.startswith("--")}
     assert given <= shape.members.keys()
     assert set(shape.required_members) <= given
+
+
+@pytest.mark.parametrize(("status", "address"), [("Approved", "s3://b/m"), ("PendingManualApproval", False)])
+def test_an_archive_of_a_fleet_is_the_artefact_of_an_approved_version(status: str, address: str | bool) -> None:
+    shape = service("sagemaker").operation_model("DescribeModelPackage").output_shape
+    given = {"ModelApprovalStatus": status, "InferenceSpecification": {"Containers": [{"ModelDataUrl": "s3://b/m"}]}}
+    assert given.keys() <= shape.members.keys()
+    assert jmespath.search(serving_page.ARTEFACT, given) == address
+    copied = [line for call in serving_page.CALLS for line in call.command.splitlines() if "/fleet/" in line]
+    assert copied == ['aws s3 cp "$DATA" s3://BUCKET/MODEL/fleet/berlin.tar.gz']
 
 
 def test_a_fleet_a_row_and_a_queue_have_an_example() -> None:
