@@ -63,11 +63,12 @@ once: then `target` is the only line of `serving` that changes, and what is only
 captured.
 
 {examples}
-## The next version
+## The next version, and the one before
 
 An endpoint, or the role that runs batches, is there once `approved` of the model is filled, as [the entry](models.md)
-has it; version, digest and artefact are those that were announced. `make release` and `make rollback` are for pods.
-Here a later version is an edit of `approved` and a deployment, and so is the way back, with what stood there before:
+has it; version, digest and artefact are those that were announced. `make release` and `make rollback` change pods, and
+refuse an endpoint. Here a later version is an edit of `approved` and a deployment, and so is the way back, with what
+stood there before, all of it (`make up` in `local`):
 
 ```console
 $ $EDITOR Pulumi.prod.yaml     # models[].approved: version, imageDigest, modelData
@@ -76,11 +77,14 @@ $ pulumi up --stack prod --policy-pack policies
 $ aws sagemaker describe-endpoint --endpoint-name ENDPOINT --query '[EndpointStatus, EndpointConfigName, FailureReason]'
 ```
 
-The endpoint keeps its name: traffic moves to the new version as `rollout` says, and an alarm during the deployment
-moves it back. The last command tells which configuration is in service; that `pulumi up` ends with an error after a
-way back is not verified, it needs an account. The stack file still names the version that failed then: write the one
-before, so that the next deployment does not try it again. A serverless endpoint moves at once; a batch takes the
-version that is approved when it starts.
+The endpoint keeps its name: traffic moves to the other version as `rollout` says, forwards and back alike, and an alarm
+of the endpoint moves it back meanwhile; the old one stays in service. A serverless endpoint moves at once; a batch
+takes the version that is approved when it starts.
+
+The last command tells which configuration is in service; that `pulumi up` ends with an error after an alarm is not
+verified, it needs an account. The stack file still names the version that failed then: write the one before, so that
+the next deployment does not try it again. The registry hears nothing of a way back: [reject the version that
+went](registry.md#approving-a-version), so that nothing promotes it again.
 
 ## How each is asked
 
@@ -108,15 +112,6 @@ $ make transform STACK=prod MODEL=nightly IN=s3://BUCKET/nightly/rows/ OUT=answe
 $ make transform MODEL=flight-delay IN=rows.csv OUT=answers
 ```
 """
-_BACK: Final = """
-## Back to the version before
-
-`make rollback` and `make release` change pods, and refuse an endpoint. While traffic shifts, an alarm of the endpoint
-takes the new version back by itself, and the old one stays in service. Later, and where nothing shifts (serverless,
-batch): write the version before under `models[].approved` of the stack file, all of its fields, and deploy as always
-(`make up` in `local`, else `pulumi up --stack STACK`); an endpoint with steps shifts in the same steps, under the same
-alarms. The registry hears nothing of it: reject the version that went, so that nothing promotes it again.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +133,10 @@ CALLS: Final = (
     ),
     Call(
         "A fleet: the archive lies below the prefix `fleet.prefix`, and its name below it is the model's. **Nothing\n"
-        "there waits for an approval:** what somebody copies below the prefix serves at the next request, whatever the\n"
-        "registry says of it, and no rollout and no alarm stands before it. No role of the platform may write there;\n"
-        "whoever may copies the artefact of an approved version, whose ARN in the registry is `VERSION`. Of another one\n"
-        "nothing is copied: its address comes as `False`",
+        "there waits for an approval:** what somebody copies below the prefix serves at the next request, whatever\n"
+        "the registry says of it, and no rollout and no alarm stands before it. No role of the platform may write\n"
+        "there; whoever may copies the artefact of an approved version, whose ARN in the registry is `VERSION`. Of\n"
+        "another one nothing is copied: its address comes as `False`",
         "DATA=$(aws sagemaker describe-model-package --model-package-name VERSION --output text --query \\\n"
         f'    "{ARTEFACT}")\n'
         'aws s3 cp "$DATA" s3://BUCKET/MODEL/fleet/berlin.tar.gz\n'
@@ -181,12 +176,7 @@ def page() -> str:
     calls = (f"{call.what}:\n\n```console\n{_lines(call.command)}```\n\n" for call in CALLS)
     examples = "".join(f"{each.what}:\n\n```yaml\n{each.text}```\n\n" for each in EXAMPLES)
     end = _END.format(mib=MIB_PER_PAYLOAD_MB, examples=examples.rstrip("\n") + "\n")
-    return (
-        "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n")
-        + "\n"
-        + _BATCH
-        + _BACK
-    )
+    return "".join((_TOP, *targets, _ABILITIES, *abilities, _LIMITS, *limits, end, *calls)).rstrip("\n") + "\n" + _BATCH
 
 
 def _lines(command: str) -> str:
