@@ -209,7 +209,7 @@ def test_an_approved_version_becomes_an_image_that_serves_its_model(world: World
     assert attached["artifactType"] == "application/vnd.cyclonedx+json"
 
 
-def test_the_same_approval_five_times_at_once_and_again_later_is_one_image(world: World) -> None:
+def test_five_builds_of_one_approval_that_go_step_by_step_together_and_a_later_one_make_one_image(world: World) -> None:
     package, builds = world.register(), [f"work{number}" for number in range(5)]
     codes = [world.run(package, [step], build) for step in STEPS for build in builds]
     assert set(codes) == {0}
