@@ -24,7 +24,7 @@ from lifecycle import training_log
 from sandbox.loop.execution_parts import values_of
 from sandbox.loop.references import Scope, UnresolvedError, references, resolve, steps_named
 from settings.model import ModelSpec
-from tests.settings.stacks import changed, settings_of
+from tests.settings.stacks import changed, decoded, settings_of
 from tests.support.optional import SEARCH
 from tests.support.recorded import STACKS, record_program, stack_section
 
@@ -193,6 +193,36 @@ def test_a_host_with_local_disks_is_given_no_key_for_its_volume() -> None:
     disks = {"training.instanceType": "ml.g5.xlarge", "training.fallbackInstanceTypes": ["ml.g5.2xlarge"]}
     hosts = step(defined(**disks), "Train")["Arguments"]["ResourceConfig"]
     assert "VolumeKmsKeyId" not in hosts
+
+
+def test_several_hosts_are_those_of_the_training_alone_and_change_nothing_else() -> None:
+    definition, one = defined(**{"training.instanceCount": 3}), defined()
+    train = step(definition, "Train")["Arguments"]
+    assert resolve(train["ResourceConfig"], scope(definition)) == {
+        "InstanceType": "ml.m5.xlarge",
+        "InstanceCount": 3,
+        "VolumeSizeInGB": 10,
+        "VolumeKmsKeyId": AROUND.key_arn,
+    }
+    assert train["EnableInterContainerTrafficEncryption"] is True
+    shared = [each["DataSource"]["S3DataSource"]["S3DataDistributionType"] for each in train["InputDataConfig"]]
+    assert shared == ["FullyReplicated", "FullyReplicated"]
+    train["ResourceConfig"]["InstanceCount"] = 1
+    assert definition == one
+
+
+def test_dev_trains_on_one_small_host_for_an_hour_at_most() -> None:
+    settings = settings_of(decoded("dev"))
+    definition = json.loads(pipeline_definition(Labels(settings.environment), settings.models[0], AROUND))
+    train = resolve(step(definition, "Train")["Arguments"], scope(definition))
+    hosts = train["ResourceConfig"]
+    assert {key: hosts[key] for key in ("InstanceType", "InstanceCount", "VolumeSizeInGB")} == {
+        "InstanceType": "ml.m5.large",
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 10,
+    }
+    assert train["StoppingCondition"]["MaxRuntimeInSeconds"] == 3600
+    assert [each["InputMode"] for each in train["InputDataConfig"]] == ["File", "File"]
 
 
 def test_an_execution_may_be_told_another_type_to_train_on_of_those_in_the_settings_only() -> None:
