@@ -184,6 +184,109 @@ def test_a_deployment_goes_in_steps_and_is_taken_back_by_every_alarm_of_the_endp
     assert all(recorded().depends_path(endpoint, alarm) for alarm in watching)
 
 
+STEADY: dict[str, Any] = {"requestsPerMinute": None, "cpuPercent": 120}
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "even": real_time(
+        instances=4,
+        scaling={**TARGETS["realTime"]["scaling"], **STEADY},
+        rollout={**TARGETS["realTime"]["rollout"], "shift": "linear", "stepPercent": 25},
+    ),
+    "whole": real_time(
+        instances=3,
+        scaling=None,
+        rollout={**TARGETS["realTime"]["rollout"], "shift": "all-at-once", "stepPercent": None},
+    ),
+    "picked": serving(
+        "real-time",
+        hosting={"fleet": None, "row": {**ROW["row"], "mode": "direct"}},
+        realTime={**TARGETS["realTime"], "capturePercent": 0},
+    ),
+}
+"""Models that answer as `SERVED` do not: traffic in equal steps or at once, a choice of containers, processors kept."""
+
+
+@functools.cache
+def otherwise() -> Recorded:
+    models = [model_of(name, where) for name, where in OTHERWISE.items()]
+    return record_program("prod", overrides=json.dumps({"models": models}))
+
+
+@pytest.mark.parametrize(
+    ("name", "routing"),
+    [
+        (
+            "even",
+            {
+                "type": "LINEAR",
+                "waitIntervalInSeconds": 600,
+                "linearStepSize": {"type": "CAPACITY_PERCENT", "value": 25},
+            },
+        ),
+        ("whole", {"type": "ALL_AT_ONCE", "waitIntervalInSeconds": 600}),
+    ],
+)
+def test_traffic_moves_in_equal_steps_or_at_once_and_alarms_take_it_back(name: str, routing: dict[str, Any]) -> None:
+    endpoint = otherwise().one(ENDPOINT, f"inference-{name}")
+    deployment = endpoint.inputs["deploymentConfig"]
+    assert deployment["blueGreenUpdatePolicy"] == {
+        "trafficRoutingConfiguration": routing,
+        "terminationWaitInSeconds": 300,
+        "maximumExecutionTimeoutInSeconds": 3600,
+    }
+    kinds = ("errors", "model-time", "overhead-time")
+    expected = [{"alarmName": f"{endpoint.inputs['name']}-{kind}"} for kind in kinds]
+    assert deployment["autoRollbackConfiguration"] == {"alarms": expected}
+
+
+def test_a_request_picks_one_of_several_containers() -> None:
+    model = otherwise().one(MODEL, "registry-picked-approved")
+    repository = "777788889999.dkr.ecr.us-east-1.amazonaws.com/slipway-prod/picked"
+    assert model.inputs["inferenceExecutionConfig"] == {"mode": "Direct"}
+    assert "primaryContainer" not in model.inputs
+    assert model.inputs["containers"] == [
+        {"image": f"{repository}@sha256:{'cd' * 32}", "containerHostname": "before"},
+        {
+            "image": f"{repository}@sha256:{'ab' * 32}",
+            "modelDataUrl": approved(3)["modelData"],
+            "containerHostname": "model",
+        },
+    ]
+
+
+@pytest.mark.parametrize(("name", "count"), [("even", 4), ("whole", 3), ("picked", 2)])
+def test_an_endpoint_starts_with_the_instances_of_the_settings(name: str, count: int) -> None:
+    found = otherwise().one(CONFIGURATION, f"inference-{name}-configuration")
+    assert found.inputs["productionVariants"] == [
+        {
+            "variantName": "main",
+            "modelName": otherwise().one(MODEL, f"registry-{name}-approved").inputs["name"],
+            "instanceType": "ml.m5.large",
+            "initialInstanceCount": count,
+            "initialVariantWeight": 1,
+        }
+    ]
+
+
+def test_scaling_keeps_the_use_of_processors_that_the_settings_name() -> None:
+    target = otherwise().one(SCALED, "inference-even-instances")
+    assert (target.inputs["minCapacity"], target.inputs["maxCapacity"]) == (4, 6)
+    policy = otherwise().one(POLICY, "inference-even-load")
+    endpoint = otherwise().one(ENDPOINT, "inference-even").inputs["name"]
+    assert policy.inputs["policyType"] == "TargetTrackingScaling"
+    assert policy.inputs["targetTrackingScalingPolicyConfiguration"] == {
+        "targetValue": 120,
+        "customizedMetricSpecification": {
+            "namespace": "/aws/sagemaker/Endpoints",
+            "metricName": "CPUUtilization",
+            "statistic": "Average",
+            "dimensions": [{"name": "EndpointName", "value": endpoint}, {"name": "VariantName", "value": "main"}],
+        },
+        "scaleInCooldown": 300,
+        "scaleOutCooldown": 60,
+    }
+    assert not [each for each in otherwise().of_type(SCALED) if each.name.startswith("inference-whole")]
+
+
 def test_alarms_watch_errors_and_the_slowest_requests_in_the_units_of_their_metrics() -> None:
     found = alarms("at-once")
     assert {name: alarm.inputs["metricName"] for name, alarm in found.items()} == {
