@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.support.changes import record_changed
 from tests.support.iam_evaluator import inline_policies, listed, may
+from tests.support.optional import EVERYTHING
 from tests.support.recorded import record_program, stack_section
+from tests.support.targets import SERVED, all_served
+
+if TYPE_CHECKING:
+    from tests.support.recorded import Recorded
 
 A_SECOND_MODEL = {"name": "churn", "datasetPrefix": "customers/", "label": "left"}
 BUCKET = "arn:aws:s3:::slipway-prod-777788889999-us-east-1-"
@@ -126,6 +132,12 @@ ACTIONS_WITHOUT_RESOURCE = {
 """
 
 
+OTHERS = {
+    *("argo-rollouts", "cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing"),
+    *("team-ml-inference", "team-ml-training"),
+}
+"""Roles of the cluster, which the table leaves out."""
+
 HARMLESS_IAM = {
     "iam:PassRole",
     "iam:CreateServiceLinkedRole",
@@ -225,9 +237,38 @@ def test_a_role_of_training_and_release_may_call_what_the_table_says_and_nothing
 
 
 def test_every_role_of_training_and_release_is_in_the_table() -> None:
-    others = {"argo-rollouts", "cloudwatch", "ebs-csi", "flow-logs", "karpenter", "load-balancing"}
-    others |= {"team-ml-inference", "team-ml-training"}
-    assert {*ACTIONS["roles"], *others} == {role.removeprefix("slipway-prod-") for role in roles_with_policies()}
+    assert {*ACTIONS["roles"], *OTHERS} == {role.removeprefix("slipway-prod-") for role in roles_with_policies()}
+
+
+def calls(recorded: Recorded) -> dict[str, set[str]]:
+    """By role, without those of other duties: all that its policies allow."""
+    policies = recorded.of_type("aws:iam/rolePolicy:RolePolicy")
+    roles = {policy.inputs["role"].removeprefix("slipway-prod-") for policy in policies} - OTHERS
+    return {
+        role: {
+            action
+            for policy in inline_policies(recorded, f"slipway-prod-{role}")
+            for statement in policy["Statement"]
+            for action in listed(statement["Action"])
+        }
+        for role in roles
+    }
+
+
+def test_with_every_optional_part_on_each_role_is_in_the_table_and_may_do_nothing_else() -> None:
+    table = {**ACTIONS["roles"], **ACTIONS["everything"]}
+    assert calls(record_changed(EVERYTHING)) == {role: expanded(words) for role, words in table.items()}
+
+
+def test_behind_every_target_each_role_of_a_model_is_in_the_table_and_may_do_nothing_else() -> None:
+    found = calls(record_program("prod", overrides=all_served()))
+    table = {**ACTIONS["everything"], **ACTIONS["roles"], **ACTIONS["targets"]}
+    usual = {
+        role: next((f"flight-delay-{role[len(model) + 1 :]}" for model in SERVED if role.startswith(f"{model}-")), role)
+        for role in found
+    }
+    assert found == {role: expanded(table[role if role in table else usual[role]]) for role in found}
+    assert ACTIONS["targets"].keys() <= found.keys()
 
 
 @pytest.mark.parametrize(
