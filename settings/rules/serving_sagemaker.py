@@ -26,6 +26,11 @@ from settings.serving_limits import (
 )
 
 SECONDS_PER_MINUTE, MILLISECONDS = 60, 1000
+TAKEN: Final = (
+    *("answers", "batches", "captures", "champion", "checkpoints", "data", "drift", "erasures", "failures", "jobs"),
+    *("promoted", "proofs", "reports", "rows", "sources", "truth"),
+)
+"""Folders that the platform itself uses below a model's prefix of the models bucket."""
 
 
 def path_of(index: int, *parts: str) -> Path:
@@ -114,6 +119,21 @@ def fleet_is_neither_captured_nor_on_gpus(settings: Settings, index: int) -> Ite
             found=instance_type,
             allowed="a type without a GPU with a fleet: there SageMaker needs NVIDIA's Triton server",
             remedy="write ml.m5.xlarge, or hosting: null",
+        )
+
+
+def fleet_has_a_folder_of_its_own(settings: Settings, index: int) -> Iterator[Finding]:
+    """Served models read all of a fleet's prefix, and what lies there for other reasons may be data, or be deleted."""
+    serving = settings.models[index].serving
+    if serving is None or serving.hosting is None or serving.hosting.fleet is None:
+        return
+    prefix = serving.hosting.fleet.prefix
+    if prefix.partition("/")[0] in TAKEN:
+        yield Finding(
+            path=path_of(index, "hosting", "fleet", "prefix"),
+            found=prefix,
+            allowed=f"a folder that nothing else uses: not {', '.join(TAKEN)}",
+            remedy="write fleet/",
         )
 
 
@@ -251,6 +271,7 @@ MODEL_RULES: Final[tuple[ModelRule, ...]] = (
     requests_fit_the_target,
     hosting_fits_the_target,
     fleet_is_neither_captured_nor_on_gpus,
+    fleet_has_a_folder_of_its_own,
     row_has_the_approved_version,
     serverless_is_what_sagemaker_offers,
     protected_data_stay_in_the_vpc,

@@ -14,6 +14,7 @@ from components.model_places import ModelPlaces
 from components.served_grants import readable
 from components.served_models import served_model
 from settings.model import EnvironmentSpec, ModelSpec
+from settings.rules.serving_sagemaker import TAKEN
 from tests.support.iam_evaluator import may
 from tests.support.optional import APPROVED
 from tests.support.recorded import Recorded, Resource, record_program, stack_section
@@ -429,6 +430,10 @@ def test_served_models_read_artefacts_and_what_is_asked_of_them_and_no_data_set(
     assert not may(recorded(), ROLE, "s3:ListBucket", bucket, {"s3:prefix": f"{name}/"})
     data = f"arn:aws:s3:::{BUCKET.removesuffix('models')}data/{name}/train/x"
     assert not may(recorded(), ROLE, "s3:GetObject", data, {})
+
+
+def test_no_fleet_takes_a_folder_that_the_platform_uses() -> None:
+    assert {prefix.split("/")[1] for prefix in every_prefix("fleet")} == set(TAKEN)
 
 
 def test_an_artefact_that_lies_elsewhere_is_read_alone() -> None:
