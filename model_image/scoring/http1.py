@@ -74,9 +74,11 @@ class Connection(asyncio.Protocol):
         self._exchanges: deque[_Exchange] = deque()
         self._phase = _Phase.IDLE
         self._finished = False  # no further request is read
-        self._paused = False
+        self._stuck = False  # more answers wait to leave than the transport likes to hold
+        self._paused = False  # nothing is read for now
+        self._paused_at = 0.0
         self._read_deadline = 0.0
-        self._write_deadline: float | None = None
+        self._write_deadline: float | None = None  # while answers wait to leave
         self._written = 0  # bytes handed to the transport
         self._taken = 0  # of these, when the deadline was looked at
         self._unread_answers = 0  # given since the client stopped reading
@@ -138,21 +140,28 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read."""
-        self._write_deadline = self._endpoint.clock() + self._settings.write_timeout_s
-        self._taken = self._left()
+        self._stuck = True
+        self._look_at_writing(self._endpoint.clock())
         self._update_reading()
 
     def resume_writing(self) -> None:
         """Go on when the client has read."""
-        self._write_deadline = None
+        self._stuck = False
         self._unread_answers = 0
         self._update_reading()
 
     def _update_reading(self) -> None:
-        pause = self._write_deadline is not None or len(self._exchanges) >= self._settings.max_pipelined
-        if pause != self._paused and self._transport is not None:
-            self._paused = pause
-            (self._transport.pause_reading if pause else self._transport.resume_reading)()
+        pause = self._stuck or len(self._exchanges) >= self._settings.max_pipelined
+        if pause == self._paused or self._transport is None:
+            return
+        self._paused, now = pause, self._endpoint.clock()
+        if pause:
+            self._paused_at = now
+            self._transport.pause_reading()
+        else:
+            if self._phase is not _Phase.IDLE:
+                self._read_deadline += now - self._paused_at  # the client could not send meanwhile
+            self._transport.resume_reading()
 
     # parser
 
@@ -216,7 +225,7 @@ class Connection(asyncio.Protocol):
         """Hand a complete request to the application."""
         if self._finished:
             return
-        if self._write_deadline is not None:
+        if self._stuck:
             # reading has been paused, but what had arrived is still parsed: it must not fill the memory with answers
             self._unread_answers += 1
             if self._unread_answers > self._settings.max_pipelined:
@@ -295,6 +304,8 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
+            if self._write_deadline is not None and not self._transport.get_write_buffer_size():
+                self._write_deadline = None
             self._written += len(data)
             self._transport.write(data)
 
@@ -316,25 +327,35 @@ class Connection(asyncio.Protocol):
         """Tell how many bytes of answers have left this process since the connection began."""
         return self._written - (self._transport.get_write_buffer_size() if self._transport is not None else 0)
 
+    def _look_at_writing(self, now: float) -> None:
+        """Give the answers that wait to leave their time, and more of it for what has left."""
+        before, self._taken = self._taken, self._left()
+        if self._write_deadline is None:
+            self._write_deadline = now + self._settings.write_timeout_s
+        else:
+            moved = self._taken - before
+            self._write_deadline = self._later(self._write_deadline, moved, self._settings.write_timeout_s)
+
     def enforce_deadlines(self, now: float) -> None:
         """End the connection, or the request that is being read, if its time is over."""
         if self._transport is None:
             return
-        if self._write_deadline is not None:
-            before, self._taken = self._taken, self._left()
-            moved = self._taken - before
-            self._write_deadline = self._later(self._write_deadline, moved, self._settings.write_timeout_s)
-        if self._write_deadline is not None and now > self._write_deadline:
+        unsent = self._transport.get_write_buffer_size() > 0
+        if unsent:
+            self._look_at_writing(now)
+        if unsent and self._write_deadline is not None and now > self._write_deadline:
             self._transport.abort()
-        elif now > self._read_deadline and not self._exchanges:
+        elif self._phase is not _Phase.IDLE:
+            if now > self._read_deadline and not self._paused:
+                self._refuse(Fault.TIMEOUT, "the request did not arrive in time")
+        elif unsent or self._exchanges:
+            # being idle, or lingering, begins when the last answer has left
+            self._read_deadline = now + (LINGER_SECONDS if self._finished else self._settings.keep_alive_s)
+        elif now > self._read_deadline:
             if self._finished:
                 self._transport.abort()
-            elif self._phase is _Phase.IDLE:
-                self._close()
             else:
-                self._refuse(Fault.TIMEOUT, "the request did not arrive in time")
-        elif now > self._read_deadline and self._phase is not _Phase.IDLE:
-            self._refuse(Fault.TIMEOUT, "the request did not arrive in time")
+                self._close()
 
     def close_if_idle(self) -> None:
         """Close the connection if it waits for a request."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scoring.messages import Respond
 
 GET = b"GET /now HTTP/1.1\r\nHost: h\r\n\r\n"
+CLOSING = GET.replace(b"Host", b"Connection: close\r\nHost")
 POST = b"POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
 LIMITS: dict[str, Any] = {
     "max_body_bytes": 100,
@@ -218,7 +219,7 @@ def test_an_error_waits_for_the_answers_before_it() -> None:
 
 def test_a_close_is_honoured_and_what_follows_it_is_ignored() -> None:
     client = Client()
-    answer = client.send(GET.replace(b"Host", b"Connection: close\r\nHost") + GET)
+    answer = client.send(CLOSING + GET)
     assert client.statuses() == [200]
     assert b"Connection: close\r\n" in answer
     assert client.transport.ended
@@ -362,17 +363,76 @@ def test_a_client_that_does_not_read_stops_being_read_and_is_cut_off() -> None:
     assert client.transport.aborted
 
 
-def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
+@pytest.mark.parametrize("request_bytes", [GET, CLOSING, GET.replace(b"1.1", b"1.0")])
+def test_a_client_that_reads_slowly_gets_all_of_its_answer_however_long_it_takes(request_bytes: bytes) -> None:
+    client = Client()
+    client.send(request_bytes)
+    client.transport.unsent = 100 * HONEST_BYTES_PER_SECOND
+    client.connection.pause_writing()
+    for left in range(99, -1, -1):
+        assert client.now < 1000 + 100 * 0.9
+        client.transport.unsent = left * HONEST_BYTES_PER_SECOND
+        client.wait(0.9)
+        assert not client.transport.aborted
+    rest = ServerSettings().keep_alive_s if request_bytes is GET else LINGER_SECONDS
+    client.wait(rest - 0.9 - 0.1)
+    assert not client.transport.aborted
+    assert client.transport.ended is (request_bytes is not GET)
+    client.wait(0.2)
+    assert client.transport.ended
+    assert client.transport.aborted is (request_bytes is not GET)
+
+
+def test_a_client_that_stalls_in_the_middle_of_its_answer_is_cut_off() -> None:
     client = Client()
     client.send(GET)
     client.transport.unsent = 20 * HONEST_BYTES_PER_SECOND
     client.connection.pause_writing()
-    while client.transport.unsent > 0:
+    for _ in range(10):
         client.transport.unsent -= HONEST_BYTES_PER_SECOND
         client.wait(0.9)
-        assert not client.transport.aborted
+    client.wait(7.0)
+    assert not client.transport.aborted
+    client.wait(0.1)
+    assert client.transport.aborted
+
+
+def test_what_waits_below_the_mark_of_the_transport_has_its_time_too() -> None:
+    client = Client()
+    client.send(GET)
+    client.transport.unsent = 1000
+    client.wait(0.5)
     client.wait(7.1)
-    assert client.transport.aborted, "it has stalled"
+    assert client.transport.aborted
+
+
+def test_a_client_that_asks_for_more_and_takes_little_gains_no_time() -> None:
+    client = Client()
+    client.transport.unsent = 70_000  # as much is taken as is answered meanwhile
+    for _ in range(8):
+        client.connection.pause_writing()
+        client.wait(0.5)
+        client.connection.resume_writing()
+        assert client.send(GET)
+        client.wait(0.5)
+    assert client.transport.aborted
+
+
+@pytest.mark.parametrize("sent", [GET[:9], POST[:-1]])
+def test_the_time_of_a_request_stands_still_while_the_server_does_not_read_it(sent: bytes) -> None:
+    client = Client()
+    client.send(sent)
+    client.wait(3)
+    client.transport.unsent = 60 * HONEST_BYTES_PER_SECOND
+    client.connection.pause_writing()
+    for _ in range(60):
+        client.transport.unsent -= HONEST_BYTES_PER_SECOND
+        client.wait(1)
+    client.connection.resume_writing()
+    client.wait(3.9)
+    assert client.statuses() == []
+    client.wait(0.2)
+    assert client.statuses() == [408]
 
 
 def test_a_client_that_does_not_read_cannot_fill_the_memory_with_answers_to_what_it_sent_before() -> None:
