@@ -54,10 +54,12 @@ def check_poison(poison: str, months: Sequence[int], state_dir: Path) -> None:
             f"POISON={poison}: the last of MONTHS is the bad one and needs good ones before it; for example MONTHS=1,2"
         )
     found = run.status(state_dir)
-    if {service.name for service in found} == {run.APIS} or not all(service.healthy for service in found):
+    if {service.name for service in found} == {run.APIS}:
         raise LoopError(
             f"POISON={poison}: no version is in service that could be replaced; run make up MONTHS={months[0]} first"
         )
+    if stopped := ", ".join(service.name for service in found if not service.healthy):
+        raise LoopError(f"POISON={poison}: {stopped} does not run; run make up as before first, which starts it again")
 
 
 def try_poison(console: Console, spec: LoopSpec) -> None:

@@ -127,6 +127,9 @@ def main(file: Path, directory: Path, seconds: int) -> int:
     except UserError as error:
         sys.stderr.write(str(error))
         return trial.REFUSED
+    except OSError as error:
+        sys.stderr.write(f"{directory}: {error.strerror}")
+        return trial.REFUSED
     return 0
 
 

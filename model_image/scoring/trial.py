@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scoring import artifact, golden
+from scoring.container import PREFIX
 from scoring.errors import ArtifactError, UserError
 from scoring.predictor import Predictor
 
@@ -52,7 +53,7 @@ async def run(directory: Path, digest: str, timeout_s: float) -> int:
         ArtifactError: the child refused the model, died of it, or did not end in time.
     """
     command = ("scoring.trial", str(directory), digest, str(int(timeout_s) + 1))
-    with await asyncio.to_thread(_start, command) as child:
+    with await asyncio.to_thread(_start, command, NICE) as child:
         try:
             return int(await asyncio.to_thread(_ended, child, timeout_s))
         finally:
@@ -81,7 +82,9 @@ def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
     try:
         output, errors = child.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        message = f"the model did not load and answer within {timeout_s:g} s in a trial process"
+        message = (
+            f"the model did not load and answer within {timeout_s:g} s ({PREFIX}TRIAL_TIMEOUT_S) in a trial process"
+        )
         raise DiedError(message) from None
     finally:
         child.kill()
@@ -93,13 +96,13 @@ def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
     return output
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], nice: int = 0) -> subprocess.Popen[bytes]:
     """Start the child, outside the event loop: the loop's own way copies the server's page tables first."""
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     words = (sys.executable, "-m", *command)
     child = subprocess.Popen(words, stdin=nothing, stdout=pipe, stderr=pipe)  # noqa: S603 - our own interpreter, no shell
     with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, child.pid, NICE)  # here: most of its work is to import libraries
+        os.setpriority(os.PRIO_PROCESS, child.pid, nice)  # here: most of its work is to import libraries
     return child
 
 

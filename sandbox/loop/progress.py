@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
+
+_BAD_DATA: Final = "UserError: "
+"""What the model image writes where the fault is with what it was given."""
 
 
 def job_of(step: PipelineExecutionStepTypeDef) -> str:
@@ -47,6 +50,13 @@ def said(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> str:
     if "ProcessingJob" not in step.get("Metadata", {}):
         return ""
     return sagemaker.describe_processing_job(ProcessingJobName=job_of(step)).get("ExitMessage", "")
+
+
+def refuses(step: PipelineExecutionStepTypeDef) -> bool:
+    """Whether a step has ended because data or model are bad, and not because something broke."""
+    if step.get("StepStatus") != "Failed":
+        return False
+    return "Fail" in step.get("Metadata", {}) or _BAD_DATA in step.get("FailureReason", "")
 
 
 def summary(step: PipelineExecutionStepTypeDef, jobs: Path) -> str:

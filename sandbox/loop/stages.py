@@ -106,7 +106,8 @@ class Loop:
                     timeout_seconds=TIMEOUT_SECONDS,
                 )
             except pipelines.PipelineFailedError as error:
-                raise RefusedError(f"{error}\n{self._steps(found)}") from error
+                kind = RefusedError if any(map(progress.refuses, found)) else LoopError
+                raise kind(f"{error}\n{self._steps(found)}") from error
             step.summary = execution.arn.rpartition("/")[2]
         if execution.created:
             self.console.info(self._steps(found))

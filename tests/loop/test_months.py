@@ -35,9 +35,11 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSpec]:
     few = whole.training.hyperparameters.model_copy(update={"num_round": 40, "early_stopping_rounds": 10})
     quick = whole.model_copy(update={"training": whole.training.model_copy(update={"hyperparameters": few})})
     spec = loop_spec(quick, folder, Path(sys.executable), REPOSITORY / "model_image")
-    bring_up(replace(spec, training_months=(1,)), Console(io.StringIO()))
-    yield replace(spec, training_months=(1, 2))
-    tear_down(folder, Console(io.StringIO()))
+    try:
+        bring_up(replace(spec, training_months=(1,)), Console(io.StringIO()))
+        yield replace(spec, training_months=(1, 2))
+    finally:
+        tear_down(folder, Console(io.StringIO()))
 
 
 def tried(spec: LoopSpec, poison: str) -> str:

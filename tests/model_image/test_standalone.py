@@ -213,7 +213,7 @@ def tried(file: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: float = 30) ->
     ("case", "reason"),
     [
         ("half", "not a model that XGBoost"),
-        ("circle", "within 3 s in a trial process; is the file damaged?"),
+        ("circle", "within 3 s (SLIPWAY_TRIAL_TIMEOUT_S) in a trial process; is the file damaged?"),
         ("outside", "a trial process that loaded the model ended with status 1; is the file damaged?"),
     ],
 )

@@ -9,12 +9,14 @@ import pytest
 
 from sandbox import commands
 from sandbox.console import Console
-from sandbox.loop import flights
+from sandbox.loop import flights, progress, run
 from sandbox.loop.spec import LoopError
 from sandbox.months import check_poison, months_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,39 @@ def test_a_poison_that_cannot_be_tried_is_refused_in_one_sentence(
     with pytest.raises(LoopError) as refusal:
         check_poison(poison, months, tmp_path)
     assert str(refusal.value) == f"POISON={poison}: {message}"
+
+
+def test_a_version_that_only_stands_still_is_started_by_the_same_command_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands = run.ServiceStatus("model server flight-delay", None, healthy=False)
+    apis = run.ServiceStatus(run.APIS, None, healthy=False)
+
+    def status(_: Path) -> tuple[run.ServiceStatus, ...]:
+        return (apis, stands)
+
+    monkeypatch.setattr(run, "status", status)
+    with pytest.raises(LoopError) as refusal:
+        check_poison("labels", (1, 2), tmp_path)
+    assert str(refusal.value) == (
+        "POISON=labels: AWS APIs, model server flight-delay does not run; run make up as before first, which starts it "
+        "again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "refuses"),
+    [
+        ({"StepStatus": "Failed", "Metadata": {"Fail": {"ErrorMessage": "0.62 and has to exceed 0.68"}}}, True),
+        ({"StepStatus": "Failed", "FailureReason": "step Process, job p: AlgorithmError: UserError: the header"}, True),
+        ({"StepStatus": "Failed", "FailureReason": "step Train, job t: AlgorithmError: killed, exit code: 137"}, False),
+        ({"StepStatus": "Failed"}, False),
+        ({"StepStatus": "Stopped", "Metadata": {"Fail": {}}}, False),
+        ({"StepStatus": "Succeeded", "FailureReason": "UserError: "}, False),
+    ],
+)
+def test_only_bad_data_and_bad_models_are_refused(step: PipelineExecutionStepTypeDef, refuses: bool) -> None:
+    assert progress.refuses(step) is refuses
 
 
 def test_the_command_refuses_before_it_does_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -217,7 +217,8 @@ def overload(run: Run) -> Count:
 
         capacity = uvloop.run(main())
     missed = [text for phase in phases for text in phase.missed(capacity)] if run.timed else []
-    grown = [f"memory at {phase.times:.0f}x" for phase in phases if phase.growth_kib() > GROWTH_KIB]
+    filled = phases if run.timed else phases[1:]  # on a busy machine the queue fills up in the first one's second half
+    grown = [f"memory at {phase.times:.0f}x" for phase in filled if phase.growth_kib() > GROWTH_KIB]
     failures = sum(phase.tally.failures.total() for phase in phases) + len(missed) + len(grown)
     lines = "; ".join(phase.line(capacity) for phase in phases)
     told = ", ".join(missed + grown) or "nothing"
