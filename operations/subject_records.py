@@ -65,9 +65,14 @@ def split(name: str, content: bytes, subject: Subject, *, header: bool = True) -
     if name.endswith(PARQUET):
         taken, left = subject_parquet.split(content, subject.column, subject.key)
         return Split(taken=taken, file=content if left is None else left)
-    if name.endswith(".csv"):
-        return _rows(content, subject) if header else _cells(content, subject)
-    return _lines(content, subject)
+    try:
+        if name.endswith(".csv"):
+            return _rows(content, subject) if header else _cells(content, subject)
+        return _lines(content, subject)
+    except csv.Error as error:
+        raise ValueError(f"no CSV that can be read: {error}") from None
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
 
 
 def _cells(content: bytes, subject: Subject) -> Split:
@@ -92,6 +97,8 @@ def _rows(content: bytes, subject: Subject) -> Split:
         return found
     place, start = header.index(subject.column), reader.line_num
     for row in reader:
+        if row and len(row) <= place:
+            raise ValueError(f"line {reader.line_num}: cells: {len(row)}, and {subject.column} is number {place + 1}")
         if row and row[place] == subject.key:
             found.taken.append(dict(zip(header, row, strict=True)))
         else:
@@ -102,7 +109,7 @@ def _rows(content: bytes, subject: Subject) -> Split:
 
 def _lines(content: bytes, subject: Subject) -> Split:
     found = Split()
-    for line in content.decode().splitlines(keepends=True):
+    for line in io.StringIO(content.decode(), newline=""):
         record: dict[str, Any] = json.loads(line) if line.strip() else {"eventMetadata": {}}
         if _is_about(record["eventMetadata"], subject):
             found.taken.append(record)

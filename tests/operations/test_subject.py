@@ -178,6 +178,44 @@ def test_what_cannot_be_searched_is_named(s3: S3Client) -> None:
     assert second.startswith(f"s3://{MODELS}/toy/captures/1.jsonl: ")
 
 
+MALFORMED = {
+    "a cell that goes on behind its quotes": b'1,"a"b,3\n',
+    "a cell without an end": b'1,"a\n2,b\n',
+    "a cell that is too long": b"1," + b"a" * 131_073 + b"\n",
+}
+
+
+@pytest.mark.parametrize("prefix", ["rows/", "data/"])
+@pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
+def test_csv_that_cannot_be_read_is_named_and_refuses_no_export(
+    environment: S3Client, capsys: pytest.CaptureFixture[str], tmp_path: Path, prefix: str, content: bytes
+) -> None:
+    key = f"{MODEL.name}/{prefix}1.csv"
+    text = "" if prefix == "rows/" else "y,passenger,x\n"
+    put(environment, LABELS.bucket("models"), key, text + content.decode())
+    name = f"s3://{LABELS.bucket('models')}/{key}: no CSV that can be read: "
+    code, said = run(capsys, *ERASE)
+    assert (code, name in said) == (2, True)
+    words = ("--action", "export", "--subject", "ann", "--column", "passenger", "--out", str(tmp_path / "ann.json"))
+    code, said = run(capsys, *words)
+    assert (code, f"not searched: {name}" in said) == (0, True)
+
+
+def test_a_row_that_ends_before_the_column_and_json_without_bottom_cannot_be_searched(s3: S3Client) -> None:
+    put(s3, DATA, "toy/1.csv", "y,passenger\n1,ann\n0\n")
+    put(s3, MODELS, "toy/truth/1.jsonl", "[" * 100_000)
+    first, second = search(s3, PLACES, ann()).unread
+    assert first == f"s3://{DATA}/toy/1.csv: line 3: cells: 1, and passenger is number 2"
+    assert second == f"s3://{MODELS}/toy/truth/1.jsonl: JSON that is nested too deeply"
+
+
+@pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\r\n"])
+def test_only_the_ends_of_lines_end_a_captured_record(break_: str) -> None:
+    other = json.dumps({"eventMetadata": {"inferenceId": "r2"}, "data": f"a{break_}b"}, ensure_ascii=False) + "\n"
+    found = split("1.jsonl", (record("r1", "subject=ann") + other).encode(), ann())
+    assert (len(found.taken), found.content) == (1, other.encode())
+
+
 def test_a_proof_names_nobody_without_the_receipt_and_a_changed_one_shows(s3: S3Client) -> None:
     chain = Chain(s3, MODELS, "toy/privacy/")
     receipts = [new_receipt() for _ in range(3)]
