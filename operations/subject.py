@@ -150,9 +150,8 @@ def _export(request: _Request) -> tuple[list[str], int]:
     found = {model.name: request.search(model) for model in request.models}
     target = Path(request.out)
     target.touch(mode=0o600, exist_ok=False)
-    target.write_text(
-        json.dumps({name: list(each.records) for name, each in found.items()}, indent=1, ensure_ascii=False), "utf-8"
-    )
+    text = json.dumps({name: list(each.records) for name, each in found.items()}, indent=1, ensure_ascii=False)
+    target.write_text(text, "utf-8", "backslashreplace")  # half a pair of surrogates, which is JSON and no UTF-8
     said = [f"{name}: {len(each.records)} records" for name, each in found.items()]
     said += [f"not searched: {name}" for each in found.values() for name in each.unread]
     receipt = new_receipt()

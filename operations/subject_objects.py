@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from operations.subject_records import READABLE, Subject, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -36,7 +36,8 @@ class Place:
     learnt_from: bool
     """Whether models have been trained on what lies there."""
     header: bool = True
-    """Whether CSV files there begin with the names of their columns; rows of requests do not."""
+    """Whether CSV files there begin with the names of their columns; False where callers put what they ask, in any of
+    the formats and under any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def search(s3: S3Client, places: Iterable[Place], subject: Subject) -> Search:
     for place in places:
         for version in _versions(s3, place):
             key, name = version["Key"], f"s3://{place.bucket}/{version['Key']}"
-            if not key.endswith(READABLE) or version["Size"] > LARGEST:
+            told = key.endswith(READABLE) or not place.header
+            if not told or version["Size"] > LARGEST:
                 unread.append(name)
                 continue
             answer = s3.get_object(Bucket=place.bucket, Key=key, VersionId=version["VersionId"])
@@ -123,8 +125,8 @@ def _versions(s3: S3Client, place: Place) -> Iterator[Any]:
 
 
 def _names(taken: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    events = [cast("Mapping[str, Any] | str", each.get("eventMetadata", "")) for each in taken]
-    return tuple(str(each["inferenceId"]) for each in events if not isinstance(each, str) and "inferenceId" in each)
+    events = [cast("dict[str, Any] | str", each.get("eventMetadata", "")) for each in taken]
+    return tuple(str(each["inferenceId"]) for each in events if isinstance(each, dict) and "inferenceId" in each)
 
 
 def _retained(answer: GetObjectOutputTypeDef) -> str:

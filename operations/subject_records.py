@@ -6,15 +6,15 @@ import csv
 import io
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from operations import subject_parquet
+from operations import subject_parquet, subject_requests
 
 ATTRIBUTE: Final = "subject="
 """Begins the custom attribute by which a caller says whom a request is about."""
 PARQUET: Final = ".parquet"
 READABLE: Final = (".csv", ".jsonl", PARQUET)
-"""Ends of the names of objects that can be searched."""
+"""Ends of the names of objects that can be searched where the name tells what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def split(name: str, content: bytes, subject: Subject, *, header: bool = True) -
         name: Key of the object; its end says what it is.
         content: The object.
         subject: Whose records. Names of their captured requests are added.
-        header: Whether a CSV file begins with the names of its columns; a row of one that does not is about the subject
-            if any of its cells is what they are called.
+        header: Whether a CSV file begins with the names of its columns; False for what callers ask, where an object is
+            what it holds instead of what it is called, and a row the subject's if any cell or value is the key.
 
     Raises:
         ValueError: The object is not what its name says.
@@ -66,8 +66,10 @@ def split(name: str, content: bytes, subject: Subject, *, header: bool = True) -
         taken, left = subject_parquet.split(content, subject.column, subject.key)
         return Split(taken=taken, file=content if left is None else left)
     try:
+        if not header:
+            return _requested(name, content, subject)
         if name.endswith(".csv"):
-            return _rows(content, subject) if header else _cells(content, subject)
+            return _rows(content, subject)
         return _lines(content, subject)
     except csv.Error as error:
         raise ValueError(f"no CSV that can be read: {error}") from None
@@ -75,16 +77,13 @@ def split(name: str, content: bytes, subject: Subject, *, header: bool = True) -
         raise ValueError("JSON that is nested too deeply") from None
 
 
-def _cells(content: bytes, subject: Subject) -> Split:
-    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    reader, found, start = csv.reader(lines, strict=True), Split(), 0
-    for row in reader:
-        if subject.key in row:
-            found.taken.append({"row": row})
-        else:
-            found.kept += lines[start : reader.line_num]
-        start = reader.line_num
-    return found
+def _requested(name: str, content: bytes, subject: Subject) -> Split:
+    def captured(record: dict[str, Any]) -> bool:
+        event: Any = record.get("eventMetadata")
+        return isinstance(event, dict) and _is_about(cast("dict[str, Any]", event), subject)
+
+    taken, left = subject_requests.split(content, subject.key, captured, named_csv=name.endswith(".csv"))
+    return Split(taken=taken, file=left if taken else content)
 
 
 def _rows(content: bytes, subject: Subject) -> Split:

@@ -321,10 +321,13 @@ def test_an_erasure_shows_first_removes_on_confirmation_and_asks_for_a_training(
 def test_an_export_holds_every_record_and_is_written_for_its_owner_alone(
     environment: S3Client, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    half = f"{MODEL.name}/rows/1"
+    put(environment, LABELS.bucket("models"), half, '{"instances": [["ann", "\\ud800"]]}')
     target = tmp_path / "ann.json"
     words = ("--action", "export", "--subject", "ann", "--column", "passenger", "--out", str(target))
     assert run(capsys, *words)[0] == 0
-    assert [each["record"].get("y") for each in json.loads(target.read_text())[MODEL.name]] == ["1", None]
+    rows, asked, captured = [each["record"] for each in json.loads(target.read_text())[MODEL.name]]
+    assert (rows["y"], asked, "y" in captured) == ("1", {"row": ["ann", "\ud800"]}, False)
     assert target.stat().st_mode & 0o777 == 0o600
     code, said = run(capsys, *words)
     assert (code, "File exists" in said) == (2, True), "an export is never written over another"
