@@ -209,22 +209,28 @@ def _erase_under(request: _Request, receipt: str, found: Mapping[str, Search]) -
 
 
 def _erase_of(request: _Request, model: ModelSpec, found: Sequence[Found], receipt: str) -> list[str]:
-    """Erase in one model's data; the training is asked for before the end is recorded, so that a kill shows."""
+    """Erase in one model's data; the training is asked for before the end is recorded, so that a kill shows.
+
+    What has come since an erasure began is recorded as another beginning, and asks for a training of its own: the one
+    that was asked for may have learnt from it.
+    """
     begun = request.begun(model, receipt)
     if begun is None and not found:
         return [f"{model.name}: nothing to erase"]
-    if begun is None:
-        versions = [each.to_json() for each in found]
-        request.prove(model, receipt, BEGUN, versions=versions, training=_teaches(found))
+    known: list[dict[str, Any]] = begun["versions"] if begun else []
+    told = [_identity(each) for each in known]
+    new = [each for each in found if each.identity not in told]
+    if begun is None or new:
+        versions = known + [each.to_json() for each in new]
+        training = _teaches(found) or (begun is not None and begun["training"])
+        request.prove(model, receipt, BEGUN, versions=versions, training=training)
         begun = request.begun(model, receipt) or {}
-    gone, kept = erase(request.s3, found, request.subject)
+    _, kept = erase(request.s3, found, request.subject)
     learnt_from = begun["training"] or _teaches(found)
     if learnt_from:
         _ask_for_training(request, model, token=f"{begun['number']}-{begun['subject']}")
     stays = [each.identity for each in kept]
-    before = [each for each in begun["versions"] if _identity(each) not in stays]
-    told = [_identity(each) for each in before]
-    versions = before + [each.to_json() for each in gone if each.identity not in told]
+    versions = [each for each in begun["versions"] if _identity(each) not in stays]
     where = request.prove(model, receipt, ERASED, versions=versions, retained=[each.to_json() for each in kept])
     asked = ["a training without these records is asked for"] if learnt_from else []
     return [f"{model.name}: {text}" for text in (f"{len(versions)} versions erased", *asked, f"proof {where}")]

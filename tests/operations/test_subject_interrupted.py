@@ -16,7 +16,7 @@ from moto import mock_aws
 from components.labels import DATA, MODELS, Labels
 from components.model_places import ModelPlaces
 from operations import subject, subject_objects
-from operations.proof import Chain
+from operations.proof import BEGUN, ERASED, Chain
 from operations.subject_grants import places_of
 from retraining.events import Reader
 from settings.check import load_file
@@ -193,3 +193,38 @@ def test_what_somebody_wrote_after_the_interruption_is_shown_before_it_goes(
         assert (lines_about(s3), run(capsys, "verify")[0]) == ([], 0)
         assert s3.get_object(Bucket=LABELS.bucket(DATA), Key=key)["Body"].read() == b"passenger,y\ncarl,0\n"
         assert places_of(LABELS, MODEL)[-1].prefix == PLACES.truth
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+def test_rows_that_come_after_a_training_was_asked_for_are_proven_and_ask_for_another(
+    account: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kills: int
+) -> None:
+    """Each kill comes after the request, before the end is recorded."""
+    calls, prove, key = Calls(account), cast("Any", subject)._Request.prove, f"{MODEL.dataset_prefix}train/2.csv"
+
+    def killed(request: Any, model: Any, receipt: str, action: str, **what: object) -> str:
+        if action == ERASED:
+            raise KilledError
+        return prove(request, model, receipt, action, **what)
+
+    with mock_aws():
+        s3 = filled()
+        for _ in range(kills):
+            confirmed = run(capsys, "erase")[1].rpartition("CONFIRM=")[2].strip()
+            account.setattr(cast("Any", subject)._Request, "prove", killed)
+            for _ in range(2):
+                with pytest.raises(KilledError):
+                    run(capsys, "erase", "--confirm", confirmed)
+            account.setattr(cast("Any", subject)._Request, "prove", prove)
+            put(s3, DATA, key, "passenger,y\nann,1\ncarl,0\n")
+            capsys.readouterr()
+        shown = run(capsys, "erase")[1]
+        assert run(capsys, "erase", "--confirm", shown.rpartition("CONFIRM=")[2].strip())[0] == 0
+        assert (lines_about(s3), run(capsys, "verify")[0]) == ([], 0)
+        begun, ended = said_by_proofs(s3)[-2:]
+        assert (begun["action"], ended["action"], len(ended["versions"])) == (BEGUN, ERASED, 7 + kills)
+        assert begun["versions"] == ended["versions"]
+        assert json.loads(shown.splitlines()[0]) == ended["versions"][-1]
+        assert len(said_by_proofs(s3)) == kills + 2, "a command that is repeated begins nothing anew"
+    assert [fact.id for fact in read(calls.heard)][::2] == list(dict.fromkeys(fact.id for fact in read(calls.heard)))
+    assert len(calls.heard) == 2 * kills + 1
