@@ -2,8 +2,8 @@
 
     look(Clients(s3=…, sagemaker=…), Model.read(os.environ), {"time": "2026-11-23T03:00:00Z"})
 
-The same time starts the same execution: Scheduler and Lambda both deliver at least once. What fails is raised, so that
-Lambda tries again, and keeps the event at last.
+The same time starts the same execution as long as the same version serves: Scheduler and Lambda both deliver at least
+once. What fails is raised, so that Lambda tries again, and keeps the event at last.
 """
 
 from __future__ import annotations
@@ -92,13 +92,19 @@ def look(clients: Clients, model: Model, event: Mapping[str, Any]) -> dict[str, 
     choice = choose(steps.packages(clients.sagemaker, model.group), model.where, model.approved)
     version = choice.version
     _begin_memory(clients.s3, model.bucket, f"{model.memory}{version.number}/{PLACEHOLDER}")
+    description, parameters = f"version {version.number}: {choice.why}", version.parameters()
     started = clients.sagemaker.start_pipeline_execution(
         PipelineName=model.pipeline,
-        PipelineExecutionDescription=f"version {version.number}: {choice.why}",
-        PipelineParameters=[{"Name": name, "Value": value} for name, value in version.parameters().items()],
-        ClientRequestToken=hashlib.sha256(f"{model.pipeline} {time}".encode()).hexdigest(),
+        PipelineExecutionDescription=description,
+        PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+        ClientRequestToken=_token(model.pipeline, time, description, parameters),
     )
     return {"version": version.number, "why": choice.why, "execution": started["PipelineExecutionArn"], "time": time}
+
+
+def _token(*asked: object) -> str:
+    """Never the same for two requests that differ, which SageMaker may refuse or answer with the first."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _begin_memory(s3: S3Client, bucket: str, key: str) -> None:

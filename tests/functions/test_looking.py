@@ -322,25 +322,28 @@ def test_a_memory_that_was_begun_is_left_alone(clients: Clients) -> None:
     assert memory(clients) == kept
 
 
-def test_the_same_time_starts_the_same_execution_whatever_serves_by_then(made: Clients) -> None:
+def test_the_same_time_starts_the_same_execution_and_another_of_what_serves_by_then(made: Clients) -> None:
     """Of AWS's own answers there is one for each token (SageMaker API reference, `StartPipelineExecution`)."""
-    tokens: list[str] = []
+    asked: list[dict[str, Any]] = []
 
     def start(params: dict[str, Any], **_: object) -> None:
-        tokens.append(params["ClientRequestToken"])
+        asked.append(dict(params))
 
+    looks = [(version(1), "1"), (version(1), "1"), (version(2), "1"), (version(1, base=1), "1"), (version(1), "2")]
     event = "provide-client-params.sagemaker.StartPipelineExecution"
     made.sagemaker.meta.events.register(event, start)
     arn = f"arn:aws:sagemaker:{REGION}:123456789012:pipeline/{PIPELINE}/execution/aaaaaaaaaaaa"
     try:
         with Stubber(made.sagemaker) as stub, Stubber(made.s3) as s3:
-            for model, time in ((MODEL, "1"), (replace(MODEL, approved=version(2)), "1"), (MODEL, "2")):
+            for approved, time in looks:
                 s3.add_response("put_object", {})
                 stub.add_response("start_pipeline_execution", {"PipelineExecutionArn": arn})
-                look(made, replace(model, where=""), {"time": time})
+                look(made, replace(MODEL, where="", approved=approved), {"time": time})
     finally:
         made.sagemaker.meta.events.unregister(event, start)
-    assert tokens[0] == tokens[1] != tokens[2]
+    tokens = [each.pop("ClientRequestToken") for each in asked]
+    assert (tokens[0], asked[0]) == (tokens[1], asked[1]), "an attempt that is made again"
+    assert len(dict.fromkeys(tokens)) == len(looks) - 1, "another version, image, or time"
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ConditionalRequestConflict", "SlowDown"])
