@@ -63,7 +63,12 @@ def be_scraped(port: int = SERVING) -> _Spec:
 
 
 def ask_pods(namespace: str, labels: dict[str, str], port: int) -> _Spec:
-    """Every pod calls one port of some pods of another namespace."""
+    """Every pod calls one port of some pods of another namespace, by their Service.
+
+    Each of `labels` has to stand in the selector of that Service: the VPC CNI judges a packet before a Service address
+    becomes a pod's, and lets the address through where the policy's labels match the selector
+    (amazon-network-policy-controller-k8s, `pkg/resolvers/endpoints.go`, `getMatchingServiceClusterIPs`).
+    """
     return _outwards([_pods(namespace, labels)], {port: ("TCP",)})
 
 

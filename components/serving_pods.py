@@ -105,7 +105,7 @@ class Workload:
     @property
     def selector(self) -> dict[str, str]:
         """Labels that these pods and no others carry; fixed for the life of the Deployment."""
-        return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/component": "model-server"}
+        return selector(self.name)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -116,6 +116,11 @@ class Workload:
     def version_labels(self) -> dict[str, str]:
         """Labels of the Deployment and of its pods: with the version, which metrics are divided by."""
         return {**self.labels, VERSION_LABEL: str(self.version)}
+
+
+def selector(name: str) -> dict[str, str]:
+    """Labels by which a Service, and policies of those who call it (`network_flows.ask_pods`), find its pods."""
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "model-server"}
 
 
 def account(model: str) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import pulumi_kubernetes as kubernetes
 
 from components import network_flows
-from components.labels import MODEL_LABEL, WORKLOAD_TYPE
+from components.labels import WORKLOAD_TYPE
 from components.nodes import GPU_RESOURCE
 from components.priority_levels import NODE_CRITICAL, SERVING
+from components.serving_pods import selector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +132,7 @@ def questions(
     found: dict[str, dict[str, kubernetes.networking.v1.NetworkPolicySpecArgs]] = {}
     for namespace in (namespace for team in teams for namespace in team.namespaces):
         for model in namespace.asks:
-            home, servers = homes[model], {MODEL_LABEL: model}
+            home, servers = homes[model], selector(model)
             found.setdefault(namespace.name, {})[f"ask.{model}"] = network_flows.ask_pods(
                 home, servers, network_flows.SERVING
             )

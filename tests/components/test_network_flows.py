@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from functools import cache
 from itertools import permutations
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from components.monitoring_objects import RELEASE
+from components.serving_pods import selector
+from tests.support.changes import record_changed
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
+from tests.support.optional import EVERYTHING
 from tests.support.recorded import record_program, stack_section
 from tests.support.teams import record_teams, search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TRAINING = End(namespace="ml-training", address="10.48.1.10")
 SERVER = End(namespace="ml-inference", address="10.48.33.20")
@@ -30,6 +38,13 @@ OTHER_NETWORK = End(address="10.32.0.9")
 METADATA = End(address="169.254.169.254")
 PODS = (TRAINING, SERVER, OTHER_TEAM, OTHER_SERVER, PLACEHOLDER)
 PORTS = (22, 53, 80, 443, 5432, 8080, 9090, 10250)
+SERVICE = "kubernetes:core/v1:Service"
+SERVICES_OF_OTHERS = (
+    ("kube-system", {"k8s-app": "kube-dns"}),
+    ("monitoring", {"app.kubernetes.io/name": "prometheus", "operator.prometheus.io/name": f"{RELEASE}-prometheus"}),
+    ("monitoring", {"app.kubernetes.io/name": "alertmanager", "alertmanager": f"{RELEASE}-alertmanager"}),
+)
+"""Namespaces and selectors of the Services of EKS's DNS and of the chart kube-prometheus-stack."""
 
 
 @cache
@@ -80,8 +95,8 @@ def asked() -> Policies:
     return Policies([item.inputs for item in recorded.of_type(NETWORK_POLICY)])
 
 
-MODEL = End(namespace="ml-inference", address="10.48.33.7", labels={"slipway.dev/model": "flight-delay"})
-OTHER_MODEL = End(namespace="ml-inference", address="10.48.33.8", labels={"slipway.dev/model": "another"})
+MODEL = End(namespace="ml-inference", address="10.48.33.7", labels=selector("flight-delay"))
+OTHER_MODEL = End(namespace="ml-inference", address="10.48.33.8", labels=selector("another"))
 
 
 @pytest.mark.parametrize("caller", [TRAINING, OTHER_SERVER])
@@ -96,6 +111,35 @@ def test_pods_that_ask_a_model_reach_its_servers_by_one_port_and_nothing_else_th
 def test_pods_that_do_not_ask_a_model_reach_it_no_more_because_others_do() -> None:
     callers = [OTHER_TEAM, SERVER, OTHER_MODEL, PLACEHOLDER]
     assert not [port for caller in callers for port in PORTS if asked().permit(caller, MODEL, port)]
+
+
+def test_whoever_may_call_pods_may_call_their_service() -> None:
+    """The VPC CNI lets packets to a Service through where the labels of the policy match the Service's own selector."""
+    recorded = record_changed({**EVERYTHING, "teams.0.namespaces.0.asks": ["flight-delay"]})
+    services = [(item.inputs["metadata"]["namespace"], item.inputs["spec"]) for item in recorded.of_type(SERVICE)]
+    selectors = [(namespace, spec["selector"]) for namespace, spec in services] + list(SERVICES_OF_OTHERS)
+    called = {
+        (item.inputs["metadata"]["name"], *named_pods(peer, item.inputs["metadata"]["namespace"]))
+        for item in recorded.of_type(NETWORK_POLICY)
+        for rule in item.inputs["spec"].get("egress", [])
+        for peer in rule["to"]
+        if "ipBlock" not in peer
+    }
+    assert {"allow-dns", "allow-prometheus", "ask.flight-delay", "grafana-to-prometheus"} < {
+        name for name, *_ in called
+    }
+    missed = [
+        (policy, namespace)
+        for policy, namespace, pods in called
+        if not any(place == namespace and set(pods) <= selected.items() for place, selected in selectors)
+    ]
+    assert missed == [("allow-own-pods", "ml-training")], "it names every pod, so every Service"
+
+
+def named_pods(peer: Mapping[str, Any], own: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Namespace and labels of the pods that a policy of the namespace `own` names."""
+    place = peer.get("namespaceSelector", {"matchLabels": {"kubernetes.io/metadata.name": own}})["matchLabels"]
+    return place["kubernetes.io/metadata.name"], tuple(peer["podSelector"].get("matchLabels", {}).items())
 
 
 def test_nobody_calls_a_training_from_outside() -> None:
