@@ -130,11 +130,8 @@ def readable(labels: Labels, model: ModelSpec) -> list[str]:
     All artefacts, because the instances of one version may still start while the next one comes; no checked data, no
     captures and no reports.
     """
-    places, serving, bucket = ModelPlaces(labels, model), model.serving, labels.bucket(MODELS)
+    places, serving = ModelPlaces(labels, model), model.serving
     prefixes = [places.jobs, places.promoted]
-    approved = "" if model.approved is None else model.approved.model_data.removeprefix(f"s3://{bucket}/")
-    if approved and not approved.startswith(tuple(prefixes)):
-        prefixes.append(approved)
     if serving is not None and serving.hosting is not None and serving.hosting.fleet is not None:
         prefixes.append(f"{model.name}/{serving.hosting.fleet.prefix}")
     if serving is not None and serving.target in (Target.ASYNCHRONOUS, Target.BATCH):

@@ -67,7 +67,7 @@ PATTERNS: Final[dict[str, str]] = {
     KEY_ARN: "the ARN of a KMS key, such as "
     "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     DIGEST: "sha256: and 64 hexadecimal digits",
-    MODEL_DATA: "an S3 address that ends in model.tar.gz, such as s3://bucket/flight-delay/7/model.tar.gz",
+    MODEL_DATA: "an S3 address that ends in model.tar.gz, such as s3://bucket/flight-delay/jobs/7/output/model.tar.gz",
     TAG_VALUE: "letters, digits, spaces and _ . : / = + - @, which AWS allows in a tag",
     ADDON_VERSION: "an exact EKS add-on version, such as v1.22.4-eksbuild.3",
     TRAINING_INSTANCE: "a SageMaker instance type, such as ml.m5.xlarge",

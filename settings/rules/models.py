@@ -35,6 +35,9 @@ OWN_HYPERPARAMETERS: Final[tuple[tuple[str, object, tuple[str, ...]], ...]] = (
 )
 """Hyperparameters of some objectives only, with the value that has no effect."""
 
+ARTEFACT_FOLDERS: Final = ("jobs", "promoted")
+"""Below a model's prefix of the models bucket: what trainings write, and what promotions bring."""
+
 ModelRule = Callable[[Settings, int], Iterator[Finding]]
 """A rule on the model at an index."""
 
@@ -286,19 +289,26 @@ def directions_are_of_features(settings: Settings, index: int) -> Iterator[Findi
 
 
 def approved_model_is_in_this_environment(settings: Settings, index: int) -> Iterator[Finding]:
-    """Serving pods may read the models bucket of their own environment and no other."""
+    """Nobody may read artefacts of other environments, and those of this one only where runs and promotions put them.
+
+    What reads them has the right to these folders, whichever version is approved: the instances of one version may
+    still start while the next one comes.
+    """
     model, environment = settings.models[index], settings.environment
     if model.approved is None:
         return
-    bucket = f"slipway-{environment.name}-{environment.account_id}-{environment.region}-models"
+    bucket = f"s3://slipway-{environment.name}-{environment.account_id}-{environment.region}-models"
+    folders = [f"{bucket}/{model.name}/{folder}/" for folder in ARTEFACT_FOLDERS]
     address = model.approved.model_data
-    found, _, key = address.removeprefix("s3://").partition("/")
-    if found != bucket:
+    if not address.startswith(tuple(folders)):
+        _, _, key = address.removeprefix("s3://").partition("/")
+        ours = f"{bucket}/{key}"
+        there = ours if ours.startswith(tuple(folders)) else f"{folders[-1]}{model.approved.version}/model.tar.gz"
         yield Finding(
             path=("models", index, "approved", "modelData"),
             found=address,
-            allowed=f"an object of s3://{bucket}/",
-            remedy=f"copy the model there and write s3://{bucket}/{key}",
+            allowed=f"an object below {' or '.join(folders)}",
+            remedy=f"copy the model there and write {there}",
         )
 
 

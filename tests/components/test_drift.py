@@ -162,7 +162,7 @@ def test_nothing_runs_before_a_version_is_approved(stack: str) -> None:
         (f"{ROLE}-tick", "sagemaker:StartPipelineExecution", f"{JOBS}pipeline/{ROLE}", False),
         (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-drift-dead", True),
         (f"{ROLE}-tick", "sqs:SendMessage", "arn:aws:sqs:us-east-1:777788889999:slipway-prod-retraining", False),
-        (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/7/model.tar.gz", True),
+        (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/jobs/7/output/model.tar.gz", True),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/8/model.tar.gz", False),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/jobs/j/output/model.tar.gz", True),
         (ROLE, "s3:GetObject", f"arn:aws:s3:::{MODELS}/flight-delay/promoted/8/model.tar.gz", True),

@@ -14,9 +14,9 @@ from components.model_places import ModelPlaces
 from components.served_grants import readable
 from components.served_models import served_model
 from settings.model import EnvironmentSpec, ModelSpec
+from settings.rules.models import ARTEFACT_FOLDERS
 from settings.rules.serving_sagemaker import TAKEN
 from tests.support.iam_evaluator import may
-from tests.support.optional import APPROVED
 from tests.support.recorded import Recorded, Resource, record_program, stack_section
 from tests.support.targets import FLEET, ROW, SERVED, TARGETS, all_served, approved, model_of, serving, trained
 
@@ -248,7 +248,7 @@ def test_a_request_picks_one_of_several_containers() -> None:
         {"image": f"{repository}@sha256:{'cd' * 32}", "containerHostname": "before"},
         {
             "image": f"{repository}@sha256:{'ab' * 32}",
-            "modelDataUrl": approved(3)["modelData"],
+            "modelDataUrl": approved(3, "picked")["modelData"],
             "containerHostname": "model",
         },
     ]
@@ -436,10 +436,9 @@ def test_no_fleet_takes_a_folder_that_the_platform_uses() -> None:
     assert {prefix.split("/")[1] for prefix in every_prefix("fleet")} == set(TAKEN)
 
 
-def test_an_artefact_that_lies_elsewhere_is_read_alone() -> None:
-    elsewhere = {**model_of("flight-delay", serving("real-time")), "approved": APPROVED}
-    prefixes = readable(labels(), ModelSpec.model_validate_json(json.dumps(elsewhere)))
-    assert prefixes == ["flight-delay/jobs/", "flight-delay/promoted/", "flight-delay/7/model.tar.gz"]
+def test_a_served_model_reads_artefacts_where_the_settings_let_an_approved_one_lie() -> None:
+    prefixes = readable(labels(), ModelSpec.model_validate_json(json.dumps(model_of("churn", serving("real-time")))))
+    assert prefixes == [f"churn/{folder}/" for folder in ARTEFACT_FOLDERS]
 
 
 def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> None:

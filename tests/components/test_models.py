@@ -9,7 +9,7 @@ import pytest
 from tests.support.recorded import STACKS, Recorded, record_program, stack_section
 
 DIGEST = "sha256:" + "ab" * 32
-ARTEFACT = "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/job-1/output/model.tar.gz"
+ARTEFACT = "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/jobs/job-1/output/model.tar.gz"
 
 
 @pytest.fixture(params=STACKS)

@@ -54,7 +54,7 @@ PEERING: Final[dict[str, Any]] = {
 APPROVED: Final[dict[str, Any]] = {
     "version": 7,
     "imageDigest": "sha256:" + "7" * 64,
-    "modelData": "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/7/model.tar.gz",
+    "modelData": "s3://slipway-prod-777788889999-us-east-1-models/flight-delay/jobs/7/output/model.tar.gz",
 }
 CERTIFICATE: Final = "arn:aws:acm:us-east-1:777788889999:certificate/01234567-89ab-cdef-0123-456789abcdef"
 STUDIO: Final[dict[str, Any]] = {

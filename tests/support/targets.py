@@ -97,10 +97,10 @@ def serving(target: str, **more: Any) -> dict[str, Any]:
     return {"eks": trained()["serving"]["eks"], **TARGETS, "target": target, **more}
 
 
-def approved(version: int) -> dict[str, Any]:
-    """An approved version of prod's model."""
+def approved(version: int, model: str = "flight-delay") -> dict[str, Any]:
+    """An approved version of prod's model, or of another one."""
     bucket = f"slipway-prod-{ACCOUNT}-us-east-1-models"
-    data = f"s3://{bucket}/flight-delay/jobs/job-{version}/output/model.tar.gz"
+    data = f"s3://{bucket}/{model}/jobs/job-{version}/output/model.tar.gz"
     return {"version": version, "imageDigest": DIGEST, "modelData": data}
 
 
@@ -127,7 +127,7 @@ def model_of(name: str, where: dict[str, Any], version: int = 3) -> dict[str, An
         **trained(),
         "name": name,
         "datasetPrefix": f"{name}/",
-        "approved": approved(version),
+        "approved": approved(version, name),
         **_watched(where),
         "serving": where,
     }
