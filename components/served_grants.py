@@ -31,9 +31,10 @@ def abilities(labels: Labels, models: tuple[ModelSpec, ...]) -> dict[str, list[i
     ]
     batches = targeted(models, Target.BATCH)
     return {
-        "read-models": grants.read_objects(
-            account, bucket, [prefix for model in models for prefix in readable(labels, model)]
-        ),
+        "read-models": [
+            *grants.read_objects(account, bucket, [prefix for model in models for prefix in readable(labels, model)]),
+            *grants.get_objects(account, bucket, [prefix for model in models for prefix in looked_for(labels, model)]),
+        ],
         "write-results": grants.write_objects(
             account, bucket, [prefix for model in models for prefix in results(labels, model)]
         ),
@@ -125,18 +126,34 @@ def targeted(models: tuple[ModelSpec, ...], target: Target) -> list[ModelSpec]:
 
 
 def readable(labels: Labels, model: ModelSpec) -> list[str]:
-    """Prefixes of the models bucket that serving a model reads: artefacts of versions, and what callers ask.
+    """Prefixes of the models bucket that SageMaker reads to serve a model: artefacts of versions, what callers ask.
 
     All artefacts, because the instances of one version may still start while the next one comes; no checked data, no
-    captures and no reports.
+    captures and no reports. Nothing of a model without a version, or that SageMaker does not serve.
     """
     places, serving = ModelPlaces(labels, model), model.serving
+    if model.approved is None or serving is None or serving.target is Target.EKS:
+        return []
     prefixes = [places.jobs, places.promoted]
-    if serving is not None and serving.hosting is not None and serving.hosting.fleet is not None:
+    if serving.hosting is not None and serving.hosting.fleet is not None:
         prefixes.append(f"{model.name}/{serving.hosting.fleet.prefix}")
-    if serving is not None and serving.target in (Target.ASYNCHRONOUS, Target.BATCH):
+    if serving.target in (Target.ASYNCHRONOUS, Target.BATCH):
         prefixes.append(places.rows)
     return prefixes
+
+
+def looked_for(labels: Labels, model: ModelSpec) -> list[str]:
+    """Prefix with the approved artefact of a model that SageMaker does not serve.
+
+    Every approved version becomes a model of SageMaker, which then looks whether the role finds the artefact. A single
+    prefix for each, and no listing: a role has room for 10,240 characters.
+    """
+    places, approved = ModelPlaces(labels, model), model.approved
+    if approved is None or readable(labels, model):
+        return []
+    return [
+        prefix for prefix in (places.jobs, places.promoted) if approved.model_data.startswith(f"{places.uri(prefix)}/")
+    ]
 
 
 def results(labels: Labels, model: ModelSpec) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from components import endpoint_objects as objects
+from components.grants import inline_policies
 from components.labels import Labels
 from components.model_places import ModelPlaces
-from components.served_grants import readable
+from components.served_grants import abilities, readable
 from components.served_models import served_model
 from settings.model import EnvironmentSpec, ModelSpec
 from settings.rules.models import ARTEFACT_FOLDERS
@@ -439,6 +440,31 @@ def test_no_fleet_takes_a_folder_that_the_platform_uses() -> None:
 def test_a_served_model_reads_artefacts_where_the_settings_let_an_approved_one_lie() -> None:
     prefixes = readable(labels(), ModelSpec.model_validate_json(json.dumps(model_of("churn", serving("real-time")))))
     assert prefixes == [f"churn/{folder}/" for folder in ARTEFACT_FOLDERS]
+
+
+def by_pods(name: str, artefact: str | None) -> ModelSpec:
+    """A model that pods serve, with its artefact below its own prefix, or without a version."""
+    package = {**approved(3, name), "modelData": f"s3://{BUCKET}/{name}/{artefact}/model.tar.gz"}
+    spec = {**model_of(name, serving("eks")), "approved": None if artefact is None else package}
+    return ModelSpec.model_validate_json(json.dumps(spec))
+
+
+def test_without_a_version_a_model_is_not_read() -> None:
+    nothing = {**model_of("churn", serving("asynchronous")), "approved": None}
+    for model in (ModelSpec.model_validate_json(json.dumps(nothing)), by_pods("churn", None)):
+        assert abilities(labels(), (model,))["read-models"] == []
+
+
+@pytest.mark.parametrize("folder", ARTEFACT_FOLDERS)
+def test_of_a_model_that_pods_serve_the_folder_of_the_approved_artefact_is_read_alone(folder: str) -> None:
+    resource = f"arn:aws:s3:::{BUCKET}/churn/{folder}/*"
+    granted = abilities(labels(), (by_pods("churn", f"{folder}/x"),))["read-models"]
+    assert granted == [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": [resource]}]
+
+
+def test_the_role_has_room_for_fifty_models_that_pods_serve() -> None:
+    models = tuple(by_pods(f"model-{number}", "jobs/x/output") for number in range(50))
+    inline_policies(abilities(labels(), models))
 
 
 def test_only_queues_publish_and_only_alarms_of_deployments_are_looked_at() -> None:
