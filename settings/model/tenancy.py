@@ -98,7 +98,10 @@ class NamespaceSpec(Section):
     invokes: tuple[Name, ...] = Field(strict=False, max_length=20)
     """Models of the stack, served by endpoints of SageMaker, that pods of the service account `workload` may ask."""
     asks: tuple[Name, ...] = Field(strict=False, max_length=20)
-    """Models of the stack, served by pods, that every pod of the namespace may ask by the model's Service."""
+    """Models of the stack, served by pods, that every pod of the namespace may ask by the model's Service.
+
+    At `http://<model>.<its namespace>`; behind an `nlb` with certificates that is port 443, without TLS in the cluster.
+    """
 
     @property
     def calls_aws(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from components import serving_objects, serving_pods
 from components.serving_pods import ALIVE, CHANGED_BY_RELEASES, HEALTH, Workload, grace_seconds
 from scoring.settings import ServerSettings
-from settings.model import EksServingSpec
+from settings.model import EksServingSpec, NamespaceSpec
 from tests.support.network_policies import NETWORK_POLICY, End, Policies
 from tests.support.optional import APPROVED, CERTIFICATE
 from tests.support.recorded import STACKS, record_program, stack_section
@@ -303,6 +304,15 @@ def test_a_network_load_balancer_is_internal_bounded_and_asks_what_an_applicatio
     attributes = dict(pair.split("=") for pair in notes[f"{NLB}-attributes"].split(","))
     assert attributes["deletion_protection.enabled"] == "true"
     assert attributes["access_logs.s3.enabled"] == "true"
+
+
+def test_the_page_and_the_setting_say_by_which_port_pods_call_a_model_behind_a_network_load_balancer() -> None:
+    (service,) = of_kind(four_models(), SERVICE, "by-nlb")
+    (port,) = (each["port"] for each in service.inputs["spec"]["ports"])
+    root = Path(__file__).parents[2]
+    assert f"`http://<model>.<namespace>:{port}`" in (root / "docs" / "serving.md").read_text(encoding="utf-8")
+    described = NamespaceSpec.model_json_schema()["properties"]["asks"]["description"]
+    assert f"behind an `nlb` with certificates that is port {port}" in described
 
 
 @pytest.mark.parametrize("needed", [False, True])
