@@ -31,7 +31,7 @@ from tools.kube_programs import CRANE, KubePrograms, module_folders
 from tools.progress import Board, elapsed
 from tools.pulumi_cli import PulumiCli
 
-CLEANUP_SECONDS = 2.0
+CLEANUP_SECONDS = 15.0
 """What an interrupted step gets to remove what it had half made; the next run removes the rest."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM, as shells give it."""
@@ -71,9 +71,9 @@ def together(tasks: Sequence[Callable[[], None]], commands: Commands) -> None:
             outcomes.put(None)
 
     threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         failure = next((outcome for _ in threads if (outcome := outcomes.get())), None)
         if failure is None:
             return
@@ -87,7 +87,8 @@ def together(tasks: Sequence[Callable[[], None]], commands: Commands) -> None:
 def _abandon(threads: Sequence[threading.Thread], commands: Commands) -> None:
     commands.stop()
     for thread in threads:
-        thread.join(CLEANUP_SECONDS)
+        if thread.ident is not None:
+            thread.join(CLEANUP_SECONDS)
 
 
 class Bootstrap:

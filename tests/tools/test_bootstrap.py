@@ -211,6 +211,32 @@ def test_at_the_first_failure_the_other_task_is_stopped(tmp_path: Path) -> None:
     assert time.monotonic() - started < GRACE_SECONDS, "it was asked to end, not killed"
 
 
+def test_an_interrupt_while_the_tasks_are_started_stops_those_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands, running, ended = Commands(), threading.Event(), threading.Event()
+    start_thread = threading.Thread.start
+
+    def slow() -> None:
+        try:
+            commands.run(
+                ["/bin/sh", "-c", "echo on; exec sleep 60"], log=tmp_path / "log", on_line=lambda _: running.set()
+            )
+        finally:
+            ended.set()
+
+    def interrupted(thread: threading.Thread) -> None:
+        if running.is_set():
+            raise KeyboardInterrupt
+        start_thread(thread)
+        running.wait(GRACE_SECONDS)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap.together([slow, slow], commands)
+    assert ended.is_set()
+
+
 def test_tasks_run_at_the_same_time() -> None:
     meet = threading.Barrier(2)
 
