@@ -327,7 +327,7 @@ def test_behind_every_target_each_role_of_a_model_is_in_the_table_and_may_do_not
         ("flight-delay-drift", "s3:DeleteObject", f"{BUCKET}models/flight-delay/drift/memory/7/memory.json", False),
         ("flight-delay-drift-run", "sagemaker:StopProcessingJob", f"{JOBS}processing-job/{PREFIX}-abc-1", False),
         ("flight-delay-drift-run", "sagemaker:DescribeTrainingJob", f"{JOBS}training-job/{PREFIX}-abc-1", False),
-        ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", True),
+        ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
         ("model", "s3:PutObject", f"{BUCKET}models/flight-delay/jobs/j/output/model.tar.gz", False),
         ("model", "s3:GetObject", f"{BUCKET}models/flight-delay/data/v/train/2013-01.csv", False),
         ("model", "s3:GetObject", f"{BUCKET}data/flight-delay/2013/01.csv", False),
