@@ -249,7 +249,7 @@ class _Platform:
         first, rest = month.split(EARLY_BOARDS)
         self._ask(first, chapter.asked)
         step.note("truth about the first flights")
-        seen = self._watching.compare(month, self._looked_at())
+        seen = self._watching.compare(month, self._looked_at(), early=True)
         self._alarms = [kind for kind, raised in seen.summary["raised"].items() if raised]
         look = self._records.look(seen.summary)
         status = steps.describe_package(self._clients.sagemaker, old.package.arn).status

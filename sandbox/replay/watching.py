@@ -103,9 +103,17 @@ class Watching:
     def _put(self, key: str, content: bytes) -> None:
         self._clients.s3.put_object(Bucket=self._spec.models_bucket, Key=f"{self._spec.model.name}/{key}", Body=content)
 
-    def compare(self, month: Month, package: Package, *, all_versions: bool = False) -> Seen:
-        """Run the drift job for a month and a model; with all versions, it is told of the captures of others too."""
-        name = f"{self._spec.model.name}-drift-{month.number:02}-{package.version}{'-all' if all_versions else ''}"
+    def compare(self, month: Month, package: Package, *, all_versions: bool = False, early: bool = False) -> Seen:
+        """Run the drift job for a month and a model, also before the month is over.
+
+        Args:
+            month: Whose captures and truth.
+            package: The model.
+            all_versions: Whether it is told of the captures of others too.
+            early: Whether another look at the month follows.
+        """
+        kind = "-early" if early else "-all" if all_versions else ""
+        name = f"{self._spec.model.name}-drift-{month.number:02}-{package.version}{kind}"
         request = self._request(name, month, package, "" if all_versions else str(package.version))
         self._clients.sagemaker.create_processing_job(**request)
         deadline = time.monotonic() + TIMEOUT_SECONDS
