@@ -1,9 +1,14 @@
-"""Hooks and transforms of programs that run one after the other in one process.
+"""Connections between the engine and programs that run one after the other in one process.
 
-The SDK answers the engine's calls of them with a server of gRPC's asyncio API, one per run, each on the event loop of
-its run. All such servers of a process share one completion queue, whose events the loop of a later run may get after
-the loop that they belong to has ended: the interpreter crashes. The server here is one of threads; what is called runs
-on the program's event loop, as with the SDK.
+Hooks and transforms: the SDK answers the engine's calls of them with a server of gRPC's asyncio API, one per run, each
+on the event loop of its run. All such servers of a process share one completion queue, whose events the loop of a later
+run may get after the loop that they belong to has ended: the interpreter crashes. The server here is one of threads;
+what is called runs on the program's event loop, as with the SDK.
+
+Channels: all of a process share connections by address. An engine that listens where one before it did would be asked
+through the connection to the one that is gone, which fails at once for as long as it waits before it tries again.
+`own_connections` gives each channel its own
+(https://grpc.github.io/grpc/core/group__grpc__arg__keys.html, `grpc.use_local_subchannel_pool`).
 """
 
 from __future__ import annotations
@@ -11,17 +16,26 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 from pulumi.runtime import settings
 from pulumi.runtime._callbacks import _CallbackServicer  # pyright: ignore[reportPrivateUsage] - what `settings` holds
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: ignore[reportPrivateUsage] - no other way in
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _T = TypeVar("_T")
+
+_OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
+
+
+def own_connections() -> None:
+    """Let the SDK open a connection for each channel to an engine, from now on."""
+    if _OWN_CONNECTIONS not in _GRPC_CHANNEL_OPTIONS:
+        _GRPC_CHANNEL_OPTIONS.append(_OWN_CONNECTIONS)
 
 
 class ProgramLoop:

@@ -23,7 +23,7 @@ from pulumi import automation
 
 from sandbox import checkpoint
 from sandbox.account import empty_account, reached_by_default
-from sandbox.callbacks import Callbacks
+from sandbox.callbacks import Callbacks, own_connections
 from sandbox.providers.aws import FOLDER_VARIABLE
 from sandbox.world import World
 
@@ -133,6 +133,7 @@ class Engine:
         self.folder, self.stack = folder, stack
         self._program = program
         self._callbacks: Callbacks | None = None
+        own_connections()
         self._lay_out(stack_file or ROOT / f"Pulumi.{stack}.yaml")
         self._stack = self._open()
 
