@@ -24,6 +24,7 @@ from pulumi import automation
 from sandbox import checkpoint
 from sandbox.account import empty_account, reached_by_default
 from sandbox.callbacks import Callbacks, own_connections
+from sandbox.garbage import not_collected
 from sandbox.providers.aws import FOLDER_VARIABLE
 from sandbox.world import World
 
@@ -211,7 +212,8 @@ class Engine:
         outcome = Outcome()
         listener = _Listener(outcome, watch)
         try:
-            outcome.stdout = operation(listener).stdout
+            with not_collected():
+                outcome.stdout = operation(listener).stdout
         except automation.CommandError as error:
             if not outcome.mandatory:
                 raise EngineError(_readable(outcome.errors) or str(error)) from error

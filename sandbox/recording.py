@@ -45,6 +45,7 @@ from pulumi.runtime.stack import run_in_stack
 from sandbox.callbacks import ProgramLoop
 from sandbox.chaos import Chaos
 from sandbox.engine import PROJECT, ROOT
+from sandbox.garbage import not_collected
 from sandbox.providers.aws import AwsBackend
 from sandbox.providers.eks import TOKEN as CONTROL_PLANE
 from sandbox.providers.eks import EksProvider
@@ -305,7 +306,8 @@ def run_program(
             begin()
         runpy.run_path(str(program), run_name="__main__")
 
-    asyncio.run(run_in_stack(start))
+    with not_collected():
+        asyncio.run(run_in_stack(start))
 
 
 def stack_config(stack: str) -> dict[str, Any]:

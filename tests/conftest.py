@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TESTS = Path(__file__).parent
 PROGRAM = tuple(
@@ -43,3 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(place) for place in PROGRAM):
             item.add_marker(pytest.mark.program)
+
+
+@pytest.fixture(scope="module")
+def state_written_once() -> Iterator[None]:
+    """Let the engine write its state at the end, not after every step: for whole stacks in tests that kill no engine.
+
+    A state of some hundred resources takes the engine longer to write that often than all else that it does. What ends
+    an update with an error leaves the same state: it is written then.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PULUMI_EXPERIMENTAL", "true")
+        environment.setenv("PULUMI_SKIP_CHECKPOINTS", "true")
+        yield

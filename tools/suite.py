@@ -20,7 +20,7 @@ from pathlib import Path
 from tools.environments import ROOT, import_path
 from tools.progress import elapsed
 
-UNIT_WORKERS = "2"
+WORKERS = "2"
 QUIET_PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 """Keeps the wrapper from asking the network whether a newer pyright exists."""
 
@@ -60,9 +60,9 @@ def parts_of_test() -> list[Part]:
     """Unit and program parts need nothing but Python; the engine part a Pulumi CLI; the loop part trains and serves."""
     pytest, quick = ("-m", "pytest"), "not engine and not loop and not kube"
     return [
-        Part("unit", (*pytest, "-m", f"not program and {quick}", "-n", UNIT_WORKERS)),
-        Part("program", (*pytest, "-m", f"program and {quick}", "-n", UNIT_WORKERS)),
-        Part("engine", (*pytest, "-m", "engine")),
+        Part("unit", (*pytest, "-m", f"not program and {quick}", "-n", WORKERS)),
+        Part("program", (*pytest, "-m", f"program and {quick}", "-n", WORKERS)),
+        Part("engine", (*pytest, "-m", "engine", "-n", WORKERS, "--dist", "loadscope")),
         Part("loop", (*pytest, "-m", "loop and not engine and not kube")),
     ]
 

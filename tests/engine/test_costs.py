@@ -19,7 +19,7 @@ from tests.support.planned import plan_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 
 def test_an_environment_costs_the_same_by_the_engine_and_by_the_recording(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sandbox.engine import State
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 Said = set[tuple[str, str, str]]
 """Policy, URN, what it found."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 CLUSTER = "aws:eks/cluster:Cluster"
 STACK_FILE = ROOT / "Pulumi.local.yaml"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Open = Callable[[Callable[[], None]], Engine]
     Agree = Callable[[Engine], None]
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 ENDPOINT = "aws:sagemaker/endpoint:Endpoint"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Open = Callable[[Callable[[], None]], Engine]
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 NAME = "serving-flight-delay"

@@ -110,6 +110,7 @@ def test_orphans_are_listed_by_stack(endpoint: str, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.engine
+@pytest.mark.usefixtures("state_written_once")
 def test_a_destroy_stops_at_what_controllers_left_and_goes_on_when_it_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.optional import PEERING
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("state_written_once")]
 
 _RELEASE: Final = "kubernetes:helm.sh/v3:Release::"
 _NAMESPACE: Final = "kubernetes:core/v1:Namespace::"

@@ -7,8 +7,10 @@ source, on two resources with one URN, on a type without an answer, on an Output
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import sys
 import threading
 import traceback
@@ -22,10 +24,13 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 
+import components
+import settings
 from sandbox import recording
 from sandbox.engine import PROJECT
 from sandbox.recording import ROOT_TYPE
 from sandbox.wire import SECRET, SIGNATURE, UNKNOWN
+from settings import explain
 from tests.support import answers
 
 if TYPE_CHECKING:
@@ -199,6 +204,10 @@ def run(stack: str, program: str, *, preview: bool, overrides: Mapping[str, Any]
 
 def warm_up() -> None:
     """Load what every recording loads; the SDKs import a module when something in it is used."""
+    for package in (components, settings):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    explain.node(())
     _ = aws.cloudwatch.LogGroup, aws.ec2.Vpc, aws.ecr.Repository, aws.eks.NodeGroup, aws.iam.Role, aws.kms.Key
     _ = aws.s3.Bucket, aws.sagemaker.Model, aws.vpc.SecurityGroupEgressRule, eks.Cluster
     _ = kubernetes.core.v1.Namespace, kubernetes.networking.v1.NetworkPolicy, kubernetes.meta.v1.ObjectMetaArgs
