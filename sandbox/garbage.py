@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def not_collected() -> Iterator[None]:
+def not_collected() -> Generator[None]:
     """Let garbage lie until the end of the block; reference counts still free most of it at once."""
     enabled = gc.isenabled()
     gc.disable()
