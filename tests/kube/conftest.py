@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,26 @@ from tests.support.recorded import STACKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
+
+
+FOLDER = Path(__file__).parent
+LONGEST = "test_rollouts"
+"""Begins first, so that no worker is left alone with it at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a cluster together on one worker: the tests of a stack's objects, else those of a module."""
+    ours = [item for item in items if item.path.parent == FOLDER]
+    for item in ours:
+        item.add_marker(pytest.mark.xdist_group(_cluster(item)))
+    ours.sort(key=lambda item: item.path.stem != LONGEST)
+    others = [item for item in items if item.path.parent != FOLDER]
+    items[:] = [*others, *ours]
+
+
+def _cluster(item: pytest.Item) -> str:
+    called = getattr(item, "callspec", None)
+    return str(called.params["admitted"]) if called and "admitted" in called.params else item.path.stem
 
 
 @pytest.fixture(scope="session")
