@@ -24,18 +24,8 @@ LONGEST = "test_rollouts"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a cluster together on one worker: the tests of a stack's objects, else those of a module."""
-    ours = [item for item in items if item.path.parent == FOLDER]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group(_cluster(item)))
-    ours.sort(key=lambda item: item.path.stem != LONGEST)
-    others = [item for item in items if item.path.parent != FOLDER]
-    items[:] = [*others, *ours]
-
-
-def _cluster(item: pytest.Item) -> str:
-    called = getattr(item, "callspec", None)
-    return str(called.params["admitted"]) if called and "admitted" in called.params else item.path.stem
+    """Begin with the longest module."""
+    items.sort(key=lambda item: item.path.parent == FOLDER and item.path.stem != LONGEST)
 
 
 @pytest.fixture(scope="session")
