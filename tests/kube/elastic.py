@@ -270,10 +270,13 @@ class Elastic:
         return self.api.get("v1", "Node", name)
 
     def _running_on(self, item: Object) -> str | None:
-        if not self.exists(item):
+        try:
+            found = self.held(item)
+        except Refused as refused:
+            _gone(refused)
             # Its node went while it started: a controller would make it anew, and so does this.
             self.api.create(item)
-        found = self.held(item)
+            return None
         started = found["status"]["phase"] in {"Running", "Succeeded"}
         return found["spec"].get("nodeName") if started else None
 
