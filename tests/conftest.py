@@ -6,19 +6,15 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs] - typed inline, unmarked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs] - as above
 
 TESTS = Path(__file__).parent
 PROGRAM = tuple(
@@ -51,19 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(place) for place in PROGRAM):
             item.add_marker(pytest.mark.program)
-
-
-class ByWhatTheyShare(LoadScopeScheduling):
-    """Gives a worker all tests of a module, or of one stack's cluster: what they share is made once."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        stack = re.match(r"tests/kube/.*\[(local|dev|staging|prod)\b", nodeid)
-        return stack[1] if stack else super()._split_scope(nodeid)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWhatTheyShare | None:
-    """Divide the tests between workers, where modules are to stay together."""
-    return ByWhatTheyShare(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="module")

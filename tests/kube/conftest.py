@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,16 +15,6 @@ from tests.support.recorded import STACKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
-
-
-FOLDER = Path(__file__).parent
-LONGEST = "test_rollouts"
-"""Begins first, so that no worker is left alone with it at the end."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest module."""
-    items.sort(key=lambda item: item.path.parent == FOLDER and item.path.stem != LONGEST)
 
 
 @pytest.fixture(scope="session")
